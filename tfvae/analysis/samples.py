@@ -1,0 +1,30 @@
+"""Reconstructions and samples for the figures."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.analysis.evaluator import Evaluator
+from tfvae.noise import stateless
+
+
+class Samples(Evaluator):
+  """Arrays, [n, ...] with n = eval.num_images: x, reconstruction (E[x | z] at one z ~ q(z | x)), prior (E[x | z] at
+  one z ~ p(z)), and value_range, the ends of the training data. The noise depends on the seed alone, so that pictures
+  of one run can be compared over its training.
+  """
+
+  name = 'samples'
+
+  def finish(self, means, model, source, split):
+    n = min(self.spec.eval.num_images, source.dataset.size(split))
+    noise = stateless(self.spec.seed, 0).scope('eval/samples')
+    batch = source.evaluation_batch(split, n, 0)
+    reconstruction = tf.function(lambda: model.infer(batch, noise, 1).px.mean()[0], autograph=False)()
+    prior = tf.function(lambda: model.generate(self.spec.eval.num_images, noise).px.mean()[0], autograph=False)()
+    binary = source.dataset.binarize != 'none'
+    return {}, {
+      'x': batch['x'].numpy(),
+      'reconstruction': reconstruction.numpy(),
+      'prior': prior.numpy(),
+      'value_range': np.array((0.0, 1.0) if binary else source.dataset.range()),
+    }

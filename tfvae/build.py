@@ -1,0 +1,148 @@
+"""From a spec to what it names. The only place where names are looked up.
+
+Importing this module imports nothing heavy; calling it does.
+"""
+
+import importlib
+import math
+import sys
+import zlib
+
+from tfvae.data.dataset import Dataset, problems
+from tfvae.errors import SpecError
+from tfvae.names import NAMES
+
+
+def lookup(field: str, name: str):
+  """What `name` stands for in a table of `names.py`."""
+  module, _, attribute = NAMES[field][name].partition(':')
+  return getattr(importlib.import_module(module), attribute)
+
+
+def dataset(spec) -> Dataset:
+  """The data of a spec, without TensorFlow. Raises UserError, naming every field that does not fit the data."""
+  data = lookup('data.name', spec.data.name)(spec.data, spec.seed)
+  if found := problems(spec, data):
+    raise SpecError(found)
+  return data
+
+
+def source(spec, data: Dataset):
+  """Batches of the data."""
+  from tfvae.data.source import Source
+
+  return Source(data, spec.data.batch_size, spec.seed, _observation_dtype(spec))
+
+
+def _observation_dtype(spec):
+  return 'float64' if spec.train.precision == 'float64' else 'float32'
+
+
+def model(spec, shape: tuple[int, ...]):
+  """The model of a spec for examples of `shape`, its weights drawn from spec.seed and their names."""
+  import keras
+
+  keras.config.set_dtype_policy(spec.train.precision)
+  built = lookup('model.name', spec.model.name).from_spec(spec, shape, sys.modules[__name__])
+  built.build()
+  _initialize(built, spec.seed)
+  return built
+
+
+def _initialize(built, seed):
+  """Draws every randomly initialised weight again, from (seed, its path): no weight depends on the others."""
+  for layer in built._flatten_layers():
+    for name in ('kernel', 'bias'):
+      initializer, variable = getattr(layer, f'{name}_initializer', None), getattr(layer, name, None)
+      config = initializer.get_config() if variable is not None and initializer is not None else {}
+      if 'seed' in config:
+        config['seed'] = (seed * 1_000_003 + zlib.crc32(variable.path.encode())) % 2**31
+        variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))
+
+
+def latent_shape(section) -> tuple[int, ...]:
+  """[H], or [G, G, H] for a feature map."""
+  return (section.grid, section.grid, section.dim) if section.grid else (section.dim,)
+
+
+def net(section, grid: int, name: str):
+  """A net whose output is meant for a `grid` x `grid` variable (0: a vector)."""
+  return lookup('net', section.kind).from_section(section, grid, name)
+
+
+def family(section, name: str, kernel: int):
+  """The distribution of a latent layer."""
+  return lookup('family', section.family)(latent_shape(section), section.scale_head, kernel, name=name)
+
+
+def prior(section, shape: tuple[int, ...], name: str):
+  """The prior of the top layer."""
+  return lookup('prior.name', section.name)(shape, name=name)
+
+
+def conditional_prior(join, net_, family_, name: str):
+  """p(z_l | z_>l)."""
+  from tfvae.priors import ConditionalPrior
+
+  return ConditionalPrior(join, net_, family_, name=name)
+
+
+def likelihood(section, shape: tuple[int, ...], name: str):
+  """p(x | z) of the decoder's features."""
+  return lookup('decoder.likelihood', section.likelihood).from_section(section, shape, sys.modules[__name__], name)
+
+
+def variance(section, shape: tuple[int, ...], name: str):
+  """The variance of a Gaussian decoder."""
+  mode = lookup('decoder.variance', section.variance)
+  return mode(shape, section.sigma, section.sigma_floor, section.net.kernel, name=name)
+
+
+def objective(spec, model_):
+  """The objective of a spec."""
+  return lookup('objective.name', spec.objective.name).from_spec(spec, model_)
+
+
+def evaluators(spec) -> list:
+  """The evaluators of a spec, in the table's order."""
+  names = [name for name in NAMES['eval.evaluators'] if name in spec.eval.evaluators]
+  return [lookup('eval.evaluators', name)(spec) for name in names]
+
+
+def optimizers(spec, model_, objective_) -> dict[str, list]:
+  """player -> [(optimizer, variables), ...], built: variances apart where they have their own learning rate."""
+  train, groups = spec.train, {}
+  variances = {id(v) for v in model_.variance_variables} if train.variance_learning_rate else set()
+  for player, variables in objective_.players.items():
+    split = {'weights': [v for v in variables if id(v) not in variances]}
+    split['variances'] = [v for v in variables if id(v) in variances]
+    groups[player] = []
+    for group, members in split.items():
+      if members:
+        optimizer = _optimizer(train, group, name=f'{player}_{group}')
+        optimizer.build(members)
+        groups[player].append((optimizer, members))
+  return groups
+
+
+def _optimizer(train, group, name):
+  from tfvae.schedules import learning_rate
+
+  rate = train.variance_learning_rate if group == 'variances' else train.learning_rate
+  kwargs = {'learning_rate': learning_rate(train, rate), 'name': name}
+  if train.weight_decay and group == 'weights':
+    kwargs['weight_decay'] = train.weight_decay
+  if train.optimizer in ('adam', 'adamax', 'nadam'):
+    kwargs |= {'beta_1': train.beta_1, 'beta_2': train.beta_2}
+  if train.optimizer == 'rmsprop':
+    kwargs['rho'] = train.beta_2
+  if train.optimizer in ('rmsprop', 'sgd'):
+    kwargs['momentum'] = train.momentum
+  if train.optimizer != 'sgd':
+    kwargs['epsilon'] = train.epsilon
+  return lookup('train.optimizer', train.optimizer)(**kwargs)
+
+
+def num_parameters(variables) -> int:
+  """Numbers in a list of variables."""
+  return sum(math.prod(v.shape) for v in variables)

@@ -1,0 +1,81 @@
+"""Checkpoints that survive: written whole or not at all, read back from the newest that is intact."""
+
+import pathlib
+import re
+import shutil
+
+import tensorflow as tf
+
+from tfvae.errors import RunError
+
+
+def steps(directory: pathlib.Path) -> list[int]:
+  """The steps of which any file of a checkpoint is there, newest first."""
+  names = (re.fullmatch(r'ckpt-(\d+)\..*', path.name) for path in directory.glob('ckpt-*'))
+  return sorted({int(match[1]) for match in names if match}, reverse=True)
+
+
+class Checkpoints:
+  """The checkpoints of a directory.
+
+  Args:
+    directory: where they are.
+    keep: how many are kept.
+    objects: what they hold: trackable objects by name.
+  """
+
+  def __init__(self, directory: pathlib.Path, keep: int, **objects):
+    self.directory = directory
+    self._objects = objects
+    self._checkpoint = tf.train.Checkpoint(**objects)
+    self._keep = keep
+    self._manager = None
+
+  def save(self, step: int) -> pathlib.Path:
+    """Writes a checkpoint and removes the oldest beyond `keep`. Raises RunError where it cannot be written."""
+    try:
+      if self._manager is None:  # it makes the directory
+        for litter in self.directory.glob('ckpt-*_temp*'):  # a save that was killed
+          shutil.rmtree(litter, ignore_errors=True)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(self.directory), self._keep)
+      return pathlib.Path(self._manager.save(checkpoint_number=step))
+    except (tf.errors.OpError, OSError) as error:
+      raise RunError(
+        f'the checkpoint of step {step} could not be written to {self.directory}: {_first_line(error)} The earlier '
+        f'ones ({_names(steps(self.directory)) or "none"}) are as they were; mend this and run the same command again'
+      ) from None
+
+  def restore(self, say=print) -> int | None:
+    """Restores the newest checkpoint that is intact and returns its step; None where there is none at all.
+
+    Raises:
+      RunError: where there are checkpoints but all of them are broken. Nothing is changed on disk.
+    """
+    broken = []
+    for step in steps(self.directory):
+      path = self.directory / f'ckpt-{step}'
+      try:
+        if not path.with_name(f'{path.name}.index').is_file():
+          raise FileNotFoundError(f'{path.name}.index is gone')
+        self._checkpoint.restore(str(path)).assert_existing_objects_matched()
+      except Exception as error:  # whatever TensorFlow makes of a damaged file
+        broken.append(f'{path.name} ({_first_line(error)})')
+        continue
+      if broken:
+        say(f'Broken and passed over: {"; ".join(broken)}. Restored the one before: {path.name}.')
+      return step
+    if broken:
+      raise RunError(
+        f'every checkpoint in {self.directory} is broken: {"; ".join(broken)}. Nothing was changed. Put one back '
+        'from a copy, or start afresh with --overwrite (the run is set aside, not deleted)'
+      )
+    return None
+
+
+def _first_line(error):
+  lines = [line for line in str(error).strip().splitlines() if line.strip()]
+  return lines[0][:200] if lines else type(error).__name__
+
+
+def _names(found):
+  return ', '.join(f'ckpt-{step}' for step in found)

@@ -1,0 +1,43 @@
+"""A moving average of the weights, for evaluation."""
+
+import contextlib
+
+import tensorflow as tf
+
+
+class Ema(tf.Module):
+  """average <- d average + (1 - d) weight, with d = min(decay, (1 + t) / (10 + t)) after t updates.
+
+  The early, smaller d (as in tf.train.ExponentialMovingAverage) lets go of the initial weights.
+  """
+
+  def __init__(self, variables: list, decay: float):
+    super().__init__(name='ema')
+    self._weights, self._decay = list(variables), decay
+    self.averages = [tf.Variable(v.value, trainable=False) for v in self._weights]
+    self.updates = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+  def update(self) -> None:
+    """Takes in the current weights. After constraints have been applied to them."""
+    t = tf.cast(self.updates, tf.float32)
+    decay = tf.minimum(self._decay, (1 + t) / (10 + t))
+    for average, weight in zip(self.averages, self._weights, strict=True):
+      value = tf.convert_to_tensor(weight)
+      average.assign_add(tf.cast(1 - decay, value.dtype) * (value - average))
+    self.updates.assign_add(1)
+
+  @contextlib.contextmanager
+  def swapped(self):
+    """Inside, the model has the averaged weights, with its constraints applied to them."""
+    own = [tf.identity(weight.value) for weight in self._weights]
+    try:
+      self.assign()
+      yield
+    finally:
+      for weight, value in zip(self._weights, own, strict=True):
+        weight.assign(value)
+
+  def assign(self) -> None:
+    """Gives the model the averaged weights for good."""
+    for average, weight in zip(self.averages, self._weights, strict=True):
+      weight.assign(average if weight.constraint is None else weight.constraint(tf.convert_to_tensor(average)))

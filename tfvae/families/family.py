@@ -1,0 +1,46 @@
+"""The contract of families, and the KL between two distributions of one."""
+
+import abc
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfvae.noise import Noise
+
+tfd = tfp.distributions
+
+
+class Family(keras.layers.Layer, abc.ABC):
+  """features [N, ...] -> a TFP distribution with batch shape `batch_shape` (whose product is N).
+
+  A family owns the heads that turn features into the distribution's parameters. It rebuilds the distribution on each
+  call and never keeps it. `shape` is the event shape.
+  """
+
+  def __init__(self, shape: tuple[int, ...], name: str | None = None):
+    super().__init__(name=name)
+    self.shape = tuple(shape)
+
+  @abc.abstractmethod
+  def call(self, features: tf.Tensor, batch_shape: tuple[int, ...]) -> tfd.Distribution:
+    """The distribution whose parameters the heads make of the features."""
+
+  @abc.abstractmethod
+  def sample(self, distribution: tfd.Distribution, noise: Noise, name: str, lead: tuple[int, ...]) -> tf.Tensor:
+    """A sample [*lead, *shape] made from `noise`, differentiable in the parameters where that is possible.
+
+    `lead` is [S, B], to which the distribution's batch shape is broadcast.
+    """
+
+  def unfold(self, tensor: tf.Tensor, batch_shape: tuple[int, ...]) -> tf.Tensor:
+    """[N, ...] -> [*batch_shape, ...]."""
+    return tf.reshape(tensor, [*batch_shape, *tensor.shape[1:]])
+
+
+def kl(q: tfd.Distribution, p: tfd.Distribution, log_q: tf.Tensor, log_p: tf.Tensor) -> tf.Tensor:
+  """KL(q || p) in nats: analytic where TFP knows it, else the one-sample estimate log q - log p."""
+  try:
+    return tfd.kl_divergence(q, p)
+  except NotImplementedError:
+    return log_q - log_p

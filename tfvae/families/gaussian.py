@@ -1,0 +1,78 @@
+"""Diagonal Gaussians: latent layers and the Gaussian decoder."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfvae.families.family import Family
+from tfvae.nets.heads import Head
+from tfvae.noise import Noise
+
+tfd = tfp.distributions
+
+
+def _reparameterize(distribution, shape, noise, name, lead):
+  normal = distribution.distribution
+  eps = noise.normal(name, (*lead, *shape), batch_axis=1, dtype=normal.dtype)
+  return normal.loc + normal.scale * eps
+
+
+class DiagonalGaussian(Family):
+  """N(loc, scale^2) with independent units; loc and scale are heads of the features.
+
+  scale_head 'log': scale = exp(output). 'softplus': scale = softplus(output), kept above 1e-6.
+  """
+
+  def __init__(self, shape: tuple[int, ...], scale_head: str = 'log', kernel: int = 3, name: str | None = None):
+    super().__init__(shape, name=name)
+    self.scale_head = scale_head
+    self.head = Head((*self.shape[:-1], 2 * self.shape[-1]), kernel, name='head')
+
+  def call(self, features, batch_shape):
+    loc, raw = tf.split(self.unfold(self.head(features), batch_shape), 2, axis=-1)
+    scale = tf.exp(raw) if self.scale_head == 'log' else tf.nn.softplus(raw) + 1e-6
+    return tfd.Independent(tfd.Normal(loc, scale), len(self.shape))
+
+  def sample(self, distribution, noise: Noise, name: str, lead):
+    return _reparameterize(distribution, self.shape, noise, name, lead)
+
+
+class GaussianLikelihood(Family):
+  """p(x | z) = N(loc(z), sigma^2), sigma by one of the modes of `variance.py`."""
+
+  def __init__(self, shape: tuple[int, ...], variance: keras.layers.Layer, kernel: int = 3, name: str | None = None):
+    super().__init__(shape, name=name)
+    self.variance = variance
+    self.head = Head(self.shape, kernel, name='head')
+
+  def call(self, features, batch_shape):
+    loc = self.unfold(self.head(features), batch_shape)
+    sigma = tf.exp(self.variance(features, batch_shape=batch_shape))
+    return tfd.Independent(tfd.Normal(loc, sigma), len(self.shape))
+
+  def sample(self, distribution, noise: Noise, name: str, lead):
+    return _reparameterize(distribution, self.shape, noise, name, lead)
+
+  @classmethod
+  def from_section(cls, section, shape, make, name: str):
+    """The likelihood of spec.decoder."""
+    return cls(shape, make.variance(section, shape, 'variance'), section.net.kernel, name=name)
+
+  def diagnostics(self, distribution) -> dict[str, tf.Tensor]:
+    """sigma [S, B]: the root of the mean variance over the dimensions of x."""
+    variance = tf.reduce_mean(distribution.variance(), axis=list(range(-len(self.shape), 0)))
+    return {'sigma': tf.sqrt(variance)}
+
+  @property
+  def variance_variables(self) -> list:
+    """The trainable variables that an optimizer of their own may move."""
+    return self.variance.trainable_variables
+
+  @property
+  def closed_form(self) -> bool:
+    """Whether sigma is set in `update` rather than by gradients."""
+    return self.variance.closed_form
+
+  def update(self, means: dict[str, tf.Tensor]) -> None:
+    """Sets a closed-form sigma from the mean squared error over batch, samples and dimensions."""
+    self.variance.update(means['mse'])

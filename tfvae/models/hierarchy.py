@@ -1,0 +1,172 @@
+"""Hierarchies of latent layers of any depth. A single-layer VAE is a hierarchy of length one."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfvae.families.family import Family, kl
+from tfvae.models.latent import LatentLayer, fold
+from tfvae.models.trace import Trace
+from tfvae.nets.heads import Join, density_dtype
+from tfvae.noise import Noise
+
+
+class Decoder(keras.layers.Layer):
+  """p(x | z): joined latent layers, through a net, to a likelihood."""
+
+  def __init__(self, join: Join, net: keras.layers.Layer, likelihood: Family, name: str = 'decoder'):
+    super().__init__(name=name)
+    self.join, self.net, self.likelihood = join, net, likelihood
+    self.built = True  # it has no weights of its own
+
+  def distribution(self, z: list[tf.Tensor]):
+    """p(x | z) with batch shape [S, B] from samples [S, B, ...]."""
+    return self.likelihood(self.net(self.join([fold(sample) for sample in z])), batch_shape=tuple(z[0].shape[:2]))
+
+
+class Hierarchy(keras.Model):
+  """p(x, z) = p(z_L) ... p(z_1 | z_>1) p(x | z), with q(z | x) = q(z_L | x) ... q(z_1 | z_>1, x).
+
+  (Kingma & Welling 2013 for one layer; Xiao & Bamler 2023, section 3, for more.)
+
+  Args:
+    layers: the latent layers, top first.
+    decoder: p(x | z).
+    shape: of an example.
+    markov: whether a layer depends on the next one above only, and x on the bottom one; else on all above.
+  """
+
+  def __init__(self, layers: list[LatentLayer], decoder: Decoder, shape: tuple[int, ...], markov: bool = True):
+    super().__init__(name='hierarchy')
+    self.latents, self.decoder, self.shape, self.markov = list(layers), decoder, tuple(shape), markov
+
+  @property
+  def layer_names(self) -> list[str]:
+    """The names of the latent layers, top first."""
+    return [layer.name for layer in self.latents]
+
+  def build(self, input_shape=None):
+    """Makes all weights."""
+    del input_shape
+    zeros = lambda request: tf.zeros(request.shape, request.dtype)
+    self.infer({'x': tf.zeros([1, *self.shape], density_dtype())}, Noise(zeros), 1)
+    self.built = True
+
+  def call(self, x):
+    """E[x | z] at the posterior's means: a reconstruction, [B, ...] -> [B, ...]."""
+    features, z = self._features(x), {}
+    for layer in self.latents:
+      z[layer.name] = layer.posterior(features[layer.name], self._above(layer.name, z)).mean()
+    return self.decoder.distribution(self._below(z)).mean()[0]
+
+  def infer(self, batch: dict, noise: Noise, num_samples: int = 1) -> Trace:
+    """Trace with z ~ q(z | x), reparameterised from `noise`.
+
+    Args:
+      batch: {'x': [B, ...]}, B static.
+      noise: one draw 'z/<layer>' for each layer.
+      num_samples: S.
+    """
+    lead = (num_samples, batch['x'].shape[0])
+    return self._trace(batch, lambda layer, q: layer.family.sample(q, noise, f'z/{layer.name}', lead))
+
+  def score(self, batch: dict, z: dict[str, tf.Tensor]) -> Trace:
+    """Trace at given z, {layer: [S, B, ...]}."""
+    return self._trace(batch, lambda layer, q: z[layer.name])
+
+  def generate(self, n: int, noise: Noise, context: tf.Tensor | None = None, num_samples: int = 1) -> Trace:
+    """Trace with z ~ p(z), x ~ p(x | z): n examples. This model takes no context.
+
+    noise: one draw 'p/<layer>' for each layer and one 'p/x'.
+    """
+    if context is not None:
+      raise ValueError('a hierarchy has no context')
+    z = {}
+    for layer in self.latents:
+      p = layer.conditional(self._above(layer.name, z))
+      z[layer.name] = layer.family.sample(p, noise, f'p/{layer.name}', (1, n))
+    px = self.decoder.distribution(self._below(z))
+    x = self.decoder.likelihood.sample(px, noise, 'p/x', (1, n))[0]
+    return self.score({'x': x}, z)
+
+  def diagnostics(self, trace: Trace) -> dict[str, tf.Tensor]:
+    """Numbers of this model beside `trace.terms()`, averaged over the samples: [B]."""
+    return {k: tf.reduce_mean(v, 0) for k, v in self.decoder.likelihood.diagnostics(trace.px).items()}
+
+  @property
+  def variance_variables(self) -> list:
+    """The decoder's learned variances, which an optimizer of their own may move."""
+    return list(self.decoder.likelihood.variance_variables)
+
+  @property
+  def closed_form(self) -> bool:
+    """Whether `update` moves anything."""
+    return self.decoder.likelihood.closed_form
+
+  def update(self, means: dict[str, tf.Tensor]) -> None:
+    """Sets closed-form variances from the global means of a step (or of the training split)."""
+    if self.closed_form:
+      self.decoder.likelihood.update(means)
+
+  def _features(self, x):
+    return {layer.name: layer.encoder(x) for layer in self.latents}
+
+  def _above(self, name, z):
+    """Samples that layer `name` depends on, the nearest first."""
+    above = [z[n] for n in self.layer_names[: self.layer_names.index(name)]][::-1]
+    return above[:1] if self.markov else above
+
+  def _below(self, z):
+    """Samples that x depends on, the nearest first."""
+    return [z[name] for name in self.layer_names[::-1]][: 1 if self.markov else None]
+
+  def _trace(self, batch, choose: Callable) -> Trace:
+    features = self._features(batch['x'])
+    z, q, p, log_q, log_p, kls = {}, {}, {}, {}, {}, {}
+    for layer in self.latents:
+      name, above = layer.name, self._above(layer.name, z)
+      q[name], p[name] = layer.posterior(features[name], above), layer.conditional(above)
+      z[name] = choose(layer, q[name])
+      log_q[name], log_p[name] = q[name].log_prob(z[name]), p[name].log_prob(z[name])
+      kls[name] = tf.broadcast_to(kl(q[name], p[name], log_q[name], log_p[name]), tf.shape(log_q[name]))
+    px = self.decoder.distribution(self._below(z))
+    return Trace(batch['x'], z, px.log_prob(batch['x']), log_p, log_q, kls, q, p, px)
+
+  @classmethod
+  def from_spec(cls, spec, shape: tuple[int, ...], make) -> 'Hierarchy':
+    """The hierarchy of a spec for examples of `shape`. `make` builds nets, families and priors by name."""
+    layers = [_latent_layer(spec.model, name, spec.prior, make) for name in spec.model.layers]
+    net = spec.decoder.net
+    decoder = Decoder(
+      _join(net, spec.model.z1.grid if len(shape) == 3 else 0, 'decoder_join'),
+      make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net'),
+      make.likelihood(spec.decoder, shape, 'likelihood'),
+    )
+    return cls(layers, decoder, shape, markov=spec.model.conditioning == 'next')
+
+
+def _latent_layer(model, name, top_prior, make):
+  section, position = model[name], model.layers.index(name)
+  shape = make.latent_shape(section)
+  encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
+  if position == 0:
+    family = make.family(section, f'{name}_q', section.encoder.kernel)
+    return LatentLayer(shape, encoder, family, make.prior(top_prior, shape, f'{name}_prior'), None, None, name)
+  prior = make.conditional_prior(
+    _join(section.prior, model[model.layers[position - 1]].grid, f'{name}_prior_join'),
+    make.net(section.prior, section.grid, f'{name}_prior_net'),
+    make.family(section, f'{name}_p', section.prior.kernel),
+    f'{name}_prior',
+  )
+  # The features of x and the layers above meet on the layer's own grid.
+  join = _join(section.posterior, section.grid, f'{name}_posterior_join')
+  merge = make.net(section.posterior, section.grid, f'{name}_posterior')
+  return LatentLayer(
+    shape, encoder, make.family(section, f'{name}_q', section.posterior.kernel), prior, join, merge, name
+  )
+
+
+def _join(net, grid, name):
+  """What joins the inputs of a net: on a grid for convolutions, else flattened."""
+  return Join(grid if net.kind == 'conv' else 0, net.hidden[0] if net.hidden else 1, name)

@@ -1,0 +1,76 @@
+"""What one evaluation of a model produced, and the quantities that follow from it alone."""
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+# Differential entropy of a unit of the standard normal prior, in nats: 1/2 log(2 pi e).
+STANDARD_NORMAL_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)
+
+
+class Trace(NamedTuple):
+  """S latent samples of B examples. Densities and KLs in nats."""
+
+  x: tf.Tensor  # [B, ...]
+  z: dict[str, tf.Tensor]  # layer: [S, B, ...]
+  log_px: tf.Tensor  # log p(x | z), summed over the dimensions of x: [S, B]
+  log_p: dict[str, tf.Tensor]  # layer: log p(z_l | z_>l): [S, B]
+  log_q: dict[str, tf.Tensor]  # layer: log q(z_l | z_>l, x): [S, B]
+  kl: dict[str, tf.Tensor]  # layer: KL(q || p), analytic where it exists, else log_q - log_p: [S, B]
+  q: dict[str, tfd.Distribution]  # layer: q(z_l | z_>l, x); batch shape [S, B], or [1, B] for the top
+  p: dict[str, tfd.Distribution]  # layer: p(z_l | z_>l); batch shape [S, B], or [] for the top
+  px: tfd.Distribution  # p(x | z), batch shape [S, B]
+
+  def rates(self) -> dict[str, tf.Tensor]:
+    """layer: KL_l averaged over the samples, [B] nats."""
+    return {layer: tf.reduce_mean(kl, 0) for layer, kl in self.kl.items()}
+
+  def log_likelihood(self) -> tf.Tensor:
+    """E_q log p(x | z), the negative distortion: [B] nats."""
+    return tf.reduce_mean(self.log_px, 0)
+
+  def squared_error(self) -> tf.Tensor:
+    """Mean over samples and dimensions of (x - E[x | z])^2: [B]."""
+    error = tf.square(self.px.mean() - self.x)
+    return tf.reduce_mean(error, axis=[0, *range(2, error.shape.rank)])
+
+  def terms(self) -> dict[str, tf.Tensor]:
+    """What is reported of every model, each [B]: elbo (beta 1), log_likelihood, rate, rate/<layer>, mse."""
+    rates, log_likelihood = self.rates(), self.log_likelihood()
+    rate = tf.add_n(list(rates.values()))
+    return {
+      'elbo': log_likelihood - rate,
+      'log_likelihood': log_likelihood,
+      'rate': rate,
+      **{f'rate/{layer}': value for layer, value in rates.items()},
+      'mse': self.squared_error(),
+    }
+
+  def entropies(self) -> dict[str, tf.Tensor]:
+    """The entropies of ELBO = H[q(z|x)] - H[p(z)] - H[p(x|z)] (Damm et al. 2023, theorem 1), each [B] nats.
+
+    In a hierarchy those of encoder and prior are summed over the layers, E_q H[q(z_l | z_>l, x)] and
+    E_q H[p(z_l | z_>l)]. The identity holds at stationary points only; `entropy_sum` is defined everywhere.
+    """
+    batch = self.x.shape[0] or tf.shape(self.x)[0]
+
+    def mean(distribution):
+      return tf.broadcast_to(tf.reduce_mean(_at_least_2d(distribution.entropy()), 0), [batch])
+
+    encoder = tf.add_n([mean(q) for q in self.q.values()])
+    prior = tf.add_n([mean(p) for p in self.p.values()])
+    decoder = mean(self.px)
+    return {
+      'entropy/encoder': encoder,
+      'entropy/prior': prior,
+      'entropy/decoder': decoder,
+      'entropy_sum': encoder - prior - decoder,
+    }
+
+
+def _at_least_2d(value):
+  return tf.reshape(value, [1, 1]) if value.shape.rank == 0 else value

@@ -1,0 +1,52 @@
+"""The names that a spec may use, and the object that each stands for: one line a name.
+
+`spec.py` offers these names as choices without importing what they name; `build.py` imports it when it is used.
+"""
+
+NAMES = {
+  'data.name': {
+    'digits': 'tfvae.data.digits:load',
+  },
+  'model.name': {
+    'hierarchy': 'tfvae.models.hierarchy:Hierarchy',
+  },
+  'family': {  # of a latent layer
+    'gaussian': 'tfvae.families.gaussian:DiagonalGaussian',
+  },
+  'prior.name': {  # of the top layer; the priors of the layers below are conditional
+    'standard': 'tfvae.priors:StandardPrior',
+  },
+  'decoder.likelihood': {
+    'gaussian': 'tfvae.families.gaussian:GaussianLikelihood',
+    'bernoulli': 'tfvae.families.bernoulli:BernoulliLikelihood',
+  },
+  'decoder.variance': {
+    'fixed': 'tfvae.families.variance:Fixed',
+    'learned': 'tfvae.families.variance:Learned',
+    'per_dimension': 'tfvae.families.variance:PerDimension',
+    'latent': 'tfvae.families.variance:Latent',
+    'optimal': 'tfvae.families.variance:Optimal',
+  },
+  'objective.name': {
+    'elbo': 'tfvae.objectives.elbo:Elbo',
+  },
+  'eval.evaluators': {
+    'bounds': 'tfvae.analysis.bounds:Bounds',
+    'entropies': 'tfvae.analysis.entropies:Entropies',
+    'latents': 'tfvae.analysis.latents:Latents',
+    'samples': 'tfvae.analysis.samples:Samples',
+  },
+  'net': {
+    'mlp': 'tfvae.nets.mlp:Mlp',
+    'conv': 'tfvae.nets.conv:Conv',
+    'linear': 'tfvae.nets.mlp:Linear',
+  },
+  'train.optimizer': {
+    'adam': 'keras.optimizers:Adam',
+    'adamax': 'keras.optimizers:Adamax',
+    'nadam': 'keras.optimizers:Nadam',
+    'rmsprop': 'keras.optimizers:RMSprop',
+    'adagrad': 'keras.optimizers:Adagrad',
+    'sgd': 'keras.optimizers:SGD',
+  },
+}

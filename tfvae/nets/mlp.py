@@ -1,0 +1,36 @@
+"""Dense nets on flattened inputs."""
+
+import keras
+
+
+class Mlp(keras.layers.Layer):
+  """Dense layers, each with the activation: [N, ...] -> [N, hidden[-1]]."""
+
+  def __init__(self, hidden: tuple[int, ...], activation: str = 'relu', name: str | None = None):
+    super().__init__(name=name)
+    self.flatten = keras.layers.Flatten(name='flatten')
+    self.dense = [keras.layers.Dense(units, activation=activation, name=f'dense_{i}') for i, units in enumerate(hidden)]
+
+  def call(self, x):
+    x = self.flatten(x)
+    for dense in self.dense:
+      x = dense(x)
+    return x
+
+  @classmethod
+  def from_section(cls, section, grid: int, name: str):
+    """The net of a spec's section; `grid` is left to the head, which reshapes."""
+    del grid
+    return cls(section.hidden, section.activation, name=name)
+
+
+class Linear(Mlp):
+  """No hidden layer: the flattened input, [N, ...] -> [N, F]. The head that follows is then a linear map."""
+
+  def __init__(self, name: str | None = None):
+    super().__init__((), name=name)
+
+  @classmethod
+  def from_section(cls, section, grid: int, name: str):
+    del section, grid
+    return cls(name=name)

@@ -1,0 +1,97 @@
+"""All the randomness that a model sees: stateless in (seed, step, name), the same for any number of replicas.
+
+Numbers are drawn for the global batch and sliced for the replica. As stateless draws differ inside and outside XLA,
+compiled regions are given theirs: `record` finds out what a function asks for, `draw` draws it outside, `replay` hands
+it over.
+"""
+
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Request(NamedTuple):
+  """One tensor of noise: its distribution, name, the replica's shape, the axis of the batch, and dtype."""
+
+  kind: str
+  name: str
+  shape: tuple[int, ...]
+  batch_axis: int
+  dtype: str
+
+
+class Noise:
+  """Named noise of one step. Asking twice for one name gives the same numbers, so each use has a name of its own."""
+
+  def __init__(self, answer: Callable[[Request], tf.Tensor], prefix: str = ''):
+    self._answer, self._prefix = answer, prefix
+
+  def normal(self, name: str, shape, batch_axis: int = 0, dtype='float32') -> tf.Tensor:
+    """Standard normal numbers of the replica's `shape`."""
+    return self._ask('normal', name, shape, batch_axis, dtype)
+
+  def uniform(self, name: str, shape, batch_axis: int = 0, dtype='float32') -> tf.Tensor:
+    """Uniform numbers in [0, 1) of the replica's `shape`."""
+    return self._ask('uniform', name, shape, batch_axis, dtype)
+
+  def scope(self, prefix: str) -> 'Noise':
+    """The same noise with names inside `prefix`: independent of that of any other prefix."""
+    return Noise(self._answer, f'{self._prefix}{prefix}/')
+
+  def _ask(self, kind, name, shape, batch_axis, dtype):
+    shape = tuple(int(size) for size in shape)
+    return self._answer(Request(kind, self._prefix + name, shape, batch_axis, tf.as_dtype(dtype).name))
+
+
+def fold(seed: int, name: str, step) -> tf.Tensor:
+  """The stateless seed int32[2] of a purpose `name` at a step."""
+  return tf.random.experimental.stateless_fold_in(
+    tf.constant([seed, zlib.crc32(name.encode()) & 0x7FFFFFFF], tf.int32), step
+  )
+
+
+def stateless(seed: int, step, replica=0, num_replicas: int = 1) -> Noise:
+  """Noise that is drawn when it is asked for. `step` and `replica` may be tensors; not for use inside XLA."""
+  return Noise(lambda request: _draw(request, seed, step, replica, num_replicas))
+
+
+def _draw(request, seed, step, replica, num_replicas):
+  shape = list(request.shape)
+  size = shape[request.batch_axis] if shape else 1
+  if shape:
+    shape[request.batch_axis] *= num_replicas
+  function = {'normal': tf.random.stateless_normal, 'uniform': tf.random.stateless_uniform}[request.kind]
+  value = function(shape, fold(seed, request.name, step), dtype=request.dtype)
+  if num_replicas == 1:
+    return value
+  begin = [0] * len(shape)
+  begin[request.batch_axis] = replica * size
+  return tf.slice(value, begin, request.shape)
+
+
+def record(function: Callable[[Noise], object]) -> list[Request]:
+  """What `function` asks of its noise, found by tracing it once without running it."""
+  requests: dict[str, Request] = {}
+
+  def answer(request):
+    if requests.setdefault(request.name, request) != request:
+      raise ValueError(f'two uses of the noise {request.name!r} differ: {request} and {requests[request.name]}')
+    return tf.zeros(request.shape, request.dtype)
+
+  def trace():
+    function(Noise(answer))
+
+  tf.function(trace, autograph=False).get_concrete_function()
+  return list(requests.values())
+
+
+def draw(requests: list[Request], seed: int, step, replica=0, num_replicas: int = 1) -> dict[str, tf.Tensor]:
+  """The numbers of `requests` at a step: the same as `stateless` gives."""
+  return {r.name: _draw(r, seed, step, replica, num_replicas) for r in requests}
+
+
+def replay(values: dict[str, tf.Tensor]) -> Noise:
+  """Noise that hands over what `draw` drew."""
+  return Noise(lambda request: values[request.name])

@@ -1,0 +1,45 @@
+"""What is shown during training: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+
+
+class Progress:
+  """Shows the step, the ELBO, the rates and the steps per second."""
+
+  def __init__(self, step: int, steps: int):
+    self._steps, self._bar = steps, None
+    if sys.stdout.isatty():
+      from tqdm import tqdm
+
+      self._bar = tqdm(total=steps, initial=step, unit='step', file=sys.stdout, dynamic_ncols=True)
+
+  def advance(self, step: int) -> None:
+    """Moves the bar."""
+    if self._bar:
+      self._bar.update(step - self._bar.n)
+
+  def show(self, step: int, metrics: dict[str, float]) -> None:
+    """The logged values."""
+    keys = [k for k in metrics if k in ('elbo', 'rate') or k.startswith('rate/')] or [
+      k for k in metrics if k.split('/')[0] == 'loss'
+    ]
+    if len([k for k in keys if k.startswith('rate/')]) == 1:
+      keys.remove('rate')
+    parts = [f'{key} {metrics[key]:.4g}' for key in keys]
+    if self._bar:
+      self._bar.set_postfix_str('  '.join(parts))
+    else:
+      parts.append(f'{metrics["steps_per_second"]:.4g} steps/s')
+      self.say(f'step {step:>{len(str(self._steps))}}/{self._steps}  ' + '  '.join(parts))
+
+  def say(self, message: str) -> None:
+    """A line of its own."""
+    if self._bar:
+      self._bar.write(message, file=sys.stdout)
+    else:
+      print(message, flush=True)
+
+  def close(self) -> None:
+    """Ends the bar."""
+    if self._bar:
+      self._bar.close()

@@ -1,0 +1,133 @@
+"""Figures of a run, drawn from its directory alone: no model, no data, no TensorFlow."""
+
+import pathlib
+
+import numpy as np
+
+from tfvae.report.images import grid
+from tfvae.run import Run
+
+
+def draw(run: Run) -> list[pathlib.Path]:
+  """Draws every figure for which the run has the numbers; returns their paths."""
+  import matplotlib
+
+  matplotlib.use('Agg')
+  paths = []
+  for name, figure in (
+    ('curves', curves),
+    ('rates', rates),
+    ('reconstructions', reconstructions),
+    ('prior_samples', prior_samples),
+  ):
+    drawn = figure(run)
+    if drawn is not None:
+      run.figures.mkdir(exist_ok=True)
+      paths.append(run.figures / f'{name}.png')
+      drawn.savefig(paths[-1], dpi=150)
+  return paths
+
+
+def _figure(width, height):
+  from matplotlib.figure import Figure
+
+  return Figure((width, height), layout='constrained')
+
+
+def _plot(axis, metrics, name, label=None, marker='o'):
+  """One metric over training: a line for the training split, points for the others."""
+  for split, values in metrics.items():
+    if name in values:
+      there = np.isfinite(values[name])
+      style = {} if split == 'train' else {'marker': marker, 'linestyle': '--', 'markersize': 4}
+      axis.plot(values['step'][there], values[name][there], label=f'{label or name}, {split}', **style)
+
+
+def curves(run: Run):
+  """The ELBO and its parts over training."""
+  metrics = run.metrics
+  if 'train' not in metrics:
+    return None
+  names = [n for n in ('elbo', 'log_likelihood', 'rate', 'mse', 'sigma', 'gradient_norm') if n in metrics['train']]
+  figure = _figure(12, 3.2 * -(-len(names) // 3))
+  axes = figure.subplots(-(-len(names) // 3), 3, squeeze=False)
+  for axis in axes.flat[len(names) :]:
+    axis.set_axis_off()
+  units = {'elbo': 'nats', 'log_likelihood': 'nats', 'rate': 'nats'}
+  for axis, name in zip(axes.flat, names, strict=False):
+    _plot(axis, metrics, name)
+    axis.set(title=name, xlabel='step', ylabel=units.get(name, ''))
+    if name in ('mse', 'gradient_norm') and np.nanmin(metrics['train'][name]) > 0:
+      axis.set_yscale('log')
+    if name in ('elbo', 'log_likelihood'):  # the first steps would hide all others
+      values = metrics['train'][name]
+      axis.set_ylim(*_limits(values))
+    axis.legend(fontsize=8)
+    axis.grid(alpha=0.3)
+  return figure
+
+
+def _limits(values):
+  """The range of a curve without its first tenth, a little wider."""
+  rest = values[len(values) // 10 :]
+  low, high = np.nanmin(rest), np.nanmax(rest)
+  margin = 0.08 * max(high - low, 1e-6)
+  return low - margin, high + margin
+
+
+def rates(run: Run):
+  """The rate of each layer over training, and beside it the last ones with their betas."""
+  metrics, layers = run.metrics, run.spec.model.layers
+  if f'rate/{layers[0]}' not in metrics.get('train', {}):
+    return None
+  figure = _figure(10, 3.6)
+  left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+  colors = {layer: f'C{i}' for i, layer in enumerate(layers)}
+  for layer in layers:
+    for split, values in metrics.items():
+      if f'rate/{layer}' in values:
+        style = '-' if split == 'train' else 'o--'
+        left.plot(
+          values['step'], values[f'rate/{layer}'], style, color=colors[layer], markersize=4, label=f'{layer}, {split}'
+        )
+  left.set(title='rate of each layer', xlabel='step', ylabel='nats')
+  left.legend(fontsize=8)
+  left.grid(alpha=0.3)
+  split = run.spec.eval.split if run.spec.eval.split in metrics else 'train'
+  last = [metrics[split].get(f'rate/{layer}', metrics['train'][f'rate/{layer}'])[-1] for layer in layers]
+  labels = [f'{layer}\n$\\beta$ = {run.spec.objective.beta[layer]:g}' for layer in layers]
+  bars = right.bar(labels, last, color=[colors[layer] for layer in layers])
+  right.bar_label(bars, fmt='%.2f')
+  right.set(title=f'at the end, {split}', ylabel='nats')
+  right.margins(y=0.15)
+  return figure
+
+
+def _show(axis, images, limits, columns, title):
+  picture = grid(images, limits, columns)
+  axis.imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap='gray', vmin=0, vmax=1)
+  axis.set_title(title)
+  axis.set_axis_off()
+
+
+def reconstructions(run: Run):
+  """Examples of the evaluated split and their reconstructions."""
+  samples = run.arrays('samples', run.spec.eval.split)
+  if not samples or samples['x'].ndim != 4:
+    return None
+  n, columns = min(64, len(samples['x'])), 8
+  figure = _figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
+  left, right = figure.subplots(1, 2)
+  _show(left, samples['x'][:n], samples['value_range'], columns, f'x ({run.spec.eval.split})')
+  _show(right, samples['reconstruction'][:n], samples['value_range'], columns, 'E[x | z], z ~ q(z | x)')
+  return figure
+
+
+def prior_samples(run: Run):
+  """Means of p(x | z) at samples of the prior."""
+  samples = run.arrays('samples', run.spec.eval.split)
+  if not samples or samples['prior'].ndim != 4:
+    return None
+  figure = _figure(5, 5.4)
+  _show(figure.subplots(), samples['prior'], samples['value_range'], None, 'E[x | z], z ~ p(z)')
+  return figure

@@ -1,0 +1,281 @@
+"""Run directories: what training leaves, and all that is made from it afterwards. See docs/run-directory.md.
+
+Opening and checking a run imports no TensorFlow.
+"""
+
+import contextlib
+import fcntl
+import functools
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shutil
+import tempfile
+
+import numpy as np
+
+from tfvae import spec as spec_lib
+from tfvae.errors import RunError, SpecError
+
+# A resumed run may differ in these: its numbers do not depend on them.
+FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep')
+FREE_SECTIONS = ('eval.',)
+VERSIONS = ('tfvae', 'tensorflow', 'keras', 'tensorflow-probability', 'numpy')
+
+
+class Run:
+  """A run directory.
+
+  Attributes:
+    workdir: its path.
+    spec: the resolved spec of the run.
+    model: the trained model, with the averaged weights where the run has them (made when first asked for).
+    metrics: {split: {name: array}} of metrics.jsonl, with the 'step' of each row; NaN where a row lacks a name.
+    evaluation: the last evaluation of spec.eval.split.
+  """
+
+  def __init__(self, workdir: str | os.PathLike):
+    self.workdir = pathlib.Path(workdir)
+    self._lock = None
+
+  @property
+  def checkpoints(self) -> pathlib.Path:
+    """Where the checkpoints are."""
+    return self.workdir / 'checkpoints'
+
+  @property
+  def figures(self) -> pathlib.Path:
+    """Where the figures are."""
+    return self.workdir / 'figures'
+
+  def exists(self) -> bool:
+    """Whether there is a run."""
+    return (self.workdir / 'spec.json').is_file()
+
+  @functools.cached_property
+  def spec(self):
+    return self.read_spec()
+
+  def read_spec(self):
+    """The spec in spec.json. Raises RunError where it is broken."""
+    try:
+      return spec_lib.from_json((self.workdir / 'spec.json').read_text())
+    except (SpecError, OSError) as error:
+      raise RunError(f'{self.workdir / "spec.json"}: {error}') from None
+
+  def require(self) -> None:
+    """Raises RunError where there is no trained run."""
+    if not self.exists():
+      what = 'there is no run in it (no spec.json)' if self.workdir.is_dir() else 'there is no such directory'
+      raise RunError(f'--workdir {self.workdir}: {what}; give the directory of a run, or train one with --spec')
+    if not any(self.checkpoints.glob('ckpt-*')):
+      raise RunError(f'--workdir {self.workdir}: the run has no checkpoint yet; train it first (run its command again)')
+
+  # Opening for training.
+
+  def open(self, spec, overwrite: bool = False) -> None:
+    """Locks the directory for training with `spec`, after checking that it can be used; changes nothing in it.
+
+    Raises RunError: it is a file, cannot be written, is in use, holds something else, or a run with another spec.
+    """
+    self.lock()
+    try:
+      others = [path.name for path in self.workdir.iterdir() if path.name != 'lock']
+      if not self.exists() and others:
+        names = ', '.join(sorted(others)[:3])
+        raise RunError(f'--workdir {self.workdir}: holds files ({names}, ...) but no run; give a new directory')
+      if self.exists() and not overwrite:
+        self._compare(spec)
+    except BaseException:
+      self.close()
+      raise
+
+  def lock(self) -> None:
+    """Makes the directory where there is none, and takes its lock (released by `close` and when the process ends)."""
+    try:
+      self.workdir.mkdir(parents=True, exist_ok=True)
+      self._lock = os.open(self.workdir / 'lock', os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+      what = 'is a file' if self.workdir.is_file() else f'cannot be written ({error.strerror})'
+      raise RunError(f'--workdir {self.workdir}: {what}; give a directory that can be written') from None
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      owner = os.read(self._lock, 100).decode(errors='replace').strip()
+      os.close(self._lock)
+      self._lock = None
+      raise RunError(
+        f'--workdir {self.workdir}: in use by another process{f" ({owner})" if owner else ""}; wait for it, or give '
+        'another directory'
+      ) from None
+    os.ftruncate(self._lock, 0)
+    os.pwrite(self._lock, f'process {os.getpid()} on {platform.node()}\n'.encode(), 0)
+
+  def close(self) -> None:
+    """Gives the lock back; a directory in which nothing was begun is removed."""
+    if self._lock is None:
+      return
+    os.close(self._lock)
+    self._lock = None
+    if self.workdir.is_dir() and [path.name for path in self.workdir.iterdir()] == ['lock']:
+      shutil.rmtree(self.workdir)
+
+  def _compare(self, spec):
+    problems = []
+    for name, (old, new) in spec_lib.differences(self.read_spec(), spec).items():
+      if name in FREE_FIELDS or name.startswith(FREE_SECTIONS):
+        continue
+      if name == 'train.steps' and old is not None and new is not None and new > old:
+        continue
+      more = '; only more steps are possible' if name == 'train.steps' else ''
+      problems.append(f'spec.{name}: the run has {old}, this command {new}{more}')
+    if problems:
+      problems.append(
+        f'--workdir {self.workdir} holds a run with another spec. Give the same spec to resume it, another --workdir '
+        'to keep both, or --overwrite to set it aside and start afresh'
+      )
+      raise RunError('\n'.join(problems))
+
+  def begin(self, spec, overwrite: bool = False) -> pathlib.Path | None:
+    """Writes spec.json and environment.json. `overwrite` renames a run that is there first, to the path returned."""
+    aside = None
+    if overwrite and self.exists():
+      number = 1
+      while (aside := self.workdir.with_name(f'{self.workdir.name}.{number}')).exists():
+        number += 1
+      old_lock, self._lock = self._lock, None
+      self.workdir.rename(aside)
+      os.close(old_lock)
+      self.lock()
+    with self._writing():
+      write(self.workdir / 'spec.json', spec_lib.to_json(spec))
+      write(self.workdir / 'environment.json', json.dumps(environment(), indent=2) + '\n')
+    self.__dict__['spec'] = spec
+    return aside
+
+  # Metrics and evaluations.
+
+  def append_metrics(self, step: int, split: str, values: dict[str, float]) -> None:
+    """Adds a line to metrics.jsonl."""
+    line = json.dumps({'step': step, 'split': split, **values})
+    with self._writing(), open(self.workdir / 'metrics.jsonl', 'a') as file:
+      file.write(line + '\n')
+
+  def read_metrics(self) -> list[dict]:
+    """The lines of metrics.jsonl; one that a crash left unfinished is not counted."""
+    path = self.workdir / 'metrics.jsonl'
+    rows = []
+    for line in path.read_text().splitlines() if path.is_file() else ():
+      with contextlib.suppress(json.JSONDecodeError):
+        rows.append(json.loads(line))
+    return rows
+
+  def trim_metrics(self, step: int) -> None:
+    """Removes the lines after `step`: a resumed run writes them again."""
+    rows = [row for row in self.read_metrics() if row['step'] <= step]
+    if (self.workdir / 'metrics.jsonl').exists():
+      with self._writing():
+        write(self.workdir / 'metrics.jsonl', ''.join(json.dumps(row) + '\n' for row in rows))
+
+  @property
+  def metrics(self) -> dict[str, dict[str, np.ndarray]]:
+    splits = {}
+    for row in self.read_metrics():
+      splits.setdefault(row['split'], []).append(row)
+    return {
+      split: {
+        name: np.array([row.get(name, np.nan) for row in rows])
+        for name in dict.fromkeys(name for row in rows for name in row if name != 'split')
+      }
+      for split, rows in splits.items()
+    }
+
+  def evaluation_path(self, split: str) -> pathlib.Path:
+    """evaluation.json for spec.eval.split, evaluation-<split>.json for the others."""
+    own = self.read_spec().eval.split
+    return self.workdir / ('evaluation.json' if split == own else f'evaluation-{split}.json')
+
+  def write_evaluation(self, step: int, split: str, numbers: dict, arrays: dict[str, dict[str, np.ndarray]]) -> None:
+    """Writes the numbers and the arrays (evaluator: name: array) of one evaluation."""
+    with self._writing():
+      for evaluator, named in arrays.items():
+        path = self.workdir / 'arrays' / f'{evaluator}-{split}.npz'
+        path.parent.mkdir(exist_ok=True)
+        with _atomic(path, 'wb') as file:
+          np.savez_compressed(file, **named)
+      write(self.evaluation_path(split), json.dumps({'step': step, 'split': split, **numbers}, indent=2) + '\n')
+
+  @property
+  def evaluation(self) -> dict:
+    path = self.workdir / 'evaluation.json'
+    if not path.is_file():
+      raise RunError(f'--workdir {self.workdir}: not evaluated yet; run --mode=evaluate')
+    return json.loads(path.read_text())
+
+  def arrays(self, evaluator: str, split: str) -> dict[str, np.ndarray]:
+    """What an evaluator left; empty where it left nothing."""
+    path = self.workdir / 'arrays' / f'{evaluator}-{split}.npz'
+    if not path.is_file():
+      return {}
+    with np.load(path) as archive:
+      return dict(archive)
+
+  @functools.cached_property
+  def model(self):
+    from tfvae import build
+
+    return self.restore(build.model(self.spec, build.dataset(self.spec).shape))[0]
+
+  def restore(self, model, say=print):
+    """(`model` with the weights of the newest intact checkpoint, its step). Averaged weights where the run has them."""
+    from tfvae.checkpoints import Checkpoints
+    from tfvae.ema import Ema
+
+    self.require()
+    ema = {'ema': Ema(model.trainable_variables, self.spec.train.ema)} if self.spec.train.ema else {}
+    step = Checkpoints(self.checkpoints, self.spec.train.keep, model=model, **ema).restore(say)
+    if ema:
+      ema['ema'].assign()
+    return model, step
+
+  @contextlib.contextmanager
+  def _writing(self):
+    try:
+      yield
+    except OSError as error:
+      raise RunError(
+        f'--workdir {self.workdir}: cannot be written ({error.strerror}). What was saved is as it was; mend this and '
+        'run the same command again'
+      ) from None
+
+
+def environment() -> dict:
+  """The versions that a run was made with."""
+  versions = {'python': platform.python_version(), 'machine': platform.machine()}
+  for name in VERSIONS:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      versions[name] = importlib.metadata.version(name)
+  return versions
+
+
+def write(path: pathlib.Path, text: str) -> None:
+  """Writes a file whole or not at all."""
+  with _atomic(path, 'w') as file:
+    file.write(text)
+
+
+@contextlib.contextmanager
+def _atomic(path, mode):
+  handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+  try:
+    with open(handle, mode) as file:
+      yield file
+      file.flush()
+      os.fsync(file.fileno())
+    os.chmod(name, 0o644)
+    os.replace(name, path)
+  except BaseException:
+    pathlib.Path(name).unlink(missing_ok=True)
+    raise

@@ -1,0 +1,48 @@
+"""Schedules over training: of the betas, and of the learning rate. All in fractions of training."""
+
+import keras
+import tensorflow as tf
+
+
+def annealing(kind: str, start: float, begin: float, end: float, cycles: int, steps: int):
+  """step -> the factor on the betas, a float32 scalar.
+
+  none: 1. linear: from `start` to 1 between the fractions `begin` and `end` of `steps` (Sonderby et al. 2016).
+  cyclical: the span is divided into `cycles`; in each the factor rises over the first half and stays 1 over the
+  second (Fu et al. 2019). Before the span the factor is `start`, after it 1.
+  """
+  if kind == 'none':
+    return lambda step: tf.ones([], tf.float32)
+
+  def factor(step):
+    position = (tf.cast(step, tf.float32) / steps - begin) / (
+      end - begin
+    )  # 0 at the beginning of the span, 1 at its end
+    ramp = position
+    if kind == 'cyclical':
+      cycle = position * cycles
+      ramp = tf.where(position >= 1, 1.0, 2 * (cycle - tf.floor(cycle)))
+      ramp = tf.where(position < 0, 0.0, ramp)
+    return start + (1 - start) * tf.clip_by_value(ramp, 0.0, 1.0)
+
+  return factor
+
+
+def learning_rate(train, rate: float):
+  """Keras' learning-rate schedule `train.schedule` that starts at `rate`, or `rate` itself where it is constant."""
+  schedules, steps, final = keras.optimizers.schedules, train.steps, train.schedule_final
+  if train.schedule == 'constant':
+    return rate
+  if train.schedule == 'cosine':
+    warmup = round(train.warmup * steps)
+    if warmup:
+      return schedules.CosineDecay(0.0, max(steps - warmup, 1), final, warmup_target=rate, warmup_steps=warmup)
+    return schedules.CosineDecay(rate, steps, final)
+  if train.schedule == 'exponential':
+    return schedules.ExponentialDecay(rate, steps, final)
+  if train.schedule == 'polynomial':
+    return schedules.PolynomialDecay(rate, steps, rate * final, train.schedule_power)
+  if train.schedule == 'inverse_time':
+    return schedules.InverseTimeDecay(rate, steps, 1 / final - 1)
+  boundaries = [round(fraction * steps) for fraction in train.schedule_boundaries]
+  return schedules.PiecewiseConstantDecay(boundaries, [rate * final**i for i in range(len(boundaries) + 1)])

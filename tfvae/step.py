@@ -1,0 +1,142 @@
+"""One training step of every player, and many of them in one call. All that runs on the devices in training."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfvae import noise as noise_lib
+
+
+class Progress(NamedTuple):
+  """Where a call of `Stepper.run` ended."""
+
+  taken: int  # steps taken
+  sums: tf.Tensor  # of each metric since the last log, [M] float64
+  last: tf.Tensor  # each metric in the last step, [M] float64
+  finite: bool  # whether losses and gradients were finite; if not, the last step is the culprit
+
+
+class Stepper:
+  """Moves the players of an objective, one after the other, each from fresh samples.
+
+  Args:
+    strategy: a tf.distribute strategy; a step is only ever called through its `run`.
+    model, objective, source: what is trained, how, on what.
+    groups: player -> [(optimizer, variables), ...].
+    ema: the moving average of the weights, or None.
+    seed: of the noise.
+    clip_norm: upper limit of the global norm of a player's gradient; 0: none.
+    compile: 'xla' | 'graph' | 'eager'.
+  """
+
+  def __init__(self, strategy, model, objective, source, groups, ema, seed: int, clip_norm: float, compile: str):
+    self.strategy, self.model, self.objective, self.source = strategy, model, objective, source
+    self._groups, self._ema, self._seed, self._clip_norm = groups, ema, seed, clip_norm
+    self._replicas = strategy.num_replicas_in_sync
+    self._global_batch = source.batch_size
+    tf.config.run_functions_eagerly(False)
+    self._requests = noise_lib.record(self._ask)
+    tf.config.run_functions_eagerly(compile == 'eager')
+    self._move = tf.function(self._move_all, autograph=False, jit_compile=True) if compile == 'xla' else self._move_all
+    self.run: Callable = tf.function(self._run, autograph=False, reduce_retracing=True)
+
+  def _ask(self, noise):
+    """Asks for all the noise of a step, as a step does, and learns the metrics' names on the way."""
+
+    def ask():
+      batch = self._batch(tf.zeros([self._global_batch // self._replicas], tf.int64), noise)
+      names = []
+      for player in self._groups:
+        _, metrics = self.objective.loss(player, self.model, batch, tf.constant(0, tf.int64), noise.scope(player))
+        names += [*metrics, *(self._suffixed(name, player) for name in ('loss', 'gradient_norm'))]
+      self.metric_names = sorted(set(names))
+
+    self.strategy.run(ask)
+
+  def _batch(self, index, noise):
+    return self.source.batch(index, noise.scope('data'))
+
+  def _suffixed(self, name, player):
+    return name if len(self._groups) == 1 else f'{name}/{player}'
+
+  def zeros(self) -> np.ndarray:
+    """The sums before the first step."""
+    return np.zeros(len(self.metric_names))
+
+  def _run(self, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor) -> Progress:
+    """Takes `count` steps, the first of which has number `first` (from 0); stops at one that is not finite."""
+    indices = self.source.indices(first, count)
+    critical = [i for i, name in enumerate(self.metric_names) if name.split('/')[0] in ('loss', 'gradient_norm')]
+
+    def body(i, sums, last, finite):
+      del last, finite
+      means = self.strategy.run(self._replica_step, args=(indices[i], first + i))
+      last = tf.stack([tf.cast(means[name], tf.float64) for name in self.metric_names])
+      return i + 1, sums + last, last, tf.reduce_all(tf.math.is_finite(tf.gather(last, critical)))
+
+    start = (tf.constant(0, tf.int64), sums, tf.zeros_like(sums), tf.constant(True))
+    return Progress(
+      *tf.while_loop(lambda i, sums, last, finite: (i < count) & finite, body, start, parallel_iterations=1)
+    )
+
+  def _replica_step(self, index, step):
+    context = tf.distribute.get_replica_context()
+    replica = context.replica_id_in_sync_group
+    values = noise_lib.draw(self._requests, self._seed, step, replica, self._replicas)
+    if self._replicas > 1:
+      size = self._global_batch // self._replicas
+      index = tf.slice(index, [replica * size], [size])
+    return self._move(self._batch(index, noise_lib.replay(values)), step, values)
+
+  def _move_all(self, batch, step, values):
+    noise, means = noise_lib.replay(values), {}
+    for player in self._groups:
+      means |= self._move_player(player, batch, step, noise.scope(player))
+    self.objective.update(means, step)
+    if self._ema is not None:
+      self._ema.update()
+    return means
+
+  def _move_player(self, player, batch, step, noise):
+    groups = self._groups[player]
+    variables = [v for _, members in groups for v in members]
+    with tf.GradientTape() as tape:
+      loss, metrics = self.objective.loss(player, self.model, batch, step, noise)
+      # Averaged over the global batch; penalties of Keras layers once, whatever the number of replicas.
+      total = tf.reduce_sum(loss) / self._global_batch
+      for penalty in self.model.losses:
+        total += tf.cast(penalty, total.dtype) / self._replicas
+    gradients = tape.gradient(total, [v.value for v in variables], unconnected_gradients='zero')
+    means = {name: self._mean(value, loss) for name, value in metrics.items()}
+    means[self._suffixed('loss', player)] = self._mean(loss, loss)
+    # Summed over the replicas first, then measured and clipped, so that two replicas do what one does.
+    context = tf.distribute.get_replica_context()
+    if self._replicas > 1:
+      gradients, means = context.all_reduce(tf.distribute.ReduceOp.SUM, (gradients, means))
+    norm = tf.linalg.global_norm(gradients)
+    means[self._suffixed('gradient_norm', player)] = norm
+    if self._clip_norm:
+      gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
+    for optimizer, members in groups:
+      optimizer.apply(gradients[: len(members)], members)
+      gradients = gradients[len(members) :]
+    return means
+
+  def _mean(self, value, loss):
+    """A metric's share of the mean over the global batch."""
+    value = tf.cast(value, loss.dtype)
+    return tf.reduce_sum(tf.broadcast_to(value, tf.shape(loss))) / self._global_batch
+
+
+def compile_mode(compile: str, model) -> str:
+  """'auto' as measured: XLA, but a plain graph for convolutions on a CPU (docs/performance.md)."""
+  if compile != 'auto':
+    return compile
+  on_gpu = bool(tf.config.list_physical_devices('GPU'))
+  convolutional = any(
+    isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)) for layer in model._flatten_layers()
+  )
+  return 'graph' if convolutional and not on_gpu else 'xla'

@@ -1,0 +1,250 @@
+"""The only training loop, for every model and objective."""
+
+import signal
+import threading
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae import build
+from tfvae.checkpoints import Checkpoints
+from tfvae.data.dataset import Dataset
+from tfvae.ema import Ema
+from tfvae.errors import NonFiniteError, RunError
+from tfvae.evaluation import Evaluation
+from tfvae.events import Events
+from tfvae.progress import Progress
+from tfvae.report.images import grid
+from tfvae.run import Run
+from tfvae.schema import flatten
+from tfvae.step import Stepper, compile_mode
+
+# A call of the compiled loop takes about this long at most, so that a stop signal is heard.
+SECONDS_PER_CALL = 1.5
+EARLY_LOGS = (1, 10)
+
+
+class StopSignal:
+  """Hears SIGTERM and SIGINT. Before training has begun they end the process at once, as there is nothing to save."""
+
+  def __init__(self):
+    self.name, self.training, self._before = None, False, {}
+
+  def __enter__(self):
+    if threading.current_thread() is not threading.main_thread():
+      return self  # only the main thread may listen
+    for number in (signal.SIGTERM, signal.SIGINT):
+      self._before[number] = signal.signal(number, self._hear)
+    return self
+
+  def _hear(self, number, frame):
+    del frame
+    again, self.name = self.name is not None, signal.Signals(number).name
+    if not self.training or again:
+      if not self.training:
+        print(f'{self.name}: stopped; there was nothing to save.', flush=True)
+      raise SystemExit(1 if again else 0)
+
+  def __exit__(self, *_):
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
+
+
+def strategy_of(spec) -> tf.distribute.Strategy:
+  """The strategy of spec.train.strategy."""
+  gpus = tf.config.list_logical_devices('GPU')
+  return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else '/cpu:0')
+
+
+class Trainer:
+  """Trains what a spec says, in a Run whose lock is held.
+
+  Building it may raise UserError (nets that do not fit the data, say), before anything is written.
+  """
+
+  def __init__(self, spec, run: Run, data: Dataset):
+    tf.config.experimental.enable_op_determinism()
+    self.spec, self.run = spec, run
+    self.strategy = strategy_of(spec)
+    with self.strategy.scope():
+      self.source = build.source(spec, data)
+      self.model = build.model(spec, data.shape)
+      self.objective = build.objective(spec, self.model)
+      groups = build.optimizers(spec, self.model, self.objective)
+      self.ema = Ema(self.model.trainable_variables, spec.train.ema) if spec.train.ema else None
+      self.stepper = Stepper(
+        self.strategy,
+        self.model,
+        self.objective,
+        self.source,
+        groups,
+        self.ema,
+        spec.seed,
+        spec.train.clip_norm,
+        compile_mode(spec.train.compile, self.model),
+      )
+      self._sums = tf.Variable(self.stepper.zeros(), trainable=False, name='sums')
+      self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False, name='state')  # step, step of the last log
+    self.evaluation = Evaluation(self.model, self.source, build.evaluators(spec), spec)
+    objects = {f'optimizer_{optimizer.name}': optimizer for pairs in groups.values() for optimizer, _ in pairs}
+    objects |= {'ema': self.ema} if self.ema else {}
+    self.checkpoints = Checkpoints(
+      run.checkpoints,
+      spec.train.keep,
+      model=self.model,
+      objective=self.objective,
+      sums=self._sums,
+      state=self._state,
+      **objects,
+    )
+    self.step = self._logged = self._saved = 0
+    self._all_finite = tf.function(
+      lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(v.value)) for v in self.model.variables])
+    )
+
+  # The host's loop.
+
+  def train(self, stop: StopSignal, overwrite: bool = False) -> bool:
+    """Trains to the last step, resuming where a checkpoint is; whether it got there or was stopped by a signal."""
+    steps = self.spec.train.steps
+    self._begin(overwrite)
+    progress = Progress(self.step, steps)
+    if self.step:
+      progress.say(f'Resumed {self.run.workdir} at step {self.step}.')
+    events = {'train': Events(self.run.workdir / 'train'), 'eval': Events(self.run.workdir / 'eval')}
+    events['train'].hyperparameters(flatten(self.spec.to_dict()))
+    sums, count, seconds = tf.constant(self._sums.numpy()), 1, 0.0
+    stop.training = True
+    try:
+      while self.step < steps and not stop.name:
+        begun = time.perf_counter()
+        count = min(count, self._next_stop() - self.step)
+        done = self.stepper.run(tf.constant(self.step, tf.int64), tf.constant(count, tf.int64), sums)
+        sums, taken = done.sums, int(done.taken)
+        if not bool(done.finite):
+          self._stop_non_finite(self.step + taken, done.last.numpy())
+        took = time.perf_counter() - begun
+        first_call = self.step == self._started
+        self.step, seconds = self.step + taken, seconds + took
+        progress.advance(self.step)
+        if self._is_log_step():
+          sums = self._log(sums, seconds, events['train'], progress)
+          seconds = 0.0
+        if self._due(self.spec.eval.every):
+          self._evaluate(events['eval'])
+        if self._due(self.spec.train.checkpoint_every) or self.step == steps:
+          self._save(sums)
+        # As many steps as fit the time of a call; the first call traced and compiled, which says nothing.
+        count = 10 if first_call else max(1, min(2 * count, int(count * SECONDS_PER_CALL / max(took, 1e-6))))
+      if self._saved != self.step:
+        self._save(sums)
+    finally:
+      progress.close()
+      for writer in events.values():
+        writer.flush()
+    if stop.name and self.step < steps:
+      print(f'{stop.name}: saved step {self.step} in {self.run.workdir}; the same command resumes.', flush=True)
+    return self.step == steps
+
+  def _begin(self, overwrite):
+    step = None if overwrite else self.checkpoints.restore()
+    if step is not None and step > self.spec.train.steps:
+      raise RunError(
+        f'spec.train.steps: got {self.spec.train.steps}, but the run {self.run.workdir} has taken {step} steps already'
+      )
+    aside = self.run.begin(self.spec, overwrite)
+    if aside:
+      print(f'The run that was there is now {aside}.', flush=True)
+    self.run.trim_metrics(step or 0)
+    self.step, self._logged = (int(value) for value in self._state.numpy())
+    self._saved = self._started = self.step
+
+  def _next_stop(self):
+    """The next step at which the host has something to do."""
+    train, steps = self.spec.train, self.spec.train.steps
+    ends = [step for step in EARLY_LOGS if step > self.step]
+    for every in (train.log_every, train.checkpoint_every, self.spec.eval.every):
+      ends += [(self.step // every + 1) * every] if every else []
+    return min(*ends, steps)
+
+  def _due(self, every):
+    return every and self.step % every == 0 and self.step < self.spec.train.steps
+
+  def _is_log_step(self):
+    return self.step in EARLY_LOGS or self.step % self.spec.train.log_every == 0 or self.step == self.spec.train.steps
+
+  def _log(self, sums, seconds, events, progress):
+    """Writes the means since the last log; the sums begin again at zero."""
+    count = self.step - self._logged
+    values = dict(zip(self.stepper.metric_names, (sums.numpy() / count).tolist(), strict=True))
+    values['steps_per_second'] = count / max(seconds, 1e-9)
+    values['examples_per_second'] = values['steps_per_second'] * self.source.batch_size
+    self.run.append_metrics(self.step, 'train', values)
+    events.scalars(self.step, values)
+    progress.show(self.step, values)
+    self._logged = self.step
+    return tf.zeros_like(sums)
+
+  def _save(self, sums):
+    if not bool(self._all_finite()):
+      bad = [v.path for v in self.model.variables if not np.all(np.isfinite(v.numpy()))]
+      raise NonFiniteError(self._non_finite_message(self.step, f'the weights {", ".join(bad[:3])}'))
+    self._sums.assign(sums)
+    self._state.assign([self.step, self._logged])
+    self.checkpoints.save(self.step)
+    self._saved = self.step
+
+  def _stop_non_finite(self, step, last):
+    names = [name for name, value in zip(self.stepper.metric_names, last, strict=True) if not np.isfinite(value)]
+    raise NonFiniteError(self._non_finite_message(step, ', '.join(names)))
+
+  def _non_finite_message(self, step, what):
+    good = f'{self.run.checkpoints / f"ckpt-{self._saved}"}' if self._saved else 'none yet'
+    return (
+      f'Stopped at step {step}: not finite: {what}. Last good checkpoint: {good}. Try a lower '
+      'spec.train.learning_rate, spec.train.clip_norm, or a larger spec.decoder.sigma_floor'
+    )
+
+  # Evaluation, during training and at the end.
+
+  def evaluate(self):
+    """The evaluation of spec.eval.split, with the averaged weights where there are any."""
+    if not self.ema:
+      return self.evaluation.run(self.spec.eval.split)
+    with self.ema.swapped():
+      return self.evaluation.run(self.spec.eval.split)
+
+  def _evaluate(self, events):
+    result = self.evaluate()
+    self.run.append_metrics(self.step, self.spec.eval.split, result.numbers)
+    write_events(events, self.step, result)
+
+  def finish(self):
+    """The last evaluation: in metrics.jsonl, evaluation.json, arrays/ and the event files."""
+    result, split = self.evaluate(), self.spec.eval.split
+    rows = self.run.read_metrics()
+    if not any(row['step'] == self.step and row['split'] == split for row in rows):
+      self.run.append_metrics(self.step, split, result.numbers)
+      events = Events(self.run.workdir / 'eval')
+      write_events(events, self.step, result)
+      events.flush()
+    self.run.write_evaluation(self.step, split, result.numbers, result.arrays)
+    return result
+
+
+def write_events(events: Events, step: int, result) -> None:
+  """An evaluation's numbers, its images as grids, and histograms of the latents."""
+  events.scalars(step, result.numbers)
+  samples = result.arrays.get('samples', {})
+  if samples and samples['x'].ndim == 4:
+    limits = samples['value_range']
+    pictures = {name: grid(samples[name], limits) for name in ('reconstruction', 'prior', 'x')}
+    events.images(
+      step, {{'prior': 'prior_samples', 'x': 'data'}.get(k, 'reconstructions'): v for k, v in pictures.items()}
+    )
+  latents = result.arrays.get('latents', {})
+  events.histograms(step, {f'z/{name[:-2]}': value for name, value in latents.items() if name.endswith('.z')})
+
+
+__all__ = ['StopSignal', 'Trainer', 'strategy_of', 'write_events']
