@@ -55,6 +55,8 @@ class Conv(keras.layers.Layer):
         if input_shape[1] != input_shape[2]:
           raise ValueError(f'convolutions need square images, got {input_shape[1]} x {input_shape[2]}')
         plan, widths = strides(input_shape[1], self.grid, len(self.hidden)), self.hidden
+      elif len(input_shape) == 2 and not self.grid:
+        raise ValueError('it leads from a vector to a vector; use kind=mlp')
       elif len(input_shape) == 2:
         start = self.grid // 2 ** len(self.hidden)
         if not start or start * 2 ** len(self.hidden) != self.grid:

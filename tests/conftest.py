@@ -1,0 +1,60 @@
+"""Fixtures: small specs, and the launcher as a user calls it."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from tfvae import spec as spec_lib
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture
+def tiny():
+  """A single-layer spec that trains in a second; its fields can be assigned."""
+  spec = spec_lib.base(('z1',))
+  spec.model.z1.dim = 3
+  spec.model.z1.encoder.hidden = (8,)
+  spec.decoder.net.hidden = (8,)
+  spec.data.batch_size = 50
+  spec.train.steps = 40
+  spec.train.compile = 'graph'
+  spec.train.log_every = 10
+  spec.train.checkpoint_every = 10
+  spec.eval.every = 20
+  spec.eval.num_samples = 2
+  return spec
+
+
+@pytest.fixture
+def launch(tmp_path):
+  """Runs launch.py in an empty directory: launch('--spec', 'hit', ...) -> CompletedProcess; `hit` and `aevb` are found."""
+
+  def call(*args, **kwargs):
+    return subprocess.run(command(*args), cwd=tmp_path, capture_output=True, text=True, timeout=120, **kwargs)
+
+  return call
+
+
+def command(*args):
+  """The command line of launch.py; a bare `hit` or `aevb` stands for the spec file."""
+  files = {name: str(ROOT / 'specs' / f'{name}.py') for name in ('hit', 'aevb')}
+  full = []
+  for arg in args:
+    name, colon, variant = str(arg).partition(':')
+    full.append(files[name] + colon + variant if name in files else str(arg))
+  return [sys.executable, str(ROOT / 'launch.py'), *full]
+
+
+@pytest.fixture(scope='session')
+def tfds_dir():
+  """A directory with the real data sets in TFDS' form."""
+  path = os.environ.get('TFDS_DATA_DIR', '')
+  if not pathlib.Path(path, 'mnist').is_dir():
+    pytest.skip('TFDS_DATA_DIR does not name a directory that holds mnist')
+  return path

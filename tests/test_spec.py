@@ -1,0 +1,196 @@
+"""Specs: defaults, variants, overrides, validation, JSON, documentation."""
+
+import importlib
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tfvae import schema
+from tfvae import spec as spec_lib
+from tfvae.errors import SpecError
+from tfvae.names import NAMES
+
+ROOT = pathlib.Path(__file__).parents[1]
+SPECS = [
+  'specs/hit.py',
+  'specs/hit.py:digits',
+  'specs/hit.py:vector',
+  'specs/hit.py:three_layers',
+  'specs/hit.py:three_layers,vector',
+  'specs/aevb.py',
+  'specs/aevb.py:bernoulli',
+  'specs/aevb.py:gaussian',
+  'specs/aevb.py:unit,digits',
+]
+
+
+def problems(call, *args):
+  with pytest.raises(SpecError) as error:
+    call(*args)
+  return error.value.problems
+
+
+def test_base_is_complete_and_locked():
+  spec = spec_lib.base(('z3', 'z2', 'z1'))
+  assert spec_lib.validate(spec) == []
+  assert set(spec.objective.beta) == {'z1', 'z2', 'z3'}
+  assert 'prior' in spec.model.z2 and 'prior' not in spec.model.z3
+  with pytest.raises((AttributeError, KeyError)):
+    spec.train.stepz = 3
+  with pytest.raises(ValueError, match='z2,z1'):
+    spec_lib.base(('z2', 'z3'))
+
+
+@pytest.mark.parametrize('path', SPECS)
+def test_json_round_trip(path):
+  spec = spec_lib.load(ROOT / path)
+  text = spec_lib.to_json(spec)
+  again = spec_lib.from_json(text)
+  assert again == spec
+  assert spec_lib.to_json(again) == text
+  assert again.to_dict() == spec.to_dict()
+  types = lambda s: {k: type(v) for k, v in schema.flatten(s.to_dict()).items()}
+  assert types(again) == types(spec)  # tuples stay tuples, floats floats
+
+
+def test_every_spec_file_is_in_the_list():
+  assert {p.name for p in (ROOT / 'specs').glob('*.py')} == {pathlib.Path(s.partition(':')[0]).name for s in SPECS}
+
+
+def test_overrides_are_parsed_as_flags_are():
+  spec = spec_lib.load(
+    ROOT / 'specs/hit.py',
+    [
+      ('train.steps', '7'),
+      ('objective.beta.z2', '5'),
+      ('decoder.net.hidden', '(8, 4)'),
+      ('eval.evaluators', 'bounds,latents'),
+      ('train.schedule', 'cosine'),
+    ],
+  )
+  assert (spec.train.steps, spec.objective.beta.z2, spec.decoder.net.hidden) == (7, 5.0, (8, 4))
+  assert isinstance(spec.objective.beta.z2, float)
+  assert spec.eval.evaluators == ('bounds', 'latents')
+
+
+def test_fewer_layers_by_a_flag():
+  spec = spec_lib.load(ROOT / 'specs/hit.py', {'model.layers': 'z1', 'objective.beta.z1': 2})
+  assert spec.model.layers == ('z1',) and list(spec.objective.beta) == ['z1'] and 'z2' not in spec.model
+  found = problems(spec_lib.load, ROOT / 'specs/hit.py', {'model.layers': 'z1', 'objective.beta.z2': 2})
+  assert found == ('spec.objective.beta.z2: there is no layer z2; the layers of this spec: z1',)
+
+
+def test_all_problems_are_reported_at_once():
+  overrides = {
+    'train.stepz': '5',
+    'trian.steps': '5',
+    'train': '5',
+    'train.steps': '2.5',
+    'data.batch_size': '-1',
+    'data.name': 'digit',
+    'decoder.sigma': 'nan',
+    'decoder.net.hidden': '8,x',
+    'objective.beta.z3': '1',
+    'eval.evaluators': 'bounds,latent',
+    'train.ema': '1.0',
+  }
+  found = problems(spec_lib.load, ROOT / 'specs/hit.py', overrides)
+  assert [p.partition(':')[0] for p in found] == [f'spec.{name}' for name in overrides]
+  text = '\n'.join(found)
+  for hint in ('Did you mean spec.train.steps?', 'Did you mean digits?', 'Did you mean latents?', 'no layer z3'):
+    assert hint in text
+
+
+@pytest.mark.parametrize(
+  ('overrides', 'field'),
+  [
+    ({'objective.anneal': 'linear', 'objective.anneal_begin': '0.5'}, 'objective.anneal_end'),
+    ({'train.schedule': 'exponential', 'train.schedule_final': '0'}, 'train.schedule_final'),
+    ({'train.schedule': 'piecewise', 'train.schedule_boundaries': '0.5,0.2'}, 'train.schedule_boundaries'),
+    ({'train.warmup': '0.1'}, 'train.warmup'),
+    ({'eval.split': 'validation'}, 'eval.split'),
+    ({'decoder.net.hidden': ''}, 'decoder.net.hidden'),
+  ],
+)
+def test_impossible_combinations(overrides, field):
+  found = problems(spec_lib.load, ROOT / 'specs/hit.py', overrides)
+  assert len(found) == 1 and found[0].startswith(f'spec.{field}:')
+
+
+def test_wrong_values_of_every_field():
+  """No field takes a value of another type, None, a value outside its choices, or one beyond its bounds."""
+  for name, field in schema.flatten(schema.schema(('z2', 'z1'))).items():
+    if name == 'model.layers':
+      continue
+    element = field.item or field.type
+    wrong = [None, {'a': 1}, []]
+    wrong += [float('nan'), float('inf'), 'word', True] if element is float else []
+    wrong += [1.5, 'word', True] if element is int else []
+    wrong += ['no such name'] if field.choices else []
+    wrong += [1] if element is str else []
+    wrong += [limit - 1 for limit in (field.low, field.above) if limit is not None]
+    wrong += [limit + 1 for limit in (field.high, field.below) if limit is not None]
+    wrong += [limit for limit in (field.above, field.below) if limit is not None]
+    for value in wrong:
+      assert field.problem((value,) if field.type is tuple else value), (name, value)
+    assert field.type is not tuple or field.problem(3)
+    assert field.problem(field.default) is None, name
+
+
+def test_a_spec_file_with_wrong_layers(tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    "from tfvae import spec\ndef get_config(variant=''):\n  s = spec.base()\n"
+    "  s.model.layers = ('z3', 'z2', 'z1')\n  return s\n"
+  )
+  (problem,) = problems(spec_lib.load, path)
+  assert 'spec.model.layers: layer z3 has no section spec.model.z3' in problem
+
+
+def test_broken_json_is_named():
+  values = json.loads(spec_lib.to_json(spec_lib.base()))
+  del values['seed']
+  values['train']['steps'] = 0
+  values['extra'] = {'a': 1}
+  found = problems(spec_lib.from_json, json.dumps(values))
+  assert [p.partition(':')[0] for p in found] == ['spec.seed', 'spec.train.steps', 'spec.extra.a']
+  assert problems(spec_lib.from_json, '{"seed"')
+
+
+def test_differences():
+  a, b = spec_lib.base(), spec_lib.base()
+  b.train.steps = 5
+  assert spec_lib.differences(a, b) == {'train.steps': (2000, 5)}
+  assert spec_lib.differences(spec_lib.base(('z1',)), a)['objective.beta.z2'] == (None, 1.0)
+
+
+def test_split_flags():
+  rest, pairs = spec_lib.split_flags(['p', '--spec', 's', '--spec.a=1', '--spec.b', '2', '--spec.c', '--mode=show'])
+  assert rest == ['p', '--spec', 's', '--mode=show']
+  assert pairs == [('a', '1'), ('b', '2'), ('c', 'true')]
+  assert spec_lib.split_flags(['--spec.x', '-1'])[1] == [('x', '-1')]
+
+
+def test_every_name_stands_for_something():
+  for table in NAMES.values():
+    for path in table.values():
+      module, _, attribute = path.partition(':')
+      assert callable(getattr(importlib.import_module(module), attribute)), path
+
+
+def test_documentation_is_current():
+  assert (ROOT / 'docs/spec.md').read_text() == schema.markdown(), 'run: python -m tfvae.schema > docs/spec.md'
+
+
+def test_nothing_heavy_is_imported_for_a_spec():
+  code = (
+    'import sys, tfvae; assert not {m for m in sys.modules if m.startswith("tfvae.")}; '
+    'from tfvae import commands; '
+    'tfvae.load_spec("specs/hit.py"); print([m for m in ("tensorflow", "keras", "sklearn", "matplotlib", "scipy") '
+    'if m in sys.modules])'
+  )
+  out = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
+  assert out.stdout.strip() == '[]'
