@@ -1,0 +1,220 @@
+"""Hierarchies of one, two and three layers."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+
+from tfvae import build
+from tfvae import noise as noise_lib
+from tfvae import spec as spec_lib
+
+SHAPE = (8, 8, 1)
+
+
+def make(layers, shape=SHAPE, **fields):
+  spec = spec_lib.base(layers)
+  for layer in layers:
+    spec.model[layer].dim = 3
+    spec.model[layer].encoder.hidden = (6,)
+  spec = spec_lib.resolve(spec, fields)
+  return spec, build.model(spec, shape)
+
+
+def batch_of(n, shape=SHAPE, seed=0):
+  return {'x': tf.constant(np.random.default_rng(seed).random((n, *shape)), tf.float32)}
+
+
+def randomize(model, seed=0):
+  rng = np.random.default_rng(seed)
+  for variable in model.trainable_variables:
+    variable.assign(0.15 * rng.standard_normal(variable.shape))
+
+
+def dense(layer, x):
+  return x @ layer.kernel.numpy() + layer.bias.numpy()
+
+
+def test_one_layer_equals_a_hand_computed_elbo():
+  """x -> relu -> (mu, log sigma) -> z -> relu -> loc: the ELBO of a fixed batch and fixed noise in NumPy, float64."""
+  _, model = make(('z1',), **{'decoder.sigma': 0.4, 'decoder.sigma_floor': 0.0})
+  randomize(model)
+  batch, samples = batch_of(5), 4
+  noise = noise_lib.stateless(3, 1)
+  trace = model.infer(batch, noise, samples)
+  eps = noise.normal('z/z1', (samples, 5, 3), batch_axis=1).numpy().astype(np.float64)
+
+  x = batch['x'].numpy().astype(np.float64).reshape(5, 64)
+  layer, decoder = model.latents[0], model.decoder
+  mu, log_tau = np.split(dense(layer.family.head.map, np.maximum(dense(layer.encoder.dense[0], x), 0)), 2, -1)
+  z = mu + np.exp(log_tau) * eps
+  loc = dense(decoder.likelihood.head.map, np.maximum(dense(decoder.net.dense[0], z), 0))
+  sigma = np.exp(decoder.likelihood.variance.log_sigma.numpy())
+  log_px = -0.5 * (((x - loc) / sigma) ** 2 + 2 * np.log(sigma) + math.log(2 * math.pi)).sum(-1)
+  rate = -0.5 * (1 + 2 * log_tau - mu**2 - np.exp(2 * log_tau)).sum(-1)
+  terms = trace.terms()
+  np.testing.assert_allclose(terms['elbo'], log_px.mean(0) - rate, rtol=1e-5)
+  np.testing.assert_allclose(terms['rate/z1'], rate, rtol=1e-5)
+  np.testing.assert_allclose(terms['mse'], ((x - loc) ** 2).mean((0, 2)), rtol=1e-5)
+  np.testing.assert_allclose(trace.log_q['z1'], scipy.stats.norm.logpdf(z, mu, np.exp(log_tau)).sum(-1), rtol=1e-4)
+  entropies = trace.entropies()
+  np.testing.assert_allclose(entropies['entropy/encoder'], (log_tau + 0.5 * math.log(2 * math.pi * math.e)).sum(-1), rtol=1e-5)
+  np.testing.assert_allclose(entropies['entropy/prior'], 3 * 0.5 * math.log(2 * math.pi * math.e), rtol=1e-5)
+  np.testing.assert_allclose(entropies['entropy/decoder'], 32 * math.log(2 * math.pi * math.e * sigma**2), rtol=1e-4)
+
+
+@pytest.mark.parametrize('conditioning', ['next', 'all'])
+@pytest.mark.parametrize('layers', [('z1',), ('z2', 'z1'), ('z3', 'z2', 'z1')])
+def test_traces_of_any_depth(layers, conditioning):
+  _, model = make(layers, **{'model.conditioning': conditioning})
+  randomize(model)
+  batch = batch_of(4)
+  trace = model.infer(batch, noise_lib.stateless(0, 0), 6)
+  assert list(trace.z) == list(layers)
+  for layer in layers:
+    assert trace.z[layer].shape == (6, 4, 3)
+    for part in (trace.kl, trace.log_q, trace.log_p):
+      assert part[layer].shape == (6, 4)
+  assert trace.log_px.shape == (6, 4) and trace.terms()['elbo'].shape == (4,)
+  # Scoring the same z gives the same trace, and generated data can be scored.
+  again = model.score(batch, trace.z)
+  np.testing.assert_allclose(again.log_px, trace.log_px, rtol=1e-6)
+  for layer in layers:
+    np.testing.assert_allclose(again.log_q[layer], trace.log_q[layer], rtol=1e-5)
+  generated = model.generate(7, noise_lib.stateless(0, 0))
+  assert generated.x.shape == (7, *SHAPE) and generated.z['z1'].shape == (1, 7, 3)
+  assert model(batch['x']).shape == batch['x'].shape
+
+
+@pytest.mark.parametrize('conditioning', ['next', 'all'])
+def test_what_each_layer_depends_on(conditioning):
+  """log p(z1 | .) moves with z2, and with z3 only where all layers above are conditioned on; p(x | .) alike."""
+  _, model = make(('z3', 'z2', 'z1'), **{'model.conditioning': conditioning})
+  randomize(model)
+  batch = batch_of(2)
+  trace = model.infer(batch, noise_lib.stateless(0, 0), 1)
+
+  def moved(layer):
+    z = {**trace.z, layer: trace.z[layer] + 1.0}
+    other = model.score(batch, z)
+    differs = lambda a, b: not np.allclose(a, b, rtol=1e-6)
+    names = {f'p({name})' for name in z if name != layer and differs(other.log_p[name], trace.log_p[name])}
+    names |= {f'q({name})' for name in z if name != layer and differs(other.log_q[name], trace.log_q[name])}
+    return names | ({'p(x)'} if differs(other.log_px, trace.log_px) else set())
+
+  markov = conditioning == 'next'
+  assert moved('z3') == {'p(z2)', 'q(z2)'} | (set() if markov else {'p(z1)', 'q(z1)', 'p(x)'})
+  assert moved('z2') == {'p(z1)', 'q(z1)'} | (set() if markov else {'p(x)'})
+  assert moved('z1') == {'p(x)'}
+
+
+def test_conditional_kls_against_monte_carlo():
+  _, model = make(('z2', 'z1'))
+  randomize(model)
+  n = 20_000
+  trace = model.infer(batch_of(2), noise_lib.stateless(0, 0), n)
+  for layer in ('z2', 'z1'):
+    ratio = (trace.log_q[layer] - trace.log_p[layer]).numpy().astype(np.float64)
+    kl = trace.kl[layer].numpy()
+    error = (ratio - kl).std(0) / math.sqrt(n)
+    assert np.all(error < 0.05 * kl.mean(0)) and np.all(np.abs(ratio.mean(0) - kl.mean(0)) < 5 * error), layer
+  assert np.all(trace.kl['z1'].numpy().std(0) > 0)  # the lower layer's KL depends on the sample above
+
+
+def test_feature_maps_and_vectors_meet():
+  fields = {'model.z1.grid': 4, 'model.z1.dim': 2, 'model.z1.encoder.kind': 'conv', 'model.z1.posterior.kind': 'conv'}
+  fields |= {'model.z1.prior.kind': 'conv', 'model.z1.prior.hidden': '8,8', 'decoder.net.kind': 'conv'}
+  for conditioning in ('next', 'all'):
+    _, model = make(('z3', 'z2', 'z1'), **fields, **{'model.conditioning': conditioning})
+    trace = model.infer(batch_of(3), noise_lib.stateless(0, 0), 2)
+    assert trace.z['z1'].shape == (2, 3, 4, 4, 2) and trace.kl['z1'].shape == (2, 3)
+
+
+def test_weights_depend_on_the_seed_and_their_name_alone():
+  weights = lambda layers, **f: {v.path: v.numpy() for v in make(layers, **f)[1].trainable_variables}
+  two, three, other = weights(('z2', 'z1')), weights(('z3', 'z2', 'z1')), weights(('z2', 'z1'), seed=1)
+  kernels = [path for path in two if 'kernel' in path]
+  assert all(not np.array_equal(two[path], other[path]) for path in kernels)
+  for path in [path for path in kernels if 'z1' in path or 'decoder' in path]:
+    np.testing.assert_array_equal(two[path], three[path])
+  stacked = [two[path] for path in kernels if two[path].shape == two[kernels[0]].shape]
+  assert len(stacked) > 1 and not np.array_equal(stacked[0], stacked[1])
+
+
+def linear_gaussian(d=5, h=2, sigma=0.6):
+  """A linear VAE whose posterior is diagonal: the columns of W are orthogonal. Returns (model, W, b)."""
+  fields = {'model.z1.dim': h, 'model.z1.encoder.kind': 'linear', 'decoder.net.kind': 'linear'}
+  fields |= {'decoder.variance': 'fixed', 'decoder.sigma': sigma, 'train.precision': 'float64'}
+  _, model = make(('z1',), shape=(d,), **fields)
+  rng = np.random.default_rng(0)
+  w = np.linalg.qr(rng.standard_normal((d, h)))[0] * np.array([1.5, 0.7])
+  b = rng.standard_normal(d)
+  model.decoder.likelihood.head.map.kernel.assign(w.T)
+  model.decoder.likelihood.head.map.bias.assign(b)
+  return model, w, b
+
+
+def set_posterior(model, w, b, sigma):
+  """q(z | x) = p(z | x) = N(M^-1 W^T (x - b), sigma^2 M^-1), M = W^T W + sigma^2 I (Tipping & Bishop 1999)."""
+  m_inverse = np.linalg.inv(w.T @ w + sigma**2 * np.eye(w.shape[1]))
+  head = model.latents[0].family.head.map
+  to_loc = w @ m_inverse
+  head.kernel.assign(np.concatenate([to_loc, np.zeros_like(to_loc)], 1))
+  head.bias.assign(np.concatenate([-b @ to_loc, 0.5 * np.log(sigma**2 * np.diag(m_inverse))]))
+
+
+def test_elbo_never_exceeds_the_evidence_and_meets_it_at_its_optimum():
+  sigma, n, samples = 0.6, 50, 2000
+  model, w, b = linear_gaussian(sigma=sigma)
+  x = np.random.default_rng(1).standard_normal((n, 5)) * 1.3
+  evidence = scipy.stats.multivariate_normal(b, w @ w.T + sigma**2 * np.eye(5)).logpdf(x)
+  infer = lambda: model.infer({'x': tf.constant(x)}, noise_lib.stateless(0, 0), samples)
+
+  set_posterior(model, w, b, sigma)
+  trace = infer()
+  # log p(x, z) - log q(z | x) = log p(x) for every z, and the ELBO is its mean.
+  np.testing.assert_allclose(
+    trace.log_px + trace.log_p['z1'] - trace.log_q['z1'], np.broadcast_to(evidence, (samples, n)), rtol=1e-9
+  )
+  terms = trace.terms()
+  error = trace.log_px.numpy().std(0) / math.sqrt(samples)
+  assert np.all(np.abs(terms['elbo'] - evidence) < 5 * error)
+
+  head = model.latents[0].family.head.map
+  rng = np.random.default_rng(2)
+  for _ in range(5):
+    set_posterior(model, w, b, sigma)
+    for variable in (head.kernel, head.bias):
+      variable.assign_add(0.2 * rng.standard_normal(variable.shape))
+    trace = infer()
+    gap = evidence - trace.terms()['elbo'].numpy()
+    error = trace.log_px.numpy().std(0) / math.sqrt(samples)
+    assert np.all(gap > -5 * error) and gap.mean() > 0.01
+    # The gap is the KL from q to the true posterior, both Gaussian.
+    q = trace.q['z1']
+    loc, scale = q.mean().numpy()[0], q.stddev().numpy()[0]
+    m_inverse = np.linalg.inv(w.T @ w + sigma**2 * np.eye(2))
+    true_loc, true_scale = (x - b) @ w @ m_inverse, sigma * np.sqrt(np.diag(m_inverse))
+    kl = np.log(true_scale / scale) + (scale**2 + (loc - true_loc) ** 2) / (2 * true_scale**2) - 0.5
+    assert np.all(np.abs(gap - kl.sum(-1)) < 5 * error)
+
+
+def test_bernoulli_elbo_against_evidence_by_quadrature():
+  """A one-dimensional latent: the evidence by quadrature on a fine grid; the ELBO stays below."""
+  fields = {'model.z1.dim': 1, 'decoder.likelihood': 'bernoulli', 'train.precision': 'float64'}
+  _, model = make(('z1',), shape=(6,), **fields)
+  randomize(model)
+  x = np.random.default_rng(0).integers(0, 2, (20, 6)).astype(np.float64)
+  z = np.linspace(-10, 10, 4001)
+  trace = model.score({'x': tf.constant(x)}, {'z1': tf.constant(np.broadcast_to(z[:, None, None], (4001, 20, 1)))})
+  evidence = scipy.special.logsumexp(trace.log_px + trace.log_p['z1'], axis=0) + np.log(z[1] - z[0])
+  trace = model.infer({'x': tf.constant(x)}, noise_lib.stateless(0, 0), 4000)
+  error = trace.log_px.numpy().std(0) / math.sqrt(4000)
+  gap = evidence - trace.terms()['elbo'].numpy()
+  assert np.all(gap > -5 * error) and gap.mean() > 0
+  weights = trace.log_px + trace.log_p['z1'] - trace.log_q['z1']
+  weights = np.exp(weights - evidence)  # their mean is 1
+  error = weights.std(0) / math.sqrt(4000)
+  assert np.all(error < 0.1) and np.all(np.abs(weights.mean(0) - 1) < 5 * error)
