@@ -14,6 +14,14 @@ from tfvae import spec as spec_lib
 ROOT = pathlib.Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def default_precision():
+  """A spec's precision is Keras' global policy, which a test must not leave to the next."""
+  yield
+  if 'keras' in sys.modules:
+    sys.modules['keras'].config.set_dtype_policy('float32')
+
+
 @pytest.fixture
 def tiny():
   """A single-layer spec that trains in a second; its fields can be assigned."""
@@ -28,12 +36,13 @@ def tiny():
   spec.train.checkpoint_every = 10
   spec.eval.every = 20
   spec.eval.num_samples = 2
+  spec.eval.evaluators = ('bounds',)
   return spec
 
 
 @pytest.fixture
 def launch(tmp_path):
-  """Runs launch.py in an empty directory: launch('--spec', 'hit', ...) -> CompletedProcess; `hit` and `aevb` are found."""
+  """Runs launch.py in an empty directory, as `command` does: launch('--spec', 'hit', ...) -> CompletedProcess."""
 
   def call(*args, **kwargs):
     return subprocess.run(command(*args), cwd=tmp_path, capture_output=True, text=True, timeout=120, **kwargs)

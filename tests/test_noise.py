@@ -47,4 +47,4 @@ def test_moments():
   uniform = noise_lib.stateless(0, 0).uniform('u', (n,)).numpy()
   # Five standard errors of the mean and of the variance.
   assert abs(normal.mean()) < 5 / n**0.5 and abs(normal.var() - 1) < 5 * (2 / n) ** 0.5
-  assert abs(uniform.mean() - 0.5) < 5 * (1 / 12 / n) ** 0.5 and 0 <= uniform.min() and uniform.max() < 1
+  assert abs(uniform.mean() - 0.5) < 5 * (1 / 12 / n) ** 0.5 and uniform.min() >= 0 and uniform.max() < 1

@@ -15,13 +15,25 @@ def steps(directory: pathlib.Path) -> list[int]:
   return sorted({int(match[1]) for match in names if match}, reverse=True)
 
 
+def named(variables: list) -> dict[str, tf.Variable]:
+  """path -> variable of Keras variables, for a checkpoint.
+
+  Keras 3 layers kept in lists are no trackable children for tf.train.Checkpoint, which leaves them out silently; the
+  variables themselves, by name, cannot be missed. Raises ValueError where two have one path.
+  """
+  by_path = {variable.path: variable.value for variable in variables}
+  if len(by_path) != len(variables):
+    raise ValueError(f'two variables have the same path among {[variable.path for variable in variables]}')
+  return by_path
+
+
 class Checkpoints:
   """The checkpoints of a directory.
 
   Args:
     directory: where they are.
     keep: how many are kept.
-    objects: what they hold: trackable objects by name.
+    objects: what they hold, by name: tf.Variables, tf.Modules, or what `named` returns.
   """
 
   def __init__(self, directory: pathlib.Path, keep: int, **objects):
@@ -57,7 +69,8 @@ class Checkpoints:
       try:
         if not path.with_name(f'{path.name}.index').is_file():
           raise FileNotFoundError(f'{path.name}.index is gone')
-        self._checkpoint.restore(str(path)).assert_existing_objects_matched()
+        # Reading the model alone leaves the optimizers' part unread: no warnings about that.
+        self._checkpoint.restore(str(path)).assert_existing_objects_matched().expect_partial()
       except Exception as error:  # whatever TensorFlow makes of a damaged file
         broken.append(f'{path.name} ({_first_line(error)})')
         continue

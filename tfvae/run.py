@@ -230,12 +230,12 @@ class Run:
 
   def restore(self, model, say=print):
     """(`model` with the weights of the newest intact checkpoint, its step). Averaged weights where the run has them."""
-    from tfvae.checkpoints import Checkpoints
+    from tfvae.checkpoints import Checkpoints, named
     from tfvae.ema import Ema
 
     self.require()
     ema = {'ema': Ema(model.trainable_variables, self.spec.train.ema)} if self.spec.train.ema else {}
-    step = Checkpoints(self.checkpoints, self.spec.train.keep, model=model, **ema).restore(say)
+    step = Checkpoints(self.checkpoints, self.spec.train.keep, model=named(model.variables), **ema).restore(say)
     if ema:
       ema['ema'].assign()
     return model, step

@@ -309,9 +309,18 @@ def _run(file, function, *args):
   except SyntaxError as error:
     raise SpecError([f'{error.filename or file}, line {error.lineno}: syntax error: {error.msg}']) from None
   except Exception as error:  # whatever a user's file raises
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    own = str(file.resolve())
+    lines = [
+      f.lineno for f in traceback.extract_tb(error.__traceback__) if str(pathlib.Path(f.filename).resolve()) == own
+    ]
     where = f'{file}, line {lines[-1]}' if lines else str(file)
-    text = str(error).strip().splitlines()
-    raise SpecError([f'{where}: {type(error).__name__}: {text[0] if text else ""}']) from None
+    raise SpecError([f'{where}: {type(error).__name__}: {_short(error)}']) from None
   finally:
     sys.dont_write_bytecode = wrote
+
+
+def _short(error):
+  """The message of an error without the list of fields that ml_collections puts in its middle."""
+  text = str(error.args[0] if error.args else error)
+  head, _, tail = text.partition(' Other fields present')
+  return ' '.join([*head.splitlines()[:1], *tail.splitlines()[1:2]])

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import build
-from tfvae.checkpoints import Checkpoints
+from tfvae.checkpoints import Checkpoints, named
 from tfvae.data.dataset import Dataset
 from tfvae.ema import Ema
 from tfvae.errors import NonFiniteError, RunError
@@ -87,12 +87,12 @@ class Trainer:
       self._sums = tf.Variable(self.stepper.zeros(), trainable=False, name='sums')
       self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False, name='state')  # step, step of the last log
     self.evaluation = Evaluation(self.model, self.source, build.evaluators(spec), spec)
-    objects = {f'optimizer_{optimizer.name}': optimizer for pairs in groups.values() for optimizer, _ in pairs}
+    objects = {f'optimizer_{o.name}': named(o.variables) for pairs in groups.values() for o, _ in pairs}
     objects |= {'ema': self.ema} if self.ema else {}
     self.checkpoints = Checkpoints(
       run.checkpoints,
       spec.train.keep,
-      model=self.model,
+      model=named(self.model.variables),
       objective=self.objective,
       sums=self._sums,
       state=self._state,

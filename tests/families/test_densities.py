@@ -66,9 +66,7 @@ def test_gaussian_log_likelihood_against_scipy(mode, floor):
   want = scipy.stats.norm.logpdf(x, loc, sigma).sum((2, 3, 4))
   np.testing.assert_allclose(got, want, rtol=2e-5)
   diagnosed = likelihood.diagnostics(likelihood(features, batch_shape=(2, 3)))['sigma']
-  np.testing.assert_allclose(
-    np.broadcast_to(diagnosed, (2, 3)), np.sqrt((sigma**2).mean((2, 3, 4))), rtol=1e-5
-  )
+  np.testing.assert_allclose(np.broadcast_to(diagnosed, (2, 3)), np.sqrt((sigma**2).mean((2, 3, 4))), rtol=1e-5)
 
 
 @pytest.mark.parametrize('mode', MODES)

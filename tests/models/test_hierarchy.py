@@ -60,7 +60,9 @@ def test_one_layer_equals_a_hand_computed_elbo():
   np.testing.assert_allclose(terms['mse'], ((x - loc) ** 2).mean((0, 2)), rtol=1e-5)
   np.testing.assert_allclose(trace.log_q['z1'], scipy.stats.norm.logpdf(z, mu, np.exp(log_tau)).sum(-1), rtol=1e-4)
   entropies = trace.entropies()
-  np.testing.assert_allclose(entropies['entropy/encoder'], (log_tau + 0.5 * math.log(2 * math.pi * math.e)).sum(-1), rtol=1e-5)
+  np.testing.assert_allclose(
+    entropies['entropy/encoder'], (log_tau + 0.5 * math.log(2 * math.pi * math.e)).sum(-1), rtol=1e-5
+  )
   np.testing.assert_allclose(entropies['entropy/prior'], 3 * 0.5 * math.log(2 * math.pi * math.e), rtol=1e-5)
   np.testing.assert_allclose(entropies['entropy/decoder'], 32 * math.log(2 * math.pi * math.e * sigma**2), rtol=1e-4)
 

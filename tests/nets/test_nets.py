@@ -20,7 +20,7 @@ def test_strides():
   assert strides(4, 8, 2) == [1, 1]  # the head doubles
   assert strides(4, 32, 2) == [-2, -2]
   for wrong in [(8, 3, 2), (8, 1, 2), (4, 32, 1)]:
-    with pytest.raises(ValueError, match='lead|needed'):
+    with pytest.raises(ValueError, match=r'lead|needed'):
       strides(*wrong)
 
 

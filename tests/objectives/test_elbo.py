@@ -67,7 +67,12 @@ def test_gradient_against_finite_differences(variance, likelihood):
 
 def test_loss_is_distortion_plus_weighted_rates():
   fields = {'objective.beta.z2': 5.0, 'objective.beta.z1': 0.5}
-  fields |= {'objective.anneal': 'linear', 'objective.anneal_from': 0.2, 'train.steps': 100, 'objective.anneal_end': 0.5}
+  fields |= {
+    'objective.anneal': 'linear',
+    'objective.anneal_from': 0.2,
+    'train.steps': 100,
+    'objective.anneal_end': 0.5,
+  }
   model, objective = make(**fields)
   for step, factor in ((0, 0.2), (25, 0.6), (60, 1.0)):
     step = tf.constant(step, tf.int64)

@@ -15,12 +15,18 @@ class Samples(Evaluator):
 
   name = 'samples'
 
+  def __init__(self, spec):
+    super().__init__(spec)
+    self._pictures = tf.function(self._draw, autograph=False)
+
+  def _draw(self, model, batch, n):
+    noise = stateless(self.spec.seed, 0).scope('eval/samples')
+    return model.infer(batch, noise, 1).px.mean()[0], model.generate(n, noise).px.mean()[0]
+
   def finish(self, means, model, source, split):
     n = min(self.spec.eval.num_images, source.dataset.size(split))
-    noise = stateless(self.spec.seed, 0).scope('eval/samples')
     batch = source.evaluation_batch(split, n, 0)
-    reconstruction = tf.function(lambda: model.infer(batch, noise, 1).px.mean()[0], autograph=False)()
-    prior = tf.function(lambda: model.generate(self.spec.eval.num_images, noise).px.mean()[0], autograph=False)()
+    reconstruction, prior = self._pictures(model, batch, self.spec.eval.num_images)
     binary = source.dataset.binarize != 'none'
     return {}, {
       'x': batch['x'].numpy(),

@@ -1,0 +1,156 @@
+"""What a user types, right and wrong, each in a process of its own."""
+
+import json
+import os
+import time
+
+import pytest
+from conftest import ROOT
+
+from tfvae import spec as spec_lib
+
+UNKNOWN = [
+  (['--spec.train.stepz=5'], ['spec.train.stepz', 'Did you mean spec.train.steps?']),
+  (['--spec.model.z1.encoder.hiden=5'], ['spec.model.z1.encoder.hiden', 'spec.model.z1.encoder.hidden']),
+  (['--spec.objective.beta.z3=1'], ['spec.objective.beta.z3', 'no layer z3', 'z2, z1']),
+  (['--spec.train.steps=many'], ['spec.train.steps', "'many'", 'an integer']),
+  (['--spec.train.learning_rate=1e-3x'], ['spec.train.learning_rate', 'a number']),
+  (['--spec.data.batch_size=-5'], ['spec.data.batch_size', '-5', '>= 1']),
+  (['--spec.train.steps=0'], ['spec.train.steps', '0', '>= 1']),
+  (['--spec.decoder.sigma=nan'], ['spec.decoder.sigma', 'nan', '> 0']),
+  (['--spec.data.name=digts'], ['spec.data.name', 'digts', 'Did you mean digits?']),
+  (['--spec.model.name=hierachy'], ['spec.model.name', 'Did you mean hierarchy?']),
+  (['--spec.objective.name=elbow'], ['spec.objective.name', 'Did you mean elbo?']),
+  (['--spec.decoder.variance=learnt'], ['spec.decoder.variance', 'learned | per_dimension']),
+  (['--spec.train.strategy=mirored'], ['spec.train.strategy', 'allowed: one']),
+  (['--spec.model.layers=z3,z2,z1'], ['spec.model.layers', 'no section spec.model.z3']),
+  (['--spec.model.layers=top,bottom'], ['spec.model.layers', 'z2,z1']),
+  (['--spec.data.batch_size=2000'], ['spec.data.batch_size', '2000', '1500']),
+  (['--spec.decoder.likelihood=bernoulli', '--spec.data.scaling=standard'], ['spec.decoder.likelihood', '[0, 1]']),
+  (['--mode=evaluat'], ['mode', 'evaluate']),
+  (['--overwrit'], ['overwrit']),
+  (['stray'], ['stray']),
+  (
+    ['--spec.train.steps=0', '--spec.decoder.sigma=-1', '--spec.foo=1', '--spec.data.name=x'],
+    ['spec.train.steps', 'spec.decoder.sigma', 'spec.foo', 'spec.data.name'],
+  ),
+]
+
+
+def assert_refused(result, *texts):
+  said = result.stdout + result.stderr
+  assert result.returncode not in (0, -9), said
+  assert 'Traceback' not in said
+  for text in texts:
+    assert text in said, f'{text!r} is not in: {said}'
+  assert len(said) < 2500
+
+
+@pytest.mark.parametrize(('flags', 'texts'), UNKNOWN, ids=lambda value: ' '.join(value)[:40])
+def test_mistakes_in_flags(launch, tmp_path, flags, texts):
+  begun = time.monotonic()
+  assert_refused(launch('--spec', 'hit', *flags), *texts)
+  assert time.monotonic() - begun < 10
+  assert not list(tmp_path.iterdir())  # nothing was made
+
+
+@pytest.mark.parametrize(
+  ('text', 'says'),
+  [
+    ('def get_config(variant=""):\n  return (\n', ['line 2', 'syntax error']),
+    ('x = 1\n', ['get_config']),
+    ('def get_config(variant=""):\n  return undefined\n', ['line 2', 'NameError', 'undefined']),
+    ('def get_config(variant=""):\n  return 3\n', ['tfvae.spec.base']),
+    (
+      'from tfvae import spec\ndef get_config(variant=""):\n  s = spec.base()\n  s.train.stepz = 3\n  return s\n',
+      ['line 4', 'stepz'],
+    ),
+    (
+      'from tfvae import spec\ndef get_config(variant=""):\n  s = spec.base()\n  s.train.steps = "many"\n  return s\n',
+      ['line 4', 'many'],
+    ),
+    (
+      'from tfvae import spec\ndef get_config(variant=""):\n  s = spec.base()\n  s.decoder.sigma = -1.0\n  return s\n',
+      ['spec.decoder.sigma', '-1', '> 0'],
+    ),
+  ],
+  ids=['syntax', 'no get_config', 'name', 'no spec', 'unknown field', 'wrong type', 'out of range'],
+)
+def test_mistakes_in_a_spec_file(launch, tmp_path, text, says):
+  (tmp_path / 'mine.py').write_text(text)
+  assert_refused(launch('--spec', 'mine.py'), 'mine.py' if 'spec.decoder.sigma' not in says else '', *says)
+  assert [p.name for p in tmp_path.iterdir()] == ['mine.py']
+
+
+def test_missing_things(launch, tmp_path):
+  assert_refused(launch(), '--spec', 'specs/hit.py')
+  assert_refused(launch('--spec', f'{ROOT}/specs/hitt.py'), 'hitt.py', 'Did you mean', 'specs/hit.py')
+  assert_refused(launch('--spec', 'hit:digitz'), 'digitz', 'Did you mean digits?', 'vector')
+  assert_refused(launch('--spec', 'aevb:unit,bernoulli'), 'only one of')
+  assert_refused(launch('--mode=evaluate'), '--workdir')
+  assert_refused(launch('--mode=evaluate', '--workdir', 'absent'), 'absent', 'no such directory')
+  (tmp_path / 'empty').mkdir()
+  assert_refused(launch('--mode=evaluate', '--workdir', 'empty'), 'empty', 'no run')
+  assert_refused(launch('--mode=report', '--workdir', 'empty'), 'empty', 'no run')
+
+
+def test_workdirs_that_cannot_be_used(launch, tmp_path):
+  (tmp_path / 'file').write_text('mine')
+  assert_refused(launch('--spec', 'hit', '--workdir', 'file'), 'file', 'is a file')
+  assert (tmp_path / 'file').read_text() == 'mine'
+  assert_refused(launch('--spec', 'hit', '--workdir', '/proc/run'), '/proc/run', 'cannot be written')
+  (tmp_path / 'full').mkdir()
+  (tmp_path / 'full/thesis.tex').write_text('mine')
+  assert_refused(launch('--spec', 'hit', '--workdir', 'full'), 'full', 'thesis.tex', 'no run')
+  assert [p.name for p in (tmp_path / 'full').iterdir() if p.name != 'lock'] == ['thesis.tex']
+  if os.geteuid():  # root may write anywhere
+    (tmp_path / 'locked').mkdir(mode=0o500)
+    assert_refused(launch('--spec', 'hit', '--workdir', 'locked/run'), 'locked', 'cannot be written')
+
+
+def test_nets_that_do_not_fit_the_data(launch, tmp_path):
+  flags = ['--spec.model.z1.grid=3', '--spec.train.steps=1']
+  assert_refused(launch('--spec', 'hit', *flags, '--workdir', 'run'), 'z1_encoder', '8 x 8', '3 x 3')
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_whole_session(launch, tmp_path):
+  """Train, resume with another spec (refused), evaluate another split, draw again, overwrite."""
+  short = ['--spec.train.steps=4', '--spec.eval.num_samples=2']
+  done = launch('--spec', 'aevb:bernoulli', *short)
+  assert done.returncode == 0, done.stderr
+  (workdir,) = (tmp_path / 'runs').iterdir()
+  assert workdir.name == 'aevb-bernoulli,eval.num_samples=2,train.steps=4'
+  assert done.stderr == '' and 'rate/z1' in done.stdout and 'step 4/4' in done.stdout
+  assert len(list((workdir / 'figures').glob('*.png'))) == 4
+
+  spec_before = (workdir / 'spec.json').read_text()
+  refused = launch('--spec', 'aevb:bernoulli', *short, '--spec.model.z1.dim=7', '--workdir', workdir)
+  assert_refused(refused, 'spec.model.z1.dim: the run has 10, this command 7', '--overwrite')
+  assert (workdir / 'spec.json').read_text() == spec_before
+
+  assert launch('--mode=evaluate', '--workdir', workdir, '--spec.eval.split=train').returncode == 0
+  assert json.loads((workdir / 'evaluation-train.json').read_text())['split'] == 'train'
+  assert_refused(
+    launch('--mode=evaluate', '--workdir', workdir, '--spec.train.steps=9'), 'spec.train.steps', 'spec.eval'
+  )
+  (workdir / 'figures/curves.png').unlink()
+  assert launch('--mode=report', '--workdir', workdir).returncode == 0
+  assert (workdir / 'figures/curves.png').exists()
+
+
+def test_show_prints_the_spec_before_tensorflow(launch):
+  begun = time.monotonic()
+  import subprocess
+
+  from conftest import command
+
+  process = subprocess.Popen(command('--spec', 'hit', '--mode=show'), stdout=subprocess.PIPE, text=True)
+  text = ''
+  while not text.endswith('\n}\n'):
+    text += process.stdout.readline()
+  took = time.monotonic() - begun
+  rest = process.communicate()[0]
+  assert process.returncode == 0 and took < 4  # 2 s on an idle machine
+  assert spec_lib.from_json(text) == spec_lib.load(ROOT / 'specs/hit.py')
+  assert '1,500' in rest and 'z1_encoder/conv_0/kernel' in rest and 'parameters' in rest

@@ -1,0 +1,351 @@
+"""The loop and the run: exact resume, broken checkpoints, signals, values that are not finite, overwriting."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT, command
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tfvae import commands
+from tfvae import spec as spec_lib
+from tfvae.errors import NonFiniteError, RunError, UserError
+from tfvae.names import NAMES
+from tfvae.objectives.elbo import Elbo
+
+TIMES = ('steps_per_second', 'examples_per_second')
+
+
+def variables_of(workdir):
+  """{name: array} of everything in the newest checkpoint."""
+  path = max((workdir / 'checkpoints').glob('ckpt-*.index'), key=lambda p: int(p.stem[5:])).with_suffix('')
+  reader = tf.train.load_checkpoint(str(path))
+  return {
+    name: reader.get_tensor(name)
+    for name in reader.get_variable_to_shape_map()
+    if 'CHECKPOINTABLE_GRAPH' not in name and not name.startswith('save_counter')
+  }
+
+
+def rows_of(workdir):
+  rows = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+  return [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
+
+
+def assert_same_run(a, b):
+  """Bit for bit: metrics, evaluation, and every variable of the last checkpoint."""
+  assert rows_of(a) == rows_of(b)
+  assert (a / 'evaluation.json').read_bytes() == (b / 'evaluation.json').read_bytes()
+  left, right = variables_of(a), variables_of(b)
+  assert left.keys() == right.keys() and len(left) > 10
+  for name, value in left.items():
+    np.testing.assert_array_equal(value, right[name], err_msg=name)
+
+
+@pytest.fixture(autouse=True)
+def no_figures(request, monkeypatch):
+  """Drawing takes longer than training here; the tests that look at figures ask for the fixture `figures`."""
+  if 'figures' not in request.fixturenames:
+    monkeypatch.setattr(commands, '_draw', lambda run: [])
+
+
+@pytest.fixture
+def figures(tiny):
+  tiny.eval.evaluators = tuple(NAMES['eval.evaluators'])
+
+
+class Interrupted(Exception):
+  pass
+
+
+@contextlib.contextmanager
+def interrupted_at(monkeypatch, step):
+  """Inside, training dies just after it logged `step`."""
+  from tfvae.training import Trainer
+
+  own = Trainer._log
+
+  def log(self, *args):
+    sums = own(self, *args)
+    if self.step == step:
+      raise Interrupted
+    return sums
+
+  with monkeypatch.context() as patch, pytest.raises(Interrupted):
+    patch.setattr(Trainer, '_log', log)
+    yield
+
+
+def everything_on(tiny):
+  tiny.train.ema = 0.9
+  tiny.train.clip_norm = 1.0
+  tiny.train.schedule = 'cosine'
+  tiny.train.variance_learning_rate = 0.01
+  tiny.objective.anneal = 'cyclical'
+  tiny.decoder.variance = 'per_dimension'
+  tiny.train.log_every = 7  # checkpoints fall between logs
+  return tiny
+
+
+@pytest.mark.parametrize('variance', ['per_dimension', 'optimal'])
+def test_resume_is_exact(tiny, tmp_path, monkeypatch, variance):
+  tiny = everything_on(tiny)
+  tiny.decoder.variance = variance
+  commands.train(tiny, tmp_path / 'whole')
+  for step in (14, 28):
+    with interrupted_at(monkeypatch, step):
+      commands.train(tiny, tmp_path / 'parts')
+  commands.train(tiny, tmp_path / 'parts')
+  assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
+
+
+def test_the_run_directory(tiny, tmp_path, figures):
+  run = commands.train(tiny, tmp_path / 'run')
+  there = {p.relative_to(run.workdir).as_posix() for p in run.workdir.rglob('*') if p.is_file()}
+  figures = [f'figures/{name}.png' for name in ('curves', 'rates', 'reconstructions', 'prior_samples')]
+  files = ['spec.json', 'environment.json', 'metrics.jsonl', 'evaluation.json', 'arrays/samples-test.npz']
+  assert {*files, *figures, 'checkpoints/ckpt-40.index'} <= there
+  assert not [name for name in there if 'tmp' in name or 'pkl' in name]
+  assert {json.loads(p.read_text()).get('tensorflow') for p in [run.workdir / 'environment.json']} == {tf.__version__}
+  assert len(list(run.checkpoints.glob('ckpt-*.index'))) == tiny.train.keep
+  steps = [row['step'] for row in rows_of(run.workdir) if row['split'] == 'train']
+  assert steps == [1, 10, 20, 30, 40]
+  loaded = commands.load(run.workdir)
+  assert loaded.spec == spec_lib.resolve(tiny) and loaded.evaluation['step'] == 40
+  np.testing.assert_array_equal(loaded.metrics['train']['step'], steps)
+  assert set(loaded.metrics['test']['step']) == {20, 40}
+  x = np.zeros((2, 8, 8, 1), np.float32)
+  assert loaded.model(x).shape == x.shape
+  # Evaluating again gives the numbers that training left.
+  before = (run.workdir / 'evaluation.json').read_text()
+  commands.evaluate(run.workdir)
+  assert (run.workdir / 'evaluation.json').read_text() == before
+  numbers = commands.evaluate(run.workdir, {'eval.split': 'train', 'eval.evaluators': 'bounds,entropies'})
+  assert numbers['elbo_minus_entropies'] == pytest.approx(numbers['elbo'] - numbers['entropy_sum'])
+  assert json.loads((run.workdir / 'evaluation-train.json').read_text())['split'] == 'train'
+  assert (run.workdir / 'evaluation.json').read_text() == before
+
+
+def test_event_files(tiny, tmp_path, figures):
+  run = commands.train(tiny, tmp_path / 'run')
+  train = EventAccumulator(str(run.workdir / 'train'), size_guidance={'tensors': 0}).Reload()
+  names = {name for name in rows_of(run.workdir)[0] if name not in ('step', 'split')}
+  assert names <= set(train.Tags()['tensors'])
+  events = train.Tensors('elbo')
+  want = [row['elbo'] for row in rows_of(run.workdir) if row['split'] == 'train']
+  assert [e.step for e in events] == [1, 10, 20, 30, 40]
+  np.testing.assert_allclose([tf.make_ndarray(e.tensor_proto) for e in events], want, rtol=1e-6)
+  assert (
+    '_hparams_/session_start_info' in train.summary_metadata
+    or '_hparams_/session_start_info' in train.Tags()['tensors']
+  )
+  evaluated = EventAccumulator(str(run.workdir / 'eval'), size_guidance={'tensors': 0}).Reload()
+  plugins = {name: evaluated.SummaryMetadata(name).plugin_data.plugin_name for name in evaluated.Tags()['tensors']}
+  assert plugins['elbo'] == 'scalars' and plugins['z/z1'] == 'histograms'
+  assert {plugins[name] for name in ('reconstructions', 'prior_samples', 'data')} == {'images'}
+  assert [e.step for e in evaluated.Tensors('elbo')] == [20, 40]
+
+
+def damage(checkpoints, step, how):
+  data = checkpoints / f'ckpt-{step}.data-00000-of-00001'
+  if how == 'truncated':
+    data.write_bytes(data.read_bytes()[:-200])
+  elif how == 'emptied':
+    data.write_bytes(b'')
+  elif how == 'no index':
+    (checkpoints / f'ckpt-{step}.index').unlink()
+  elif how == 'index emptied':
+    (checkpoints / f'ckpt-{step}.index').write_bytes(b'')
+
+
+def test_a_broken_checkpoint_is_passed_over_and_named(tiny, tmp_path, monkeypatch, capsys):
+  tiny.eval.every = 0
+  commands.train(tiny, tmp_path / 'whole')
+  with interrupted_at(monkeypatch, 30):
+    commands.train(tiny, tmp_path / 'run')
+  for how in ('truncated', 'emptied', 'no index', 'index emptied'):
+    workdir = tmp_path / how
+    shutil.copytree(tmp_path / 'run', workdir)
+    damage(workdir / 'checkpoints', 20, how)
+    (workdir / 'checkpoints/checkpoint').unlink()  # nor is TensorFlow's own list relied on
+    capsys.readouterr()
+    commands.train(tiny, workdir)
+    said = capsys.readouterr().out
+    assert 'ckpt-20' in said and 'Restored the one before: ckpt-10' in said and 'at step 10' in said, how
+    assert_same_run(tmp_path / 'whole', workdir)
+
+
+def test_all_checkpoints_broken_is_an_error_and_nothing_is_overwritten(tiny, tmp_path):
+  run = commands.train(tiny, tmp_path / 'run')
+  for step in (20, 30, 40):
+    damage(run.checkpoints, step, 'truncated')
+  before = {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'}
+  with pytest.raises(RunError, match=r'(?s)every checkpoint.*ckpt-40.*ckpt-20.*--overwrite'):
+    commands.train(tiny, run.workdir)
+  with pytest.raises(RunError, match='every checkpoint'):
+    commands.evaluate(run.workdir)
+  assert {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'} == before
+
+
+def test_killed_before_the_first_checkpoint(tiny, tmp_path, monkeypatch):
+  commands.train(tiny, tmp_path / 'whole')
+  with interrupted_at(monkeypatch, 10):
+    commands.train(tiny, tmp_path / 'run')
+  commands.train(tiny, tmp_path / 'run')
+  assert_same_run(tmp_path / 'whole', tmp_path / 'run')
+
+
+def test_a_value_that_is_not_finite_stops_the_run(tiny, tmp_path, monkeypatch, capsys):
+  own = Elbo.loss
+
+  def loss(self, player, model, batch, step, noise):
+    value, metrics = own(self, player, model, batch, step, noise)
+    return value + tf.where(step == 24, np.nan, 0.0), metrics | {
+      'rate': metrics['rate'] / tf.where(step == 24, 0.0, 1.0)
+    }
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Elbo, 'loss', loss)
+    with pytest.raises(NonFiniteError, match=r'step 25: not finite: .*loss.*rate.*ckpt-20') as error:
+      commands.train(tiny, tmp_path / 'run')
+  assert 'elbo' not in str(error.value).partition('Last good')[0]  # only the offending terms
+  assert {p.stem for p in (tmp_path / 'run/checkpoints').glob('*.index')} == {'ckpt-10', 'ckpt-20'}
+  assert not (tmp_path / 'run/evaluation.json').exists()
+  commands.train(tiny, tmp_path / 'run')  # with the cause mended it goes on
+  assert commands.load(tmp_path / 'run').evaluation['step'] == 40
+
+
+def test_weights_that_are_not_finite_are_never_saved(tiny, tmp_path):
+  tiny.train.optimizer, tiny.train.learning_rate = 'sgd', 1e38
+  tiny.train.checkpoint_every = 1
+  with pytest.raises(NonFiniteError, match='none yet'):
+    commands.train(tiny, tmp_path / 'run')
+  assert not list((tmp_path / 'run').glob('checkpoints/ckpt-*'))
+
+
+def test_more_steps_and_other_logging_resume_another_spec_does_not(tiny, tmp_path, capsys):
+  run = commands.train(tiny, tmp_path / 'run')
+  tiny.train.steps, tiny.train.log_every, tiny.eval.num_samples = 50, 25, 3
+  commands.train(tiny, run.workdir)
+  assert 'Resumed' in capsys.readouterr().out
+  assert commands.load(run.workdir).evaluation['step'] == 50 and commands.load(run.workdir).spec.train.steps == 50
+  before = (run.workdir / 'spec.json').read_text()
+  tiny.train.steps, tiny.decoder.sigma, tiny.objective.beta.z1 = 45, 0.5, 2.0
+  with pytest.raises(RunError) as error:
+    commands.train(tiny, run.workdir)
+  for name in ('spec.train.steps', 'spec.decoder.sigma', 'spec.objective.beta.z1', '--overwrite'):
+    assert name in str(error.value)
+  assert (run.workdir / 'spec.json').read_text() == before
+  commands.train(tiny, run.workdir, overwrite=True)
+  assert commands.load(tmp_path / 'run.1').spec.train.steps == 50  # set aside, whole
+  assert commands.load(run.workdir).evaluation['step'] == 45
+
+
+def test_a_spec_that_does_not_fit_leaves_no_directory(tiny, tmp_path):
+  tiny.model.z1.encoder.kind, tiny.model.z1.grid, tiny.model.z1.encoder.hidden = 'conv', 3, (4,)
+  with pytest.raises(UserError, match='z1_encoder'):
+    commands.train(tiny, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def start(workdir, *more):
+  args = ['--workdir', workdir, '--spec', 'aevb', '--spec.train.steps=6000', '--spec.train.checkpoint_every=250',
+          '--spec.train.compile=graph', '--spec.eval.every=0', *more]  # fmt: skip
+  return subprocess.Popen(
+    command(*args), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+  )
+
+
+def wait_for_checkpoint(process, workdir, step, timeout=60):
+  deadline = time.monotonic() + timeout
+  while time.monotonic() < deadline and process.poll() is None:
+    if any(int(p.stem[5:]) >= step for p in (workdir / 'checkpoints').glob('ckpt-*.index')):
+      return
+    time.sleep(0.01)
+  raise AssertionError(f'no checkpoint {step}: {process.stdout.read()}')
+
+
+def test_killed_twice_and_terminated_equals_uninterrupted(tmp_path):
+  """kill -9 twice in mid-training, then SIGTERM, then the same command: the uninterrupted run's bits."""
+  workdir = tmp_path / 'killed'
+  for step in (500, 1500):
+    process = start(workdir)
+    wait_for_checkpoint(process, workdir, step)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+  process = start(workdir)
+  wait_for_checkpoint(process, workdir, 2500)
+  second = start(workdir)
+  said = second.communicate(timeout=30)[0]
+  assert second.returncode != 0 and 'in use by another process' in said and 'Traceback' not in said
+  begun = time.monotonic()
+  process.send_signal(signal.SIGTERM)
+  said = process.communicate(timeout=30)[0]
+  assert process.returncode == 0 and time.monotonic() - begun < 5, said
+  assert 'SIGTERM: saved step' in said
+  saved = int(said.partition('saved step ')[2].split()[0])
+  assert (workdir / f'checkpoints/ckpt-{saved}.index').exists() and 2500 <= saved < 6000
+
+  fields = {'train.steps': 6000, 'train.checkpoint_every': 250, 'train.compile': 'graph', 'eval.every': 0}
+  spec = spec_lib.load(ROOT / 'specs/aevb.py', fields)
+  for name in ('killed', 'whole'):
+    commands.train(spec, tmp_path / name)
+  assert_same_run(tmp_path / 'killed', tmp_path / 'whole')
+
+
+def test_a_run_on_a_terminal_shows_a_bar(tmp_path, tiny):
+  """A pseudo-terminal: tqdm's bar with elbo and rates."""
+  parent, child = pty.openpty()
+  fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 120, 0, 0))
+  process = subprocess.Popen(
+    command('--spec', 'aevb', '--spec.train.steps=30', '--workdir', tmp_path / 'run'), stdout=child, stderr=child
+  )
+  os.close(child)
+  said = b''
+  with contextlib.suppress(OSError):
+    while chunk := os.read(parent, 4096):
+      said += chunk
+  assert process.wait() == 0
+  text = said.decode()
+  assert '30/30' in text and 'elbo' in text and 'rate/z1' in text and 'step/s' in text
+  assert 'I0000' not in text and 'oneDNN' not in text and 'WARNING' not in text
+
+
+def test_trains_on_the_real_mnist(tfds_dir, tiny, tmp_path):
+  """The loop on MNIST's images, read through TFDS: 300 steps bring the ELBO above that of the pixel means."""
+  import tensorflow_datasets as tfds
+
+  from tfvae import build
+  from tfvae.data.dataset import make
+  from tfvae.run import Run
+  from tfvae.training import StopSignal, Trainer
+
+  load = lambda split: tfds.as_numpy(tfds.load('mnist', split=split, data_dir=tfds_dir, download=False, batch_size=-1))
+  train, test = ({'x': s['image'], 'label': s['label']} for s in (load('train'), load('test')))
+  fields = {'decoder.likelihood': 'bernoulli', 'data.binarize': 'dynamic', 'train.steps': 300, 'data.batch_size': 128}
+  fields |= {'model.z1.dim': 20, 'model.z1.encoder.hidden': (200,), 'decoder.net.hidden': (200,), 'eval.every': 0}
+  spec = spec_lib.resolve(tiny, {**fields, 'train.log_every': 100, 'train.checkpoint_every': 300})
+  data = make('mnist', train, test, spec.data, spec.seed)
+  assert data.shape == (28, 28, 1) and not build.problems(spec, data)
+  run = Run(tmp_path / 'run')
+  run.open(spec)
+  with StopSignal() as stop:
+    trainer = Trainer(spec, run, data)
+    assert trainer.train(stop)
+    elbo = trainer.finish().numbers['elbo']
+  run.close()
+  p = np.clip(train['x'].mean(0) / 255, 1e-6, 1 - 1e-6)
+  grey = test['x'] / 255
+  independent = (grey * np.log(p) + (1 - grey) * np.log1p(-p)).sum((1, 2, 3)).mean()
+  assert independent < -200 and elbo > independent + 40
