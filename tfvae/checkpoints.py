@@ -33,7 +33,7 @@ class Checkpoints:
   Args:
     directory: where they are.
     keep: how many are kept.
-    objects: what they hold, by name: tf.Variables, tf.Modules, or what `named` returns.
+    objects: what they hold, by name: a tf.Variable or a dict of them.
   """
 
   def __init__(self, directory: pathlib.Path, keep: int, **objects):

@@ -5,17 +5,22 @@ import contextlib
 import tensorflow as tf
 
 
-class Ema(tf.Module):
+class Ema:
   """average <- d average + (1 - d) weight, with d = min(decay, (1 + t) / (10 + t)) after t updates.
 
   The early, smaller d (as in tf.train.ExponentialMovingAverage) lets go of the initial weights.
   """
 
   def __init__(self, variables: list, decay: float):
-    super().__init__(name='ema')
     self._weights, self._decay = list(variables), decay
     self.averages = [tf.Variable(v.value, trainable=False) for v in self._weights]
     self.updates = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+  @property
+  def variables(self) -> dict[str, tf.Variable]:
+    """What checkpoints hold: the averages by the path of their weight, and the number of updates."""
+    paths = [weight.path for weight in self._weights]
+    return dict(zip(paths, self.averages, strict=True)) | {'updates': self.updates}
 
   def update(self) -> None:
     """Takes in the current weights. After constraints have been applied to them."""

@@ -1,51 +1,67 @@
-"""TensorBoard event files of a run: the names of metrics.jsonl, images, histograms, hyperparameters."""
+"""TensorBoard event files of a run: the names of metrics.jsonl, images, histograms, hyperparameters.
+
+Written by TensorBoard's own writer, whose thread does the I/O: with tf.summary a small model spent a tenth of its time
+on its scalars.
+"""
 
 import pathlib
+import time
 
 import numpy as np
 import tensorflow as tf
-from tensorboard.plugins.hparams import summary_v2 as hparams
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.plugins.image.metadata import create_summary_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 
 class Events:
   """The event files in one directory, such as train/ or eval/."""
 
   def __init__(self, directory: pathlib.Path):
-    self._directory, self._writer = directory, None
+    self._directory, self._writer, self._scalars = directory, None, {}
 
-  def _default(self):
+  def _write(self, step, values):
     if self._writer is None:  # no file before there is something in it
-      self._writer = tf.summary.create_file_writer(str(self._directory))
-    return self._writer.as_default()
+      self._writer = EventFileWriter(str(self._directory))
+    self._writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
 
   def scalars(self, step: int, values: dict[str, float]) -> None:
-    """One event with all of them: as tf.summary.scalar would write them, at a tenth of its cost."""
-    first, *rest = (scalar_pb(name, np.float32(value)) for name, value in values.items())
-    for summary in rest:
-      first.MergeFrom(summary)
-    with self._default():
-      tf.summary.experimental.write_raw_pb(first.SerializeToString(), step=step)
+    """One event with all of them."""
+    for name, value in values.items():
+      if name not in self._scalars:  # making the metadata is what costs
+        self._scalars[name] = scalar_pb(name, np.float32(0)).value[0]
+      self._scalars[name].tensor.CopyFrom(TensorProto(dtype=DT_FLOAT, float_val=[value]))
+    self._write(step, [self._scalars[name] for name in values])
 
   def hyperparameters(self, fields: dict) -> None:
     """The spec's fields, for the HParams plugin."""
     plain = {k: v if isinstance(v, (bool, int, float, str)) else ','.join(map(str, v)) for k, v in fields.items()}
-    with self._default():
-      tf.summary.experimental.write_raw_pb(hparams.hparams_pb(plain).SerializeToString(), step=0)
+    self._write(0, hparams_pb(plain).value)
 
-  def images(self, step: int, arrays: dict[str, np.ndarray]) -> None:
-    """Grids of images, {name: [H, W, 1 or 3] in [0, 1]}."""
-    with self._default():
-      for name, image in arrays.items():
-        tf.summary.image(name, image[None], step=step)
+  def images(self, step: int, images: dict[str, np.ndarray]) -> None:
+    """{name: [H, W, 1 or 3] in [0, 1]}."""
+    values = []
+    for name, image in images.items():
+      png = tf.io.encode_png(np.round(255 * image).astype(np.uint8)).numpy()
+      height, width = (str(size).encode() for size in image.shape[:2])
+      shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)])
+      tensor = TensorProto(dtype=DT_STRING, tensor_shape=shape, string_val=[width, height, png])
+      values.append(Summary.Value(tag=name, metadata=create_summary_metadata(None, None), tensor=tensor))
+    self._write(step, values)
 
   def histograms(self, step: int, arrays: dict[str, np.ndarray]) -> None:
     """{name: values}."""
-    with self._default():
-      for name, values in arrays.items():
-        tf.summary.histogram(name, values, step=step)
+    self._write(step, [value for name, array in arrays.items() for value in histogram_pb(name, array).value])
 
-  def flush(self) -> None:
-    """Hands everything to the file system."""
+  def close(self) -> None:
+    """Writes what is waiting and closes the file."""
     if self._writer is not None:
-      self._writer.flush()
+      self._writer.close()
+      self._writer = None

@@ -234,10 +234,11 @@ class Run:
     from tfvae.ema import Ema
 
     self.require()
-    ema = {'ema': Ema(model.trainable_variables, self.spec.train.ema)} if self.spec.train.ema else {}
-    step = Checkpoints(self.checkpoints, self.spec.train.keep, model=named(model.variables), **ema).restore(say)
+    ema = Ema(model.trainable_variables, self.spec.train.ema) if self.spec.train.ema else None
+    objects = {'model': named(model.variables)} | ({'ema': ema.variables} if ema else {})
+    step = Checkpoints(self.checkpoints, self.spec.train.keep, **objects).restore(say)
     if ema:
-      ema['ema'].assign()
+      ema.assign()
     return model, step
 
   @contextlib.contextmanager

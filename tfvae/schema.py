@@ -238,12 +238,12 @@ def schema(layers: tuple[str, ...]) -> dict:
       ),
       'compile': Field(
         'auto',
-        'xla: the step is compiled by XLA. graph: a TensorFlow graph. eager: for debugging. auto: xla, but graph '
-        'for convolutions on a CPU, which XLA makes slower.',
+        'xla: the step is compiled by XLA. graph: a TensorFlow graph. eager: for debugging. auto: xla, but on a CPU '
+        'graph for convolutions and for small steps, which XLA makes slower.',
         choices=('auto', 'xla', 'graph', 'eager'),
       ),
       'log_every': Field(100, 'Steps between two lines of metrics.jsonl (the first: steps 1 and 10).', low=1),
-      'checkpoint_every': Field(1000, 'Steps between two checkpoints (one more at the end).', low=1),
+      'checkpoint_every': Field(2000, 'Steps between two checkpoints (one more at the end).', low=1),
       'keep': Field(3, 'Checkpoints kept.', low=1),
     },
     'eval': {

@@ -48,11 +48,10 @@ class Stepper:
 
     def ask():
       batch = self._batch(tf.zeros([self._global_batch // self._replicas], tf.int64), noise)
-      names = []
+      self.metric_names = []
       for player in self._groups:
         _, metrics = self.objective.loss(player, self.model, batch, tf.constant(0, tf.int64), noise.scope(player))
-        names += [*metrics, *(self._suffixed(name, player) for name in ('loss', 'gradient_norm'))]
-      self.metric_names = sorted(set(names))
+        self.metric_names += [self._suffixed('gradient_norm', player), self._suffixed('loss', player), *metrics]
 
     self.strategy.run(ask)
 
@@ -69,38 +68,41 @@ class Stepper:
   def _run(self, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor) -> Progress:
     """Takes `count` steps, the first of which has number `first` (from 0); stops at one that is not finite."""
     indices = self.source.indices(first, count)
-    critical = [i for i, name in enumerate(self.metric_names) if name.split('/')[0] in ('loss', 'gradient_norm')]
 
     def body(i, sums, last, finite):
       del last, finite
-      means = self.strategy.run(self._replica_step, args=(indices[i], first + i))
-      last = tf.stack([tf.cast(means[name], tf.float64) for name in self.metric_names])
-      return i + 1, sums + last, last, tf.reduce_all(tf.math.is_finite(tf.gather(last, critical)))
+      return i + 1, *self.strategy.run(self._replica_step, args=(indices[i], first + i, sums))
 
     start = (tf.constant(0, tf.int64), sums, tf.zeros_like(sums), tf.constant(True))
     return Progress(
       *tf.while_loop(lambda i, sums, last, finite: (i < count) & finite, body, start, parallel_iterations=1)
     )
 
-  def _replica_step(self, index, step):
+  def _replica_step(self, index, step, sums):
     context = tf.distribute.get_replica_context()
     replica = context.replica_id_in_sync_group
     values = noise_lib.draw(self._requests, self._seed, step, replica, self._replicas)
     if self._replicas > 1:
       size = self._global_batch // self._replicas
       index = tf.slice(index, [replica * size], [size])
-    return self._move(self._batch(index, noise_lib.replay(values)), step, values)
+    return self._move(self._batch(index, noise_lib.replay(values)), step, values, sums)
 
-  def _move_all(self, batch, step, values):
-    noise, means = noise_lib.replay(values), {}
+  def _move_all(self, batch, step, values, sums):
+    """One step: (sums with this step's means, these means, whether losses and gradient norms are finite)."""
+    noise, moved = noise_lib.replay(values), []
     for player in self._groups:
-      means |= self._move_player(player, batch, step, noise.scope(player))
-    self.objective.update(means, step)
+      moved.append(self._move_player(player, batch, step, noise.scope(player)))
+    # One vector rather than a tensor for each metric: a small step is bound by the number of its operations.
+    last = tf.concat(moved, axis=0)
+    self.objective.update(dict(zip(self.metric_names, tf.unstack(last), strict=True)), step)
     if self._ema is not None:
       self._ema.update()
-    return means
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(values[:2])) for values in moved])
+    last = tf.cast(last, tf.float64)
+    return sums + last, last, finite
 
   def _move_player(self, player, batch, step, noise):
+    """Moves one player; returns its gradient norm and the means of its loss and metrics, in `metric_names`' order."""
     groups = self._groups[player]
     variables = [v for _, members in groups for v in members]
     with tf.GradientTape() as tape:
@@ -110,33 +112,40 @@ class Stepper:
       for penalty in self.model.losses:
         total += tf.cast(penalty, total.dtype) / self._replicas
     gradients = tape.gradient(total, [v.value for v in variables], unconnected_gradients='zero')
-    means = {name: self._mean(value, loss) for name, value in metrics.items()}
-    means[self._suffixed('loss', player)] = self._mean(loss, loss)
+    rows = [loss, *(tf.broadcast_to(tf.cast(value, loss.dtype), loss.shape) for value in metrics.values())]
+    means = tf.reduce_sum(tf.stack(rows), axis=1) / self._global_batch
     # Summed over the replicas first, then measured and clipped, so that two replicas do what one does.
-    context = tf.distribute.get_replica_context()
     if self._replicas > 1:
+      context = tf.distribute.get_replica_context()
       gradients, means = context.all_reduce(tf.distribute.ReduceOp.SUM, (gradients, means))
     norm = tf.linalg.global_norm(gradients)
-    means[self._suffixed('gradient_norm', player)] = norm
     if self._clip_norm:
       gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
     for optimizer, members in groups:
       optimizer.apply(gradients[: len(members)], members)
       gradients = gradients[len(members) :]
-    return means
-
-  def _mean(self, value, loss):
-    """A metric's share of the mean over the global batch."""
-    value = tf.cast(value, loss.dtype)
-    return tf.reduce_sum(tf.broadcast_to(value, tf.shape(loss))) / self._global_batch
+    return tf.concat([tf.cast(norm, means.dtype)[None], means], axis=0)
 
 
-def compile_mode(compile: str, model) -> str:
-  """'auto' as measured: XLA, but a plain graph for convolutions on a CPU (docs/performance.md)."""
+# On a CPU, XLA pays for dense nets from about this many values of x in a step (samples x batch x dimensions).
+XLA_FROM = 30_000
+
+
+def compile_mode(compile: str, model, values: int) -> str:
+  """What 'auto' stands for, as measured (docs/performance.md); any other mode is what it says.
+
+  xla on a GPU. On a CPU graph for convolutions, which XLA makes slower, and for steps so small that launching the
+  compiled program costs more than it saves; else xla.
+
+  Args:
+    compile: spec.train.compile.
+    model: the Keras model.
+    values: samples x global batch x dimensions of x.
+  """
   if compile != 'auto':
     return compile
-  on_gpu = bool(tf.config.list_physical_devices('GPU'))
-  convolutional = any(
-    isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)) for layer in model._flatten_layers()
-  )
-  return 'graph' if convolutional and not on_gpu else 'xla'
+  if tf.config.list_physical_devices('GPU'):
+    return 'xla'
+  kinds = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
+  convolutional = any(isinstance(layer, kinds) for layer in model._flatten_layers())
+  return 'graph' if convolutional or values < XLA_FROM else 'xla'

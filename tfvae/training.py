@@ -1,5 +1,6 @@
 """The only training loop, for every model and objective."""
 
+import math
 import signal
 import threading
 import time
@@ -57,6 +58,12 @@ def strategy_of(spec) -> tf.distribute.Strategy:
   return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else '/cpu:0')
 
 
+def mode_of(spec, model) -> str:
+  """How the steps of a spec are compiled."""
+  values = spec.objective.num_samples * spec.data.batch_size * math.prod(model.shape)
+  return compile_mode(spec.train.compile, model, values)
+
+
 class Trainer:
   """Trains what a spec says, in a Run whose lock is held.
 
@@ -82,18 +89,19 @@ class Trainer:
         self.ema,
         spec.seed,
         spec.train.clip_norm,
-        compile_mode(spec.train.compile, self.model),
+        mode_of(spec, self.model),
       )
-      self._sums = tf.Variable(self.stepper.zeros(), trainable=False, name='sums')
+      self._zeros = tf.constant(self.stepper.zeros())
+      self._sums = tf.Variable(self._zeros, trainable=False, name='sums')
       self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False, name='state')  # step, step of the last log
     self.evaluation = Evaluation(self.model, self.source, build.evaluators(spec), spec)
     objects = {f'optimizer_{o.name}': named(o.variables) for pairs in groups.values() for o, _ in pairs}
-    objects |= {'ema': self.ema} if self.ema else {}
+    objects |= {'ema': self.ema.variables} if self.ema else {}
     self.checkpoints = Checkpoints(
       run.checkpoints,
       spec.train.keep,
       model=named(self.model.variables),
-      objective=self.objective,
+      objective=self.objective.variables,
       sums=self._sums,
       state=self._state,
       **objects,
@@ -114,12 +122,12 @@ class Trainer:
       progress.say(f'Resumed {self.run.workdir} at step {self.step}.')
     events = {'train': Events(self.run.workdir / 'train'), 'eval': Events(self.run.workdir / 'eval')}
     events['train'].hyperparameters(flatten(self.spec.to_dict()))
-    sums, count, seconds = tf.constant(self._sums.numpy()), 1, 0.0
+    sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
     stop.training = True
     try:
       while self.step < steps and not stop.name:
         begun = time.perf_counter()
-        count = min(count, self._next_stop() - self.step)
+        count = min(most, self._next_stop() - self.step)
         done = self.stepper.run(tf.constant(self.step, tf.int64), tf.constant(count, tf.int64), sums)
         sums, taken = done.sums, int(done.taken)
         if not bool(done.finite):
@@ -136,13 +144,13 @@ class Trainer:
         if self._due(self.spec.train.checkpoint_every) or self.step == steps:
           self._save(sums)
         # As many steps as fit the time of a call; the first call traced and compiled, which says nothing.
-        count = 10 if first_call else max(1, min(2 * count, int(count * SECONDS_PER_CALL / max(took, 1e-6))))
+        most = 10 if first_call else max(1, min(2 * most, int(count * SECONDS_PER_CALL / max(took, 1e-6))))
       if self._saved != self.step:
         self._save(sums)
     finally:
       progress.close()
       for writer in events.values():
-        writer.flush()
+        writer.close()
     if stop.name and self.step < steps:
       print(f'{stop.name}: saved step {self.step} in {self.run.workdir}; the same command resumes.', flush=True)
     return self.step == steps
@@ -184,7 +192,7 @@ class Trainer:
     events.scalars(self.step, values)
     progress.show(self.step, values)
     self._logged = self.step
-    return tf.zeros_like(sums)
+    return self._zeros
 
   def _save(self, sums):
     if not bool(self._all_finite()):
@@ -228,7 +236,7 @@ class Trainer:
       self.run.append_metrics(self.step, split, result.numbers)
       events = Events(self.run.workdir / 'eval')
       write_events(events, self.step, result)
-      events.flush()
+      events.close()
     self.run.write_evaluation(self.step, split, result.numbers, result.arrays)
     return result
 

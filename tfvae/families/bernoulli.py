@@ -10,6 +10,14 @@ from tfvae.noise import Noise
 tfd = tfp.distributions
 
 
+class _Bernoulli(tfd.Bernoulli):
+  """TFP's, with the cross-entropy of the logits for log_prob: the same numbers by a third of the operations."""
+
+  def _log_prob(self, event):
+    logits = self.logits_parameter()
+    return -tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(event, logits.dtype) + tf.zeros_like(logits), logits)
+
+
 class BernoulliLikelihood(Family):
   """p(x | z) = prod_d Bernoulli(x_d; sigmoid(logits_d(z))), for x in [0, 1].
 
@@ -25,7 +33,7 @@ class BernoulliLikelihood(Family):
 
   def call(self, features, batch_shape):
     logits = self.unfold(self.head(features), batch_shape)
-    return tfd.Independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype), len(self.shape))
+    return tfd.Independent(_Bernoulli(logits=logits, dtype=logits.dtype), len(self.shape))
 
   def sample(self, distribution, noise: Noise, name: str, lead):
     probs = distribution.mean()

@@ -20,7 +20,6 @@ class Elbo(Objective):
   """
 
   def __init__(self, model, betas: dict[str, float], num_samples: int = 1, anneal=lambda step: 1.0):
-    super().__init__(name='elbo')
     self._model, self._betas, self._num_samples, self._anneal = model, dict(betas), num_samples, anneal
 
   @property

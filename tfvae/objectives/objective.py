@@ -7,11 +7,16 @@ import tensorflow as tf
 from tfvae.noise import Noise
 
 
-class Objective(tf.Module, abc.ABC):
+class Objective(abc.ABC):
   """Per-example losses of one or more players, who move in turn within a step.
 
-  Multipliers and moving averages are tf.Variables of the objective, so that checkpoints hold them.
+  Multipliers and moving averages are tf.Variables in `variables`, so that checkpoints hold them.
   """
+
+  @property
+  def variables(self) -> dict[str, tf.Variable]:
+    """name -> the objective's own state."""
+    return {}
 
   @property
   @abc.abstractmethod

@@ -1,0 +1,167 @@
+"""What the loop costs over the bare compiled step: logging, TensorBoard, checkpoints, progress, metrics.
+
+    python benchmarks/loop_overhead.py [--steps 2000] [--repeats 15]
+
+For the digits MLP (specs/aevb.py) and specs/hit.py, in one process, alternating:
+
+- minimal: forward pass, backward pass and optimizer, compiled as the loop compiles them, many steps in one call, on
+  batches gathered and noise drawn in the graph as in training. No metrics, no gradient norm, no check for NaN.
+- step: the compiled step as it is trained (`Stepper.run`), which also returns the means of all metrics, the gradient
+  norm, and whether they are finite; called back to back with nothing on the host.
+- loop: `Trainer.train` with the spec's own logging (every 100 steps), event files, checkpoints (every 2,000 steps) and
+  progress lines; without the evaluations, which are work of another kind. Start-up is left out, as for the others.
+
+Prints milliseconds a step (medians) and the medians of the ratios of neighbouring measurements. Run it on an idle
+machine.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from tfvae import build  # noqa: E402
+from tfvae import spec as spec_lib  # noqa: E402
+
+
+class Minimal:
+  """Steps of a spec with nothing around them."""
+
+  def __init__(self, spec, data, calls: int = 100):
+    import tensorflow as tf
+
+    from tfvae import noise as noise_lib
+    from tfvae.training import mode_of
+
+    source, model = build.source(spec, data), build.model(spec, data.shape)
+    objective = build.objective(spec, model)
+    ((optimizer, variables),) = build.optimizers(spec, model, objective)['model']
+    batch = spec.data.batch_size
+
+    def loss(batch, step, noise):
+      return objective.loss('model', model, batch, step, noise)[0]
+
+    def move(batch_, step, values):
+      with tf.GradientTape() as tape:
+        total = tf.reduce_sum(loss(batch_, step, noise_lib.replay(values))) / batch
+      optimizer.apply(tape.gradient(total, [v.value for v in variables]), variables)
+
+    zeros = source.batch(tf.zeros([batch], tf.int64), noise_lib.stateless(0, 0))
+    requests = noise_lib.record(lambda noise: loss(zeros, tf.constant(0, tf.int64), noise))
+    compiled = mode_of(spec, model) == 'xla'
+    move = tf.function(move, autograph=False, jit_compile=True) if compiled else move
+
+    @tf.function(autograph=False)
+    def run(first, count):
+      indices = source.indices(first, count)
+
+      def body(i):
+        values = noise_lib.draw(requests, spec.seed, first + i)
+        move(source.batch(indices[i], noise_lib.replay(values)), first + i, values)
+        return i + 1
+
+      return tf.while_loop(lambda i: i < count, body, [tf.constant(0, tf.int64)], parallel_iterations=1)
+
+    self._run, self._calls, self._count = run, calls, lambda n: tf.constant(n, tf.int64)
+    self.time(calls)
+
+  def time(self, steps: int) -> float:
+    """Seconds a step."""
+    begun = time.perf_counter()
+    for first in range(0, steps, self._calls):
+      self._run(self._count(first), self._count(self._calls))
+    return (time.perf_counter() - begun) / steps
+
+
+class Step:
+  """The compiled step of a trainer, back to back."""
+
+  def __init__(self, trainer, calls: int = 100):
+    self._stepper, self._calls = trainer.stepper, calls
+
+  def time(self, steps: int) -> float:
+    """Seconds a step."""
+    import tensorflow as tf
+
+    sums = tf.constant(self._stepper.zeros())
+    begun = time.perf_counter()
+    for first in range(0, steps, self._calls):
+      done = self._stepper.run(tf.constant(first, tf.int64), tf.constant(self._calls, tf.int64), sums)
+      assert bool(done.finite)
+    return (time.perf_counter() - begun) / steps
+
+
+class Loop:
+  """The loop with everything on; each `time` trains on from where the last one ended."""
+
+  def __init__(self, spec, data, workdir):
+    from tfvae.run import Run
+    from tfvae.training import Trainer
+
+    self._spec = spec
+    run = Run(workdir)
+    run.open(spec)
+    self.trainer = Trainer(spec, run, data)
+    self.trainer.spec = self._with_steps(200)
+    self._train()
+
+  def _with_steps(self, steps):
+    return spec_lib.resolve(self._spec, {'train.steps': steps})
+
+  def _train(self):
+    from tfvae.training import StopSignal
+
+    with contextlib.redirect_stdout(io.StringIO()), StopSignal() as stop:
+      self.trainer.train(stop)
+
+  def time(self, steps: int) -> float:
+    """Seconds a step, from the first call to the last checkpoint; reading the old one before that is not counted."""
+    before, begun, next_stop = self.trainer.step, [], type(self.trainer)._next_stop
+
+    def note():
+      begun.append(time.perf_counter())
+      return next_stop(self.trainer)
+
+    self.trainer.spec, self.trainer._next_stop = self._with_steps(before + steps), note
+    self._train()
+    return (time.perf_counter() - begun[0]) / (self.trainer.step - before)
+
+
+def main():
+  import tensorflow as tf
+
+  tf.config.experimental.enable_op_determinism()
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--steps', type=int, default=2000)
+  parser.add_argument('--repeats', type=int, default=15)
+  args = parser.parse_args()
+  if os.getloadavg()[0] > 0.5:
+    print(f'warning: the load is {os.getloadavg()[0]:.2f}; the machine is not idle')
+  for name in ('aevb', 'hit'):
+    spec = spec_lib.load(ROOT / f'specs/{name}.py', {'eval.every': 0})
+    data = build.dataset(spec)
+    with tempfile.TemporaryDirectory() as folder:
+      minimal, loop = Minimal(spec, data), Loop(spec, data, pathlib.Path(folder) / 'run')
+      step = Step(loop.trainer)
+      steps = args.steps if name == 'aevb' else args.steps // 4
+      times = [[kind.time(steps) for kind in (minimal, step, loop)] for _ in range(args.repeats)]
+    ms = [1e3 * statistics.median(column) for column in zip(*times, strict=True)]
+    over_step, over_minimal = (statistics.median(row[2] / row[i] for row in times) for i in (1, 0))
+    print(
+      f'{name}: minimal {ms[0]:.3f} ms, step {ms[1]:.3f} ms, loop {ms[2]:.3f} ms; '
+      f'loop/step {over_step:.3f}, loop/minimal {over_minimal:.3f}',
+      flush=True,
+    )
+
+
+if __name__ == '__main__':
+  main()
