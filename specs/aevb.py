@@ -17,8 +17,10 @@ def get_config(variant=''):
     spec.decoder.likelihood = 'bernoulli'
   elif 'gaussian' in words:
     spec.decoder.variance = 'latent'
+    spec.decoder.sigma = 0.3
     spec.decoder.sigma_floor = 0.05
   else:
+    spec.data.scaling = 'standard'
     spec.decoder.variance = 'fixed'
     spec.decoder.sigma = 1.0
   spec.objective.num_samples = 1

@@ -46,6 +46,7 @@ def get_config(variant=''):
 
   spec.decoder.likelihood = 'gaussian'
   spec.decoder.variance = 'learned'
+  spec.decoder.sigma = 0.3
   spec.decoder.net.kind = 'conv'
   spec.decoder.net.hidden = (32, 32)
 

@@ -1,0 +1,80 @@
+"""Figures from run directories alone."""
+
+import json
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from tfvae import spec as spec_lib
+from tfvae.report.figures import draw
+from tfvae.report.images import grid
+from tfvae.run import Run
+
+
+def test_grid():
+  images = np.stack([np.full((2, 2, 1), value) for value in (0.0, 5.0, 10.0)])
+  picture = grid(images, (0, 10), columns=2)
+  assert picture.shape == (5, 5, 1)
+  np.testing.assert_allclose(picture[0, [0, 2, 3], 0], [0, 1, 0.5])  # black, the line, grey
+  assert np.all(picture[3:, :2] == 1) and np.all(picture[3:, 3:] == 1)  # white, and an empty cell
+  assert grid(np.zeros((10, 3, 3, 3)), (0, 1)).shape == (11, 15, 3)
+  assert grid(np.full((1, 2, 2, 1), 99.0), (0, 10)).max() == 1
+
+
+@pytest.fixture
+def run(tmp_path):
+  """A directory with the files that figures are drawn from."""
+  run = Run(tmp_path / 'run')
+  run.workdir.mkdir()
+  run.begin(spec_lib.resolve(spec_lib.base()))
+  for step in (1, 10, 20):
+    train = {'elbo': -100 / step, 'log_likelihood': -90 / step, 'rate': 10 / step, 'mse': 1 / step, 'sigma': 0.5}
+    run.append_metrics(step, 'train', train | {'rate/z2': 4 / step, 'rate/z1': 6 / step, 'gradient_norm': 3.0})
+  run.append_metrics(20, 'test', {'elbo': -6.0, 'rate/z2': 0.3, 'rate/z1': 0.2})
+  images = np.random.default_rng(0).random((5, 4, 4, 1))
+  samples = {'x': images, 'reconstruction': images, 'prior': images, 'value_range': np.array([0, 1])}
+  run.write_evaluation(20, 'test', {'elbo': -6.0}, {'samples': samples})
+  return run
+
+
+def test_all_figures(run):
+  names = [path.name for path in draw(run)]
+  assert names == ['curves.png', 'rates.png', 'reconstructions.png', 'prior_samples.png']
+  for path in run.figures.glob('*.png'):
+    picture = matplotlib.image.imread(path)
+    assert min(picture.shape[:2]) > 200 and picture[..., :3].std() > 0.01  # something is drawn
+
+
+def test_vectors_have_no_pictures_and_no_metrics_no_curves(run):
+  samples = {name: np.zeros((5, 3)) for name in ('x', 'reconstruction', 'prior')} | {'value_range': np.array([0, 1])}
+  run.write_evaluation(20, 'test', {}, {'samples': samples})
+  assert [path.name for path in draw(run)] == ['curves.png', 'rates.png']
+  (run.workdir / 'metrics.jsonl').unlink()
+  assert draw(run) == []
+
+
+def test_drawing_needs_no_tensorflow(run):
+  code = (
+    f'import sys; from tfvae.run import Run; from tfvae.report.figures import draw; draw(Run({str(run.workdir)!r}));'
+    'assert "tensorflow" not in sys.modules and "sklearn" not in sys.modules'
+  )
+  subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_metrics_survive_an_unfinished_line_and_are_trimmed(run):
+  with open(run.workdir / 'metrics.jsonl', 'a') as file:
+    file.write('{"step": 30, "spl')
+  assert [row['step'] for row in run.read_metrics()] == [1, 10, 20, 20]
+  run.trim_metrics(10)
+  rows = [json.loads(line) for line in (run.workdir / 'metrics.jsonl').read_text().splitlines()]
+  assert [row['step'] for row in rows] == [1, 10]
+  assert np.isnan(Run(run.workdir).metrics['train'].get('absent', np.nan))
+
+
+def test_another_split_has_a_file_of_its_own(run):
+  run.write_evaluation(20, 'train', {'elbo': -5.0}, {})
+  assert run.evaluation['elbo'] == -6.0
+  assert json.loads((run.workdir / 'evaluation-train.json').read_text())['elbo'] == -5.0
