@@ -4,8 +4,14 @@
     python launch.py --spec specs/hit.py --spec.objective.beta.z2=5
 
 `digits` (default): scikit-learn's 8 x 8 digits, a learned decoder variance, and convolutions fit for 8 x 8 pixels.
-z2 is a vector, z1 a 4 x 4 feature map, or a vector with the word `vector` (`specs/hit.py:vector`).
-`three_layers` adds a z3.
+z2 is a vector of 16 units. Words, separated by commas:
+
+    map (default) | vector            z1 is a 4 x 4 feature map, or a vector of 32 units
+    two_layers (default) | three_layers
+
+What to expect after the 3,000 steps (half a minute on two cores, start-up and figures included), seed 0, test split:
+elbo 38.8, rate/z2 12.2, rate/z1 22.0 nats. The digits are not the paper's data; what must hold there holds here: the
+rate of z2 falls as its beta grows, and z1 takes the information over. docs/reproductions.md has the table.
 """
 
 from tfvae import spec as spec_lib
@@ -32,6 +38,9 @@ def get_config(variant=''):
     spec.model.z2.prior.hidden = (64,)
 
   z1 = spec.model.z1
+  z1.encoder.kind = 'conv'
+  z1.encoder.hidden = (32,)
+  z1.prior.hidden = (128,)
   if 'vector' in words:
     z1.dim = 32
     z1.posterior.hidden = (128,)
@@ -40,9 +49,6 @@ def get_config(variant=''):
     z1.dim = 2
     z1.posterior.kind = 'conv'
     z1.posterior.hidden = (32,)
-  z1.encoder.kind = 'conv'
-  z1.encoder.hidden = (32,)
-  z1.prior.hidden = (128,)
 
   spec.decoder.likelihood = 'gaussian'
   spec.decoder.variance = 'learned'
