@@ -37,7 +37,7 @@ class Field(NamedTuple):
     else:
       what = words[self.item or self.type]
       limits = [(self.low, '>='), (self.above, '>'), (self.high, '<='), (self.below, '<')]
-      limits = [f'{sign} {limit:g}' for limit, sign in limits if limit is not None]
+      limits = [f'{sign} {limit}' for limit, sign in limits if limit is not None]
       what += f' {" and ".join(limits)}' if limits else ''
     return f'a tuple, each element {what}' if self.type is tuple else what
 
@@ -86,15 +86,15 @@ def _parse(text, kind):
     return text
 
 
-def _net(kind: str = 'mlp', hidden: tuple[int, ...] = (128,)) -> dict:
+def _net() -> dict:
   return {
     'kind': Field(
-      kind,
+      'mlp',
       'mlp: Dense layers on the flattened input. conv: convolutions; the first ones (down to a smaller grid) '
       'have stride 2, (up to a larger one) are transposed. linear: no hidden layer.',
       choices=tuple(NAMES['net']),
     ),
-    'hidden': Field(hidden, 'Units of each hidden Dense layer, or channels of each convolution.', item=int, low=1),
+    'hidden': Field((128,), 'Units of each hidden Dense layer, or channels of each convolution.', item=int, low=1),
     'activation': Field('relu', 'Activation after each hidden layer.', choices=ACTIVATIONS),
     'kernel': Field(3, 'Side of the convolution kernels.', low=1, high=31),
   }
@@ -110,7 +110,7 @@ def _layer(is_top: bool) -> dict:
       "How q's and p's scales leave their heads: log: exp(output), free to rescale. softplus: softplus(output).",
       choices=('log', 'softplus'),
     ),
-    'encoder': _net() | {},
+    'encoder': _net(),
   }
   if not is_top:
     fields['posterior'] = _net()
@@ -126,136 +126,155 @@ SECTIONS = {
 }
 
 
+DATA = {
+  'name': Field(
+    'digits',
+    "digits: scikit-learn's 1,797 handwritten digits, 8 x 8 (1,500 for training, the last 297 for the test).",
+    choices=tuple(NAMES['data.name']),
+  ),
+  'batch_size': Field(100, 'Examples of a training step, over all devices together.', low=1),
+  'validation': Field(0.0, 'Fraction of the training split set aside as the validation split.', low=0, below=1),
+  'scaling': Field(
+    'min_max',
+    'none: values as stored. min_max: to [0, 1] by the range of the training split. '
+    "standard: mean 0 and variance 1 over all values of the training split's examples.",
+    choices=('none', 'min_max', 'standard'),
+  ),
+  'binarize': Field(
+    'none',
+    'none. threshold: 1 where the scaled value exceeds `threshold`. static: drawn once, dynamic: drawn '
+    'afresh each step, with the scaled value as probability (needs values in [0, 1]).',
+    choices=('none', 'threshold', 'static', 'dynamic'),
+  ),
+  'threshold': Field(0.5, 'Threshold of binarize=threshold.'),
+}
+
+PRIOR = {
+  'name': Field('standard', 'Prior of the top layer.', choices=tuple(NAMES['prior.name'])),
+}
+
+DECODER = {
+  'likelihood': Field(
+    'gaussian',
+    'gaussian, or bernoulli (for data in [0, 1]; the variance fields are then without effect).',
+    choices=tuple(NAMES['decoder.likelihood']),
+  ),
+  'variance': Field(
+    'learned',
+    'fixed: sigma as given. learned: one sigma. per_dimension: one for each dimension of x. latent: '
+    'sigma(z), a head of the net. optimal: closed form from the mean squared error.',
+    choices=tuple(NAMES['decoder.variance']),
+  ),
+  'sigma': Field(1.0, "The decoder's standard deviation where fixed, its initial value otherwise.", above=0),
+  'sigma_floor': Field(
+    0.0025,
+    'Soft lower limit of sigma: log sigma <- m + softplus(log sigma - m), m = log sigma_floor; a hard one '
+    'for variance=optimal. 0: none. Without effect on variance=fixed.',
+    low=0,
+  ),
+  'net': _net(),
+}
+
+TRAIN = {
+  'steps': Field(2000, 'Length of training in steps.', low=1),
+  'optimizer': Field('adam', "Keras' optimizer.", choices=tuple(NAMES['train.optimizer'])),
+  'learning_rate': Field(1e-3, 'Learning rate (before the schedule).', above=0),
+  'variance_learning_rate': Field(
+    0.0, "Learning rate of the decoder's variances, by an optimizer of their own. 0: as the other weights.", low=0
+  ),
+  'beta_1': Field(0.9, 'Decay of the first moment (adam, adamax, nadam).', low=0, below=1),
+  'beta_2': Field(0.999, 'Decay of the second moment (adam, adamax, nadam); rho of rmsprop.', low=0, below=1),
+  'epsilon': Field(1e-7, 'Added to the denominator (all but sgd).', above=0),
+  'momentum': Field(0.0, 'Momentum (sgd, rmsprop).', low=0, below=1),
+  'weight_decay': Field(0.0, 'Decoupled weight decay, never on variances. 0: none.', low=0),
+  'schedule': Field(
+    'constant',
+    "Of the learning rate, by Keras' schedules: constant | cosine | exponential | polynomial | inverse_time "
+    '(all from 1 to schedule_final over training) | piecewise (times schedule_final at each boundary).',
+    choices=('constant', 'cosine', 'exponential', 'polynomial', 'inverse_time', 'piecewise'),
+  ),
+  'schedule_final': Field(0.1, 'Factor on the learning rate at the end of the schedule.', low=0, high=1),
+  'schedule_power': Field(1.0, 'Power of schedule=polynomial (1: linear).', above=0),
+  'schedule_boundaries': Field(
+    (0.5, 0.75), 'Boundaries of schedule=piecewise, fractions of training.', item=float, above=0, below=1
+  ),
+  'warmup': Field(
+    0.0, 'Fraction of training over which the learning rate of schedule=cosine first rises from 0.', low=0, below=1
+  ),
+  'clip_norm': Field(0.0, "Upper limit of the global norm of a player's gradient. 0: none.", low=0),
+  'ema': Field(0.0, 'Decay of the moving average of the weights that evaluation uses. 0: none.', low=0, below=1),
+  'strategy': Field('one', 'Devices: one.', choices=('one',)),
+  'precision': Field(
+    'float32',
+    'mixed_bfloat16: nets in bfloat16; weights, heads and densities in float32.',
+    choices=('float32', 'mixed_bfloat16', 'float64'),
+  ),
+  'compile': Field(
+    'auto',
+    'xla: the step is compiled by XLA. graph: a TensorFlow graph. eager: for debugging. auto: xla, but on a CPU '
+    'graph for convolutions and for small steps, which XLA makes slower.',
+    choices=('auto', 'xla', 'graph', 'eager'),
+  ),
+  'log_every': Field(100, 'Steps between two lines of metrics.jsonl (the first: steps 1 and 10).', low=1),
+  'checkpoint_every': Field(2000, 'Steps between two checkpoints (one more at the end).', low=1),
+  'keep': Field(3, 'Checkpoints kept.', low=1),
+}
+
+EVAL = {
+  'every': Field(1000, 'Steps between two evaluations during training. 0: at the end only.', low=0),
+  'split': Field('test', 'Split that is evaluated.', choices=('train', 'validation', 'test')),
+  'evaluators': Field(
+    tuple(NAMES['eval.evaluators']), 'What is evaluated.', choices=tuple(NAMES['eval.evaluators']), item=str
+  ),
+  'num_samples': Field(10, 'Latent samples of each example.', low=1),
+  'batch_size': Field(250, 'Examples of an evaluation step.', low=1),
+  'num_images': Field(64, 'Images kept for the figures.', low=1),
+}
+
+
+def _model(layers) -> dict:
+  return {
+    'name': Field('hierarchy', 'Kind of model.', choices=tuple(NAMES['model.name'])),
+    'layers': Field(tuple(layers), "Latent layers, top first: ('z2', 'z1'). The bottom one is z1.", item=str),
+    'conditioning': Field(
+      'next',
+      'next: p(z_l | z_l+1), q(z_l | z_l+1, x) and p(x | z1). all: p(z_l | z_>l), q(z_l | z_>l, x) and '
+      'p(x | z1, ..., zL). Two layers differ in p(x | z) only.',
+      choices=('next', 'all'),
+    ),
+    **{name: _layer(is_top=i == 0) for i, name in enumerate(layers)},
+  }
+
+
+def _objective(layers) -> dict:
+  return {
+    'name': Field('elbo', 'elbo: minimise distortion + sum_l beta_l R_l.', choices=tuple(NAMES['objective.name'])),
+    'num_samples': Field(1, 'Latent samples S of each example in training.', low=1),
+    'beta': {name: Field(1.0, f'Weight of the rate of {name}.', low=0) for name in layers},
+    'anneal': Field(
+      'none',
+      'Factor on all betas. none: 1. linear: from anneal_from to 1 between anneal_begin and anneal_end. '
+      'cyclical: the same ramp, anneal_cycles times in that span, each over the first half of its cycle.',
+      choices=('none', 'linear', 'cyclical'),
+    ),
+    'anneal_from': Field(0.0, 'The factor at the beginning of a ramp.', low=0, high=1),
+    'anneal_begin': Field(0.0, 'Beginning of the annealing, a fraction of training.', low=0, high=1),
+    'anneal_end': Field(0.3, 'End of the annealing, a fraction of training.', low=0, high=1),
+    'anneal_cycles': Field(4, 'Cycles of anneal=cyclical.', low=1),
+  }
+
+
 def schema(layers: tuple[str, ...]) -> dict:
   """All fields of a spec with these latent layers (top first), as nested dicts of Field."""
   return {
     'seed': Field(0, 'Seed of all randomness: weights, batches, noise.', low=0, high=2**31 - 1),
-    'data': {
-      'name': Field(
-        'digits',
-        "digits: scikit-learn's 1,797 handwritten digits, 8 x 8 (1,500 for training, the last 297 for the test).",
-        choices=tuple(NAMES['data.name']),
-      ),
-      'batch_size': Field(100, 'Examples of a training step, over all devices together.', low=1),
-      'validation': Field(0.0, 'Fraction of the training split set aside as the validation split.', low=0, below=1),
-      'scaling': Field(
-        'min_max',
-        'none: values as stored. min_max: to [0, 1] by the range of the training split. '
-        "standard: mean 0 and variance 1 over all values of the training split's examples.",
-        choices=('none', 'min_max', 'standard'),
-      ),
-      'binarize': Field(
-        'none',
-        'none. threshold: 1 where the scaled value exceeds `threshold`. static: drawn once, dynamic: drawn '
-        'afresh each step, with the scaled value as probability (needs values in [0, 1]).',
-        choices=('none', 'threshold', 'static', 'dynamic'),
-      ),
-      'threshold': Field(0.5, 'Threshold of binarize=threshold.'),
-    },
-    'model': {
-      'name': Field('hierarchy', 'Kind of model.', choices=tuple(NAMES['model.name'])),
-      'layers': Field(tuple(layers), "Latent layers, top first: ('z2', 'z1'). The bottom one is z1.", item=str),
-      'conditioning': Field(
-        'next',
-        'next: p(z_l | z_l+1), q(z_l | z_l+1, x) and p(x | z1). all: p(z_l | z_>l), q(z_l | z_>l, x) and '
-        'p(x | z1, ..., zL). Two layers differ in p(x | z) only.',
-        choices=('next', 'all'),
-      ),
-      **{name: _layer(is_top=i == 0) for i, name in enumerate(layers)},
-    },
-    'prior': {
-      'name': Field('standard', 'Prior of the top layer.', choices=tuple(NAMES['prior.name'])),
-    },
-    'decoder': {
-      'likelihood': Field(
-        'gaussian',
-        'gaussian, or bernoulli (for data in [0, 1]; the variance fields are then without effect).',
-        choices=tuple(NAMES['decoder.likelihood']),
-      ),
-      'variance': Field(
-        'learned',
-        'fixed: sigma as given. learned: one sigma. per_dimension: one for each dimension of x. latent: '
-        'sigma(z), a head of the net. optimal: closed form from the mean squared error.',
-        choices=tuple(NAMES['decoder.variance']),
-      ),
-      'sigma': Field(1.0, "The decoder's standard deviation where fixed, its initial value otherwise.", above=0),
-      'sigma_floor': Field(
-        0.0025,
-        'Soft lower limit of sigma: log sigma <- m + softplus(log sigma - m), m = log sigma_floor; a hard one '
-        'for variance=optimal. 0: none. Without effect on variance=fixed.',
-        low=0,
-      ),
-      'net': _net(),
-    },
-    'objective': {
-      'name': Field('elbo', 'elbo: minimise distortion + sum_l beta_l R_l.', choices=tuple(NAMES['objective.name'])),
-      'num_samples': Field(1, 'Latent samples S of each example in training.', low=1),
-      'beta': {name: Field(1.0, f'Weight of the rate of {name}.', low=0) for name in layers},
-      'anneal': Field(
-        'none',
-        'Factor on all betas. none: 1. linear: from anneal_from to 1 between anneal_begin and anneal_end. '
-        'cyclical: the same ramp, anneal_cycles times in that span, each over the first half of its cycle.',
-        choices=('none', 'linear', 'cyclical'),
-      ),
-      'anneal_from': Field(0.0, 'The factor at the beginning of a ramp.', low=0, high=1),
-      'anneal_begin': Field(0.0, 'Beginning of the annealing, a fraction of training.', low=0, high=1),
-      'anneal_end': Field(0.3, 'End of the annealing, a fraction of training.', low=0, high=1),
-      'anneal_cycles': Field(4, 'Cycles of anneal=cyclical.', low=1),
-    },
-    'train': {
-      'steps': Field(2000, 'Length of training in steps.', low=1),
-      'optimizer': Field('adam', "Keras' optimizer.", choices=tuple(NAMES['train.optimizer'])),
-      'learning_rate': Field(1e-3, 'Learning rate (before the schedule).', above=0),
-      'variance_learning_rate': Field(
-        0.0, "Learning rate of the decoder's variances, by an optimizer of their own. 0: as the other weights.", low=0
-      ),
-      'beta_1': Field(0.9, 'Decay of the first moment (adam, adamax, nadam).', low=0, below=1),
-      'beta_2': Field(0.999, 'Decay of the second moment (adam, adamax, nadam); rho of rmsprop.', low=0, below=1),
-      'epsilon': Field(1e-7, 'Added to the denominator (all but sgd).', above=0),
-      'momentum': Field(0.0, 'Momentum (sgd, rmsprop).', low=0, below=1),
-      'weight_decay': Field(0.0, 'Decoupled weight decay, never on variances. 0: none.', low=0),
-      'schedule': Field(
-        'constant',
-        "Of the learning rate, by Keras' schedules: constant | cosine | exponential | polynomial | inverse_time "
-        '(all from 1 to schedule_final over training) | piecewise (times schedule_final at each boundary).',
-        choices=('constant', 'cosine', 'exponential', 'polynomial', 'inverse_time', 'piecewise'),
-      ),
-      'schedule_final': Field(0.1, 'Factor on the learning rate at the end of the schedule.', low=0, high=1),
-      'schedule_power': Field(1.0, 'Power of schedule=polynomial (1: linear).', above=0),
-      'schedule_boundaries': Field(
-        (0.5, 0.75), 'Boundaries of schedule=piecewise, fractions of training.', item=float, above=0, below=1
-      ),
-      'warmup': Field(
-        0.0, 'Fraction of training over which the learning rate of schedule=cosine first rises from 0.', low=0, below=1
-      ),
-      'clip_norm': Field(0.0, "Upper limit of the global norm of a player's gradient. 0: none.", low=0),
-      'ema': Field(0.0, 'Decay of the moving average of the weights that evaluation uses. 0: none.', low=0, below=1),
-      'strategy': Field('one', 'Devices: one.', choices=('one',)),
-      'precision': Field(
-        'float32',
-        'mixed_bfloat16: nets in bfloat16; weights, heads and densities in float32.',
-        choices=('float32', 'mixed_bfloat16', 'float64'),
-      ),
-      'compile': Field(
-        'auto',
-        'xla: the step is compiled by XLA. graph: a TensorFlow graph. eager: for debugging. auto: xla, but on a CPU '
-        'graph for convolutions and for small steps, which XLA makes slower.',
-        choices=('auto', 'xla', 'graph', 'eager'),
-      ),
-      'log_every': Field(100, 'Steps between two lines of metrics.jsonl (the first: steps 1 and 10).', low=1),
-      'checkpoint_every': Field(2000, 'Steps between two checkpoints (one more at the end).', low=1),
-      'keep': Field(3, 'Checkpoints kept.', low=1),
-    },
-    'eval': {
-      'every': Field(1000, 'Steps between two evaluations during training. 0: at the end only.', low=0),
-      'split': Field('test', 'Split that is evaluated.', choices=('train', 'validation', 'test')),
-      'evaluators': Field(
-        tuple(NAMES['eval.evaluators']), 'What is evaluated.', choices=tuple(NAMES['eval.evaluators']), item=str
-      ),
-      'num_samples': Field(10, 'Latent samples of each example.', low=1),
-      'batch_size': Field(250, 'Examples of an evaluation step.', low=1),
-      'num_images': Field(64, 'Images kept for the figures.', low=1),
-    },
+    'data': DATA,
+    'model': _model(layers),
+    'prior': PRIOR,
+    'decoder': DECODER,
+    'objective': _objective(layers),
+    'train': TRAIN,
+    'eval': EVAL,
   }
 
 
