@@ -1,15 +1,11 @@
 """The loop and the run: exact resume, broken checkpoints, signals, values that are not finite, overwriting."""
 
 import contextlib
-import fcntl
 import json
 import os
-import pty
 import shutil
 import signal
-import struct
 import subprocess
-import termios
 import time
 
 import numpy as np
@@ -302,24 +298,6 @@ def test_killed_twice_and_terminated_equals_uninterrupted(tmp_path):
   for name in ('killed', 'whole'):
     commands.train(spec, tmp_path / name)
   assert_same_run(tmp_path / 'killed', tmp_path / 'whole')
-
-
-def test_a_run_on_a_terminal_shows_a_bar(tmp_path, tiny):
-  """A pseudo-terminal: tqdm's bar with elbo and rates."""
-  parent, child = pty.openpty()
-  fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 120, 0, 0))
-  process = subprocess.Popen(
-    command('--spec', 'aevb', '--spec.train.steps=30', '--workdir', tmp_path / 'run'), stdout=child, stderr=child
-  )
-  os.close(child)
-  said = b''
-  with contextlib.suppress(OSError):
-    while chunk := os.read(parent, 4096):
-      said += chunk
-  assert process.wait() == 0
-  text = said.decode()
-  assert '30/30' in text and 'elbo' in text and 'rate/z1' in text and 'step/s' in text
-  assert 'I0000' not in text and 'oneDNN' not in text and 'WARNING' not in text
 
 
 def test_trains_on_the_real_mnist(tfds_dir, tiny, tmp_path):
