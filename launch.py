@@ -9,7 +9,7 @@ import sys
 from absl import app, flags, logging
 
 from tfvae import commands, spec
-from tfvae.errors import UserError
+from tfvae.errors import SpecError, UserError
 
 MODES = {
   'train': 'train, evaluate and draw; resumes where the workdir holds the same run',
@@ -23,36 +23,57 @@ MODE = flags.DEFINE_enum('mode', 'train', list(MODES), '; '.join(f'{k}: {v}' for
 OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Set an existing run aside (renamed, not deleted) and start afresh.')
 
 
-def main(overrides):
+def main(arguments):
+  rest, overrides = arguments
+  problems = [f'{arg}: not understood; flags are written --name=value, fields --spec.FIELD=VALUE' for arg in rest]
   try:
     if MODE.value in ('evaluate', 'report'):
-      if not WORKDIR.value or SPEC.value:
-        raise UserError(
-          f"--mode={MODE.value} takes --workdir, a run's directory, and reads the run's own spec: no --spec"
-        )
-      if MODE.value == 'evaluate':
-        commands.evaluate(WORKDIR.value, overrides)
-      else:
-        commands.report(WORKDIR.value)
-      return
-    if not SPEC.value:
-      raise UserError('--spec is missing: give a spec file, such as --spec specs/hit.py or --spec specs/aevb.py')
-    resolved = spec.load(SPEC.value, overrides)
-    if MODE.value == 'show':
-      commands.show(resolved)
+      on_a_run(problems, overrides)
     else:
-      workdir = WORKDIR.value or commands.default_workdir(SPEC.value, overrides)
-      commands.train(resolved, workdir, OVERWRITE.value)
+      from_a_spec(problems, overrides)
   except UserError as error:
     sys.exit('\n'.join(f'error: {line}' for line in str(error).splitlines()))
+  except KeyboardInterrupt:
+    sys.exit(130)
+
+
+def on_a_run(problems, overrides):
+  if not WORKDIR.value or SPEC.value or OVERWRITE.value:
+    problems.append(
+      f"--mode={MODE.value}: give --workdir, a run's directory, whose own spec is read; no --spec, no --overwrite"
+    )
+  if MODE.value == 'report':
+    problems += [f'spec.{field}: --mode=report draws what is there; no field changes it' for field, _ in overrides]
+  if problems:
+    raise SpecError(problems)
+  if MODE.value == 'evaluate':
+    commands.evaluate(WORKDIR.value, overrides)
+  else:
+    commands.report(WORKDIR.value)
+
+
+def from_a_spec(problems, overrides):
+  try:
+    if not SPEC.value:
+      raise SpecError(['--spec is missing: give a spec file, such as --spec specs/hit.py or --spec specs/aevb.py'])
+    resolved = spec.load(SPEC.value, overrides)
+  except SpecError as error:
+    raise SpecError([*problems, *error.problems]) from None
+  if problems:
+    raise SpecError(problems)
+  if MODE.value == 'show':
+    commands.show(resolved)
+  else:
+    commands.train(resolved, WORKDIR.value or commands.default_workdir(SPEC.value, overrides), OVERWRITE.value)
 
 
 def parse(argv):
   logging.set_verbosity(logging.WARNING)
   argv, overrides = spec.split_flags(argv)
-  if extra := app.parse_flags_with_usage(argv)[1:]:
-    sys.exit(f'error: {" ".join(extra)}: not understood; flags are written --name=value, fields --spec.FIELD=VALUE')
-  return overrides
+  try:
+    return flags.FLAGS(argv, known_only=True)[1:], overrides
+  except flags.Error as error:
+    sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

@@ -118,7 +118,7 @@ class Loop:
     return spec_lib.resolve(self._spec, {'train.steps': steps})
 
   def _train(self):
-    from tfvae.training import StopSignal
+    from tfvae.signals import StopSignal
 
     with contextlib.redirect_stdout(io.StringIO()), StopSignal() as stop:
       self.trainer.train(stop)

@@ -14,14 +14,6 @@ from tfvae import spec as spec_lib
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def default_precision():
-  """A spec's precision is Keras' global policy, which a test must not leave to the next."""
-  yield
-  if 'keras' in sys.modules:
-    sys.modules['keras'].config.set_dtype_policy('float32')
-
-
 @pytest.fixture
 def tiny():
   """A single-layer spec that trains in a second; its fields can be assigned."""

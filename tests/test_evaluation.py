@@ -127,6 +127,8 @@ def test_active_units_by_both_definitions():
     'z1': normal(np.broadcast_to(5 + 2 * move, (1, 4, 2)), np.full((1, 4, 2), 3.0)),
   }
   z = {name: d.mean() for name, d in q.items()}
+  twice = lambda d: normal(np.repeat(d.mean(), 2, 0), np.repeat(d.stddev(), 2, 0))  # two equal samples of z2
+  q['z1'], p['z1'] = twice(q['z1']), twice(p['z1'])
   trace = Trace(tf.zeros([4, 1]), z, None, None, None, None, q, p, None)
   spec = spec_lib.base()
   latents = Latents(spec)
@@ -138,6 +140,21 @@ def test_active_units_by_both_definitions():
   assert numbers['active_units_entropy/z1'] == 2  # log 3 > 0.4189
   assert (numbers['active_units'], numbers['active_units_entropy']) == (3, 3)
   np.testing.assert_allclose(arrays['z1.prior_entropy'], 0.5 * math.log(2 * math.pi * math.e * 9), rtol=1e-5)
+
+
+def test_units_that_follow_their_prior_are_not_active():
+  """q = p in both layers, so no unit holds anything about x, though the mean of z1 moves with the sample of z2."""
+  n, samples = 2000, 2
+  above = np.random.default_rng(0).standard_normal((samples, n, 3))
+  q1 = normal(above / 2, np.ones((samples, n, 3)))
+  q = {'z2': normal(np.zeros((1, n, 3)), np.ones((1, n, 3))), 'z1': q1}
+  trace = Trace(tf.zeros([n, 1]), q, None, None, None, None, q, {'z2': normal(np.zeros(3), np.ones(3)), 'z1': q1}, None)
+  means = {name: value.numpy().mean(0) for name, value in Latents(spec_lib.base()).per_example(None, trace).items()}
+  variance = means['z1.mean_squared'] - means['z1.mean'] ** 2
+  # Zero within five standard errors of a mean of products of two independent N(0, 1/4).
+  assert np.all(np.abs(variance) < 5 * 0.25 / math.sqrt(n) + 1e-3)
+  prior = means['z1.prior_variance'] + means['z1.prior_mean_squared'] - means['z1.prior_mean'] ** 2
+  np.testing.assert_allclose(prior, 1.25, rtol=0.05)
 
 
 def test_entropies_of_a_hierarchy():

@@ -9,7 +9,8 @@ from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.data.dataset import make
 from tfvae.run import Run
-from tfvae.training import StopSignal, Trainer
+from tfvae.signals import StopSignal
+from tfvae.training import Trainer
 
 
 @pytest.fixture(autouse=True)

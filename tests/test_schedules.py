@@ -23,6 +23,9 @@ def test_cyclical():
   got = factors('cyclical', 0.0, 0.0, 0.8, 2)  # cycles of 40 steps, each rising over 20
   want = [min((s % 40) / 20, 1) if s < 80 else 1.0 for s in range(101)]
   assert got == pytest.approx(want, abs=1e-5)
+  got = factors('cyclical', 0.2, 0.1, 0.9, 2)  # the same later, from 0.2
+  want = [0.2] * 10 + [0.2 + 0.8 * min((s % 40) / 20, 1) for s in range(80)] + [1.0] * 11
+  assert got == pytest.approx(want, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,10 @@ def test_cyclical():
     ({'schedule': 'polynomial', 'schedule_final': 0.2, 'schedule_power': 2.0}, lambda t: 0.2 + 0.8 * (1 - t) ** 2),
     ({'schedule': 'inverse_time', 'schedule_final': 0.25}, lambda t: 1 / (1 + 3 * t)),
     ({'schedule': 'piecewise', 'schedule_final': 0.1}, lambda t: 0.1 ** ((t > 0.5) + (t > 0.75))),
-    ({'schedule': 'cosine', 'warmup': 0.2}, lambda t: t / 0.2 if t < 0.2 else None),
+    (
+      {'schedule': 'cosine', 'warmup': 0.2, 'schedule_final': 0.1},
+      lambda t: t / 0.2 if t < 0.2 else 0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * (t - 0.2) / 0.8)),
+    ),
   ],
 )
 def test_learning_rates(fields, want):
@@ -42,9 +48,7 @@ def test_learning_rates(fields, want):
   train.update(fields)
   schedule = schedules.learning_rate(train, 0.5)
   for step in range(0, 201, 10):
-    expected = want(step / 200)
-    if expected is not None:
-      assert float(schedule(step)) == pytest.approx(0.5 * expected, rel=1e-5, abs=1e-8), step
+    assert float(schedule(step)) == pytest.approx(0.5 * want(step / 200), rel=1e-5, abs=1e-7), step
 
 
 def test_constant():

@@ -113,6 +113,8 @@ def test_all_problems_are_reported_at_once():
     ({'train.warmup': '0.1'}, 'train.warmup'),
     ({'eval.split': 'validation'}, 'eval.split'),
     ({'decoder.net.hidden': ''}, 'decoder.net.hidden'),
+    ({'decoder.sigma': '0.001'}, 'decoder.sigma'),
+    ({'eval.num_samples': '1'}, 'eval.num_samples'),
   ],
 )
 def test_impossible_combinations(overrides, field):

@@ -76,10 +76,7 @@ def test_two_players_move_in_turn(compile):
   model, source = Point(), toy_source()
   objective = TwoPlayers(model)
   step = stepper(model, objective, source, compile)
-  try:
-    done = run(step, 0, 3)
-  finally:
-    tf.config.run_functions_eagerly(False)
+  done = run(step, 0, 3)
   names = [f'{name}/{player}' for player in ('first', 'second') for name in ('gradient_norm', 'loss', 'eps')]
   assert step.metric_names == names and int(done.taken) == 3
 
@@ -214,6 +211,26 @@ def test_variances_have_an_optimizer_of_their_own(tiny):
   assert float(variances.learning_rate) == 0.25 and variances.weight_decay is None and weights.weight_decay == 0.1
   start = np.log(np.expm1(np.log(1 / 0.0025))) + np.log(0.0025)  # before the soft floor
   assert abs(float(own[0].numpy()) - start) == pytest.approx(0.25, rel=1e-3)  # Adam's first step is its rate
+
+
+@pytest.mark.parametrize('rate', [0.0, 0.25])
+def test_weight_decay_moves_weights_but_never_variances(tiny, rate):
+  """Zero gradients: decay alone moves the weights, by -learning_rate x decay x weight."""
+  fields = {
+    'train.optimizer': 'sgd',
+    'train.weight_decay': 0.5,
+    'train.variance_learning_rate': rate,
+    'decoder.sigma': 0.3,
+  }
+  spec = spec_lib.resolve(tiny, fields)
+  model = build.model(spec, (8, 8, 1))
+  ((optimizers),) = build.optimizers(spec, model, build.objective(spec, model)).values()
+  before = [v.numpy() for v in model.trainable_variables]
+  for optimizer, members in optimizers:
+    optimizer.apply([tf.zeros(v.shape) for v in members], members)
+  for variable, value in zip(model.trainable_variables, before, strict=True):
+    factor = 1 if 'log_sigma' in variable.path else 1 - 1e-3 * 0.5
+    np.testing.assert_allclose(variable, factor * value, rtol=1e-6)
 
 
 def test_compile_auto_follows_the_networks():

@@ -99,7 +99,7 @@ def test_resume_is_exact(tiny, tmp_path, monkeypatch, variance):
   tiny = everything_on(tiny)
   tiny.decoder.variance = variance
   commands.train(tiny, tmp_path / 'whole')
-  for step in (14, 28):
+  for step in (7, 14, 28):  # the first before there is a checkpoint
     with interrupted_at(monkeypatch, step):
       commands.train(tiny, tmp_path / 'parts')
   commands.train(tiny, tmp_path / 'parts')
@@ -194,14 +194,6 @@ def test_all_checkpoints_broken_is_an_error_and_nothing_is_overwritten(tiny, tmp
   assert {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'} == before
 
 
-def test_killed_before_the_first_checkpoint(tiny, tmp_path, monkeypatch):
-  commands.train(tiny, tmp_path / 'whole')
-  with interrupted_at(monkeypatch, 10):
-    commands.train(tiny, tmp_path / 'run')
-  commands.train(tiny, tmp_path / 'run')
-  assert_same_run(tmp_path / 'whole', tmp_path / 'run')
-
-
 def test_a_value_that_is_not_finite_stops_the_run(tiny, tmp_path, monkeypatch, capsys):
   own = Elbo.loss
 
@@ -220,6 +212,43 @@ def test_a_value_that_is_not_finite_stops_the_run(tiny, tmp_path, monkeypatch, c
   assert not (tmp_path / 'run/evaluation.json').exists()
   commands.train(tiny, tmp_path / 'run')  # with the cause mended it goes on
   assert commands.load(tmp_path / 'run').evaluation['step'] == 40
+
+
+def test_evaluating_the_training_split_is_not_mixed_with_its_log(tiny, tmp_path):
+  tiny.eval.split = 'train'
+  run = commands.train(tiny, tmp_path / 'run')
+  assert list(run.metrics['train']['step']) == [1, 10, 20, 30, 40]
+  assert list(run.metrics['train (evaluated)']['step']) == [20, 40]
+  assert run.metrics['train (evaluated)']['elbo'][-1] == run.evaluation['elbo']
+  assert 'loss' in run.metrics['train'] and 'loss' not in run.metrics['train (evaluated)']
+
+
+def test_what_a_killed_first_save_left_is_no_checkpoint(tiny, tmp_path, monkeypatch):
+  with interrupted_at(monkeypatch, 10):
+    commands.train(tiny, tmp_path / 'run')
+  checkpoints = tmp_path / 'run/checkpoints'
+  (checkpoints / 'ckpt-10_temp').mkdir(parents=True)
+  with pytest.raises(RunError, match='no checkpoint yet'):
+    commands.evaluate(tmp_path / 'run')
+  (checkpoints / 'ckpt-10.data-00000-of-00001').write_bytes(b'half')  # data, but neither index nor list yet
+  with pytest.raises(RunError, match='no checkpoint yet'):
+    commands.evaluate(tmp_path / 'run')
+  assert commands.train(tiny, tmp_path / 'run').evaluation['step'] == 40
+
+
+def test_interrupted_before_training_and_overwriting_where_one_stands(tiny, tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(commands, '_import_tensorflow', lambda: os.kill(os.getpid(), signal.SIGINT))
+  with pytest.raises(SystemExit) as stopped:
+    commands.train(tiny, tmp_path / 'run')
+  assert stopped.value.code == 0 and 'SIGINT: stopped before training' in capsys.readouterr().out
+  assert not (tmp_path / 'run').exists()
+  monkeypatch.undo()
+  monkeypatch.setattr(commands, '_draw', lambda run: [])
+  commands.train(tiny, tmp_path / 'run')
+  monkeypatch.chdir(tmp_path / 'run')
+  with pytest.raises(RunError, match='current directory'):
+    commands.train(tiny, '.', overwrite=True)
+  assert commands.load('.').evaluation['step'] == 40
 
 
 def test_weights_that_are_not_finite_are_never_saved(tiny, tmp_path):
@@ -307,7 +336,8 @@ def test_trains_on_the_real_mnist(tfds_dir, tiny, tmp_path):
   from tfvae import build
   from tfvae.data.dataset import make
   from tfvae.run import Run
-  from tfvae.training import StopSignal, Trainer
+  from tfvae.signals import StopSignal
+  from tfvae.training import Trainer
 
   load = lambda split: tfds.as_numpy(tfds.load('mnist', split=split, data_dir=tfds_dir, download=False, batch_size=-1))
   train, test = ({'x': s['image'], 'label': s['label']} for s in (load('train'), load('test')))

@@ -42,9 +42,13 @@ def model(spec, shape: tuple[int, ...]):
   """The model of a spec for examples of `shape`, its weights drawn from spec.seed and their names."""
   import keras
 
+  policy = keras.config.dtype_policy()
   keras.config.set_dtype_policy(spec.train.precision)
-  built = lookup('model.name', spec.model.name).from_spec(spec, shape, sys.modules[__name__])
-  built.build()
+  try:
+    built = lookup('model.name', spec.model.name).from_spec(spec, shape, sys.modules[__name__])
+    built.build()
+  finally:
+    keras.config.set_dtype_policy(policy)
   _initialize(built, spec.seed)
   return built
 
@@ -120,6 +124,8 @@ def optimizers(spec, model_, objective_) -> dict[str, list]:
     for group, members in split.items():
       if members:
         optimizer = _optimizer(train, group, name=f'{player}_{group}')
+        if optimizer.weight_decay and model_.variance_variables:
+          optimizer.exclude_from_weight_decay(model_.variance_variables)
         optimizer.build(members)
         groups[player].append((optimizer, members))
   return groups

@@ -77,6 +77,8 @@ class Checkpoints:
       if broken:
         say(f'Broken and passed over: {"; ".join(broken)}. Restored the one before: {path.name}.')
       return step
+    if broken and not (self.directory / 'checkpoint').exists() and not any(self.directory.glob('ckpt-*.index')):
+      return None  # the very first save was killed before it was finished: there never was a checkpoint
     if broken:
       raise RunError(
         f'every checkpoint in {self.directory} is broken: {"; ".join(broken)}. Nothing was changed. Put one back '

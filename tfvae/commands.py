@@ -12,6 +12,7 @@ from tfvae import build
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError, UserError
 from tfvae.run import Run
+from tfvae.signals import StopSignal
 
 
 def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
@@ -28,20 +29,15 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
   spec = spec_lib.resolve(spec)
   data = build.dataset(spec)
   run = Run(workdir)
-  run.open(spec, overwrite)
-  try:
+  with StopSignal() as stop, _closing(run):
+    run.open(spec, overwrite)
     _import_tensorflow()
-    from tfvae.training import StopSignal, Trainer
+    from tfvae.training import Trainer
 
-    with StopSignal() as stop:
-      trainer = Trainer(spec, run, data)
-      if trainer.train(stop, overwrite):
-        stop.training = False
-        result = trainer.finish()
-        paths = _draw(run)
-        _summarize(run, spec.eval.split, result.numbers, paths)
-  finally:
-    run.close()
+    trainer = Trainer(spec, run, data)
+    if trainer.train(stop, overwrite):
+      result = trainer.finish()
+      _summarize(run, spec.eval.split, result.numbers, _draw(run))
   return run
 
 
@@ -56,8 +52,8 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
   run.require()
   spec = _override(run, overrides)
   data = build.dataset(spec)
-  run.lock()
-  try:
+  with _closing(run):
+    run.lock()
     _import_tensorflow()
     from tfvae.evaluation import Evaluation
 
@@ -65,16 +61,13 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     result = Evaluation(model, build.source(spec, data), build.evaluators(spec), spec).run(spec.eval.split)
     run.write_evaluation(step, spec.eval.split, result.numbers, result.arrays)
     _summarize(run, spec.eval.split, result.numbers, _draw(run))
-  finally:
-    run.close()
   return result.numbers
 
 
 def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
   """Draws the figures of a run again, from its directory alone."""
   run = Run(workdir)
-  if not run.exists():
-    run.require()
+  run.require(checkpoint=False)
   paths = _draw(run)
   for path in paths:
     print(path)
@@ -110,6 +103,22 @@ def default_workdir(path: str, overrides: list[tuple[str, str]]) -> pathlib.Path
   name = pathlib.Path(file).stem + (f'-{variant}' if variant else '')
   name = ','.join([name, *(f'{field}={value}' for field, value in sorted(dict(overrides).items()))])
   return pathlib.Path('runs') / name.replace(os.sep, '_').replace(' ', '')[:200]
+
+
+@contextlib.contextmanager
+def _closing(run):
+  """Gives the run's lock back, and says what to do where memory is short."""
+  try:
+    yield
+  except Exception as error:
+    if isinstance(error, MemoryError) or type(error).__name__ == 'ResourceExhaustedError':
+      raise UserError(
+        f'memory is not enough: {str(error).splitlines()[0][:200]}. Try a smaller spec.data.batch_size, '
+        'spec.objective.num_samples, spec.eval.batch_size or spec.eval.num_samples'
+      ) from None
+    raise
+  finally:
+    run.close()
 
 
 def _override(run, overrides):
@@ -155,4 +164,5 @@ def _import_tensorflow():
       noise.seek(0)
       os.write(own, noise.read())
       raise
-  del tensorflow, tensorflow_probability
+  tensorflow.get_logger().setLevel('ERROR')  # many runs in one process are no reason for warnings about retracing
+  del tensorflow_probability

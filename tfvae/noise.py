@@ -45,7 +45,7 @@ class Noise:
     return self._answer(Request(kind, self._prefix + name, shape, batch_axis, tf.as_dtype(dtype).name))
 
 
-def fold(seed: int, name: str, step) -> tf.Tensor:
+def purpose_seed(seed: int, name: str, step) -> tf.Tensor:
   """The stateless seed int32[2] of a purpose `name` at a step."""
   return tf.random.experimental.stateless_fold_in(
     tf.constant([seed, zlib.crc32(name.encode()) & 0x7FFFFFFF], tf.int32), step
@@ -63,7 +63,7 @@ def _draw(request, seed, step, replica, num_replicas):
   if shape:
     shape[request.batch_axis] *= num_replicas
   function = {'normal': tf.random.stateless_normal, 'uniform': tf.random.stateless_uniform}[request.kind]
-  value = function(shape, fold(seed, request.name, step), dtype=request.dtype)
+  value = function(shape, purpose_seed(seed, request.name, step), dtype=request.dtype)
   if num_replicas == 1:
     return value
   begin = [0] * len(shape)

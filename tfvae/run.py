@@ -32,7 +32,8 @@ class Run:
     workdir: its path.
     spec: the resolved spec of the run.
     model: the trained model, with the averaged weights where the run has them (made when first asked for).
-    metrics: {split: {name: array}} of metrics.jsonl, with the 'step' of each row; NaN where a row lacks a name.
+    metrics: {'train': {name: array}, 'test': ...} of metrics.jsonl, with the 'step' of each row; NaN where a row lacks
+      a name. Evaluations on the training split are under 'train (evaluated)'.
     evaluation: the last evaluation of spec.eval.split.
   """
 
@@ -65,13 +66,16 @@ class Run:
     except (SpecError, OSError) as error:
       raise RunError(f'{self.workdir / "spec.json"}: {error}') from None
 
-  def require(self) -> None:
-    """Raises RunError where there is no trained run."""
+  def require(self, checkpoint: bool = True) -> None:
+    """Raises RunError where there is no run, or none with a checkpoint."""
     if not self.exists():
       what = 'there is no run in it (no spec.json)' if self.workdir.is_dir() else 'there is no such directory'
       raise RunError(f'--workdir {self.workdir}: {what}; give the directory of a run, or train one with --spec')
-    if not any(self.checkpoints.glob('ckpt-*')):
-      raise RunError(f'--workdir {self.workdir}: the run has no checkpoint yet; train it first (run its command again)')
+    if checkpoint and not any(self.checkpoints.glob('ckpt-*.*')):
+      raise RunError(self._no_checkpoint())
+
+  def _no_checkpoint(self):
+    return f'--workdir {self.workdir}: the run has no checkpoint yet; train it first (run its command again)'
 
   # Opening for training.
 
@@ -82,7 +86,7 @@ class Run:
     """
     self.lock()
     try:
-      others = [path.name for path in self.workdir.iterdir() if path.name != 'lock']
+      others = [path.name for path in self.workdir.iterdir() if path.name != 'lock' and not _is_temporary(path)]
       if not self.exists() and others:
         names = ', '.join(sorted(others)[:3])
         raise RunError(f'--workdir {self.workdir}: holds files ({names}, ...) but no run; give a new directory')
@@ -94,22 +98,27 @@ class Run:
 
   def lock(self) -> None:
     """Makes the directory where there is none, and takes its lock (released by `close` and when the process ends)."""
-    try:
-      self.workdir.mkdir(parents=True, exist_ok=True)
-      self._lock = os.open(self.workdir / 'lock', os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-      what = 'is a file' if self.workdir.is_file() else f'cannot be written ({error.strerror})'
-      raise RunError(f'--workdir {self.workdir}: {what}; give a directory that can be written') from None
-    try:
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      owner = os.read(self._lock, 100).decode(errors='replace').strip()
-      os.close(self._lock)
-      self._lock = None
-      raise RunError(
-        f'--workdir {self.workdir}: in use by another process{f" ({owner})" if owner else ""}; wait for it, or give '
-        'another directory'
-      ) from None
+    path = self.workdir / 'lock'
+    while self._lock is None:
+      try:
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+      except OSError as error:
+        what = 'is a file' if self.workdir.is_file() else f'cannot be written ({error.strerror})'
+        raise RunError(f'--workdir {self.workdir}: {what}; give a directory that can be written') from None
+      try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except OSError:
+        owner = os.read(handle, 100).decode(errors='replace').strip()
+        os.close(handle)
+        by = f' ({owner})' if owner else ''
+        raise RunError(
+          f'--workdir {self.workdir}: in use by another process{by}; wait for it, or give another directory'
+        ) from None
+      if path.exists() and os.path.samestat(os.fstat(handle), os.stat(path)):
+        self._lock = handle
+      else:  # another process set the directory aside, or removed it, between our two calls
+        os.close(handle)
     os.ftruncate(self._lock, 0)
     os.pwrite(self._lock, f'process {os.getpid()} on {platform.node()}\n'.encode(), 0)
 
@@ -117,10 +126,10 @@ class Run:
     """Gives the lock back; a directory in which nothing was begun is removed."""
     if self._lock is None:
       return
-    os.close(self._lock)
-    self._lock = None
     if self.workdir.is_dir() and [path.name for path in self.workdir.iterdir()] == ['lock']:
       shutil.rmtree(self.workdir)
+    os.close(self._lock)
+    self._lock = None
 
   def _compare(self, spec):
     problems = []
@@ -138,28 +147,42 @@ class Run:
       )
       raise RunError('\n'.join(problems))
 
-  def begin(self, spec, overwrite: bool = False) -> pathlib.Path | None:
-    """Writes spec.json and environment.json. `overwrite` renames a run that is there first, to the path returned."""
-    aside = None
+  def begin(self, spec, overwrite: bool = False) -> list[str]:
+    """Writes spec.json and environment.json; `overwrite` renames a run that is there first. Returns what to tell."""
+    told = []
     if overwrite and self.exists():
-      number = 1
-      while (aside := self.workdir.with_name(f'{self.workdir.name}.{number}')).exists():
-        number += 1
-      old_lock, self._lock = self._lock, None
-      self.workdir.rename(aside)
-      os.close(old_lock)
-      self.lock()
+      told.append(f'The run that was there is now {self._set_aside()}.')
     with self._writing():
+      for path in filter(_is_temporary, self.workdir.rglob('.*')):  # of a process that was killed while it wrote
+        path.unlink()
+      path = self.workdir / 'environment.json'
+      before = json.loads(path.read_text()) if path.is_file() else environment()
+      changed = [f'{k} {before.get(k)} -> {v}' for k, v in environment().items() if before.get(k) != v]
+      if changed:
+        told.append(f'Since this run began, versions changed: {", ".join(changed)}; its bits may, too.')
       write(self.workdir / 'spec.json', spec_lib.to_json(spec))
-      write(self.workdir / 'environment.json', json.dumps(environment(), indent=2) + '\n')
+      write(path, json.dumps(environment(), indent=2) + '\n')
     self.__dict__['spec'] = spec
+    return told
+
+  def _set_aside(self):
+    if self.workdir.resolve() == pathlib.Path.cwd():
+      raise RunError('--overwrite: the run is the current directory, which cannot be renamed; call it from elsewhere')
+    number = 1
+    while (aside := self.workdir.with_name(f'{self.workdir.name}.{number}')).exists():
+      number += 1
+    with self._writing():
+      self.workdir.rename(aside)
+    old, self._lock = self._lock, None
+    os.close(old)
+    self.lock()
     return aside
 
   # Metrics and evaluations.
 
-  def append_metrics(self, step: int, split: str, values: dict[str, float]) -> None:
-    """Adds a line to metrics.jsonl."""
-    line = json.dumps({'step': step, 'split': split, **values})
+  def append_metrics(self, step: int, split: str, values: dict[str, float], evaluation: bool = False) -> None:
+    """Adds a line to metrics.jsonl: of training, or of an `evaluation`, which may be on the training split too."""
+    line = json.dumps({'step': step, 'split': split, **({'evaluation': True} if evaluation else {}), **values})
     with self._writing(), open(self.workdir / 'metrics.jsonl', 'a') as file:
       file.write(line + '\n')
 
@@ -181,20 +204,22 @@ class Run:
 
   @property
   def metrics(self) -> dict[str, dict[str, np.ndarray]]:
-    splits = {}
+    series = {}
     for row in self.read_metrics():
-      splits.setdefault(row['split'], []).append(row)
+      name = row.pop('split')
+      if row.pop('evaluation', False) and name == 'train':
+        name = 'train (evaluated)'
+      series.setdefault(name, []).append(row)
     return {
-      split: {
-        name: np.array([row.get(name, np.nan) for row in rows])
-        for name in dict.fromkeys(name for row in rows for name in row if name != 'split')
+      name: {
+        key: np.array([row.get(key, np.nan) for row in rows]) for key in dict.fromkeys(k for row in rows for k in row)
       }
-      for split, rows in splits.items()
+      for name, rows in series.items()
     }
 
   def evaluation_path(self, split: str) -> pathlib.Path:
     """evaluation.json for spec.eval.split, evaluation-<split>.json for the others."""
-    own = self.read_spec().eval.split
+    own = self.spec.eval.split
     return self.workdir / ('evaluation.json' if split == own else f'evaluation-{split}.json')
 
   def write_evaluation(self, step: int, split: str, numbers: dict, arrays: dict[str, dict[str, np.ndarray]]) -> None:
@@ -203,7 +228,7 @@ class Run:
       for evaluator, named in arrays.items():
         path = self.workdir / 'arrays' / f'{evaluator}-{split}.npz'
         path.parent.mkdir(exist_ok=True)
-        with _atomic(path, 'wb') as file:
+        with atomic(path, 'wb') as file:
           np.savez_compressed(file, **named)
       write(self.evaluation_path(split), json.dumps({'step': step, 'split': split, **numbers}, indent=2) + '\n')
 
@@ -237,6 +262,8 @@ class Run:
     ema = Ema(model.trainable_variables, self.spec.train.ema) if self.spec.train.ema else None
     objects = {'model': named(model.variables)} | ({'ema': ema.variables} if ema else {})
     step = Checkpoints(self.checkpoints, self.spec.train.keep, **objects).restore(say)
+    if step is None:
+      raise RunError(self._no_checkpoint())
     if ema:
       ema.assign()
     return model, step
@@ -263,13 +290,14 @@ def environment() -> dict:
 
 def write(path: pathlib.Path, text: str) -> None:
   """Writes a file whole or not at all."""
-  with _atomic(path, 'w') as file:
+  with atomic(path, 'w') as file:
     file.write(text)
 
 
 @contextlib.contextmanager
-def _atomic(path, mode):
-  handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+def atomic(path: pathlib.Path, mode: str):
+  """A file that replaces `path` when it is written to the end, and leaves `path` as it was if that fails."""
+  handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
   try:
     with open(handle, mode) as file:
       yield file
@@ -280,3 +308,7 @@ def _atomic(path, mode):
   except BaseException:
     pathlib.Path(name).unlink(missing_ok=True)
     raise
+
+
+def _is_temporary(path):
+  return path.name.startswith('.') and path.name.endswith('.tmp')

@@ -94,7 +94,9 @@ def _net() -> dict:
       'have stride 2, (up to a larger one) are transposed. linear: no hidden layer.',
       choices=tuple(NAMES['net']),
     ),
-    'hidden': Field((128,), 'Units of each hidden Dense layer, or channels of each convolution.', item=int, low=1),
+    'hidden': Field(
+      (128,), 'Units of each hidden Dense layer, or channels of each convolution.', item=int, low=1, high=10**5
+    ),
     'activation': Field('relu', 'Activation after each hidden layer.', choices=ACTIVATIONS),
     'kernel': Field(3, 'Side of the convolution kernels.', low=1, high=31),
   }
@@ -103,8 +105,10 @@ def _net() -> dict:
 def _layer(is_top: bool) -> dict:
   fields = {
     'family': Field('gaussian', 'Distribution of the layer, in q and in p.', choices=tuple(NAMES['family'])),
-    'dim': Field(8, 'Units of the vector, or channels of the feature map.', low=1),
-    'grid': Field(0, '0: the layer is a vector of `dim` units. n: an n x n feature map of `dim` channels.', low=0),
+    'dim': Field(8, 'Units of the vector, or channels of the feature map.', low=1, high=10**5),
+    'grid': Field(
+      0, '0: the layer is a vector of `dim` units. n: an n x n feature map of `dim` channels.', low=0, high=1024
+    ),
     'scale_head': Field(
       'log',
       "How q's and p's scales leave their heads: log: exp(output), free to rescale. softplus: softplus(output).",
@@ -176,7 +180,7 @@ DECODER = {
 }
 
 TRAIN = {
-  'steps': Field(2000, 'Length of training in steps.', low=1),
+  'steps': Field(2000, 'Length of training in steps.', low=1, high=10**12),
   'optimizer': Field('adam', "Keras' optimizer.", choices=tuple(NAMES['train.optimizer'])),
   'learning_rate': Field(1e-3, 'Learning rate (before the schedule).', above=0),
   'variance_learning_rate': Field(
@@ -226,7 +230,7 @@ EVAL = {
   'evaluators': Field(
     tuple(NAMES['eval.evaluators']), 'What is evaluated.', choices=tuple(NAMES['eval.evaluators']), item=str
   ),
-  'num_samples': Field(10, 'Latent samples of each example.', low=1),
+  'num_samples': Field(10, 'Latent samples of each example.', low=1, high=10**5),
   'batch_size': Field(250, 'Examples of an evaluation step.', low=1),
   'num_images': Field(64, 'Images kept for the figures.', low=1),
 }
@@ -249,7 +253,7 @@ def _model(layers) -> dict:
 def _objective(layers) -> dict:
   return {
     'name': Field('elbo', 'elbo: minimise distortion + sum_l beta_l R_l.', choices=tuple(NAMES['objective.name'])),
-    'num_samples': Field(1, 'Latent samples S of each example in training.', low=1),
+    'num_samples': Field(1, 'Latent samples S of each example in training.', low=1, high=10**5),
     'beta': {name: Field(1.0, f'Weight of the rate of {name}.', low=0) for name in layers},
     'anneal': Field(
       'none',

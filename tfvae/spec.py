@@ -250,7 +250,31 @@ def _net_rule(f):
       yield f'spec.{name[:-4]}hidden: got (); kind={kind} needs at least one width (kind=linear has none)'
 
 
-RULES: tuple[Callable, ...] = (_annealing_rule, _schedule_rule, _split_rule, _net_rule)
+def _sigma_rule(f):
+  learned = f['decoder.likelihood'] == 'gaussian' and f['decoder.variance'] in ('learned', 'per_dimension', 'latent')
+  if learned and f['decoder.sigma'] <= f['decoder.sigma_floor']:
+    yield (
+      f'spec.decoder.sigma: got {f["decoder.sigma"]:g}; a learned sigma must start above spec.decoder.sigma_floor '
+      f'({f["decoder.sigma_floor"]:g}), where it could not move'
+    )
+
+
+def _evaluator_rule(f):
+  if 'latents' in f['eval.evaluators'] and len(f['model.layers']) > 1 and f['eval.num_samples'] < 2:
+    yield (
+      f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in a model of '
+      'several layers (or leave it out of spec.eval.evaluators)'
+    )
+
+
+RULES: tuple[Callable, ...] = (
+  _annealing_rule,
+  _schedule_rule,
+  _split_rule,
+  _net_rule,
+  _sigma_rule,
+  _evaluator_rule,
+)
 
 
 def to_json(spec: ConfigDict) -> str:
@@ -283,11 +307,10 @@ def differences(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
 
 def _get_config(file):
   if not file.is_file():
-    there = sorted(str(p) for p in (file.parent if file.parent.is_dir() else pathlib.Path('specs')).glob('*.py'))
-    hint = nearest(str(file), there)
-    raise SpecError(
-      [f'--spec: there is no spec file {file}.{hint or f" Spec files: {chr(44).join(there)}" if there else ""}']
-    )
+    folder = next((path for path in (file, file.parent, pathlib.Path('specs')) if any(path.glob('*.py'))), file)
+    there = sorted(str(path) for path in folder.glob('*.py'))
+    hint = (not file.is_dir() and nearest(str(file), there)) or (f' Spec files: {", ".join(there)}' if there else '')
+    raise SpecError([f'--spec: there is no spec file {file}.{hint}'])
   module_spec = importlib.util.spec_from_file_location(f'tfvae_spec_{file.stem}', file)
   if module_spec is None:
     raise SpecError([f'--spec: {file} is not a Python file; give one that defines get_config, such as specs/hit.py'])

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfvae import noise as noise_lib
 
 
-class Progress(NamedTuple):
+class Steps(NamedTuple):
   """Where a call of `Stepper.run` ended."""
 
   taken: int  # steps taken
@@ -37,11 +36,9 @@ class Stepper:
     self._groups, self._ema, self._seed, self._clip_norm = groups, ema, seed, clip_norm
     self._replicas = strategy.num_replicas_in_sync
     self._global_batch = source.batch_size
-    tf.config.run_functions_eagerly(False)
     self._requests = noise_lib.record(self._ask)
-    tf.config.run_functions_eagerly(compile == 'eager')
     self._move = tf.function(self._move_all, autograph=False, jit_compile=True) if compile == 'xla' else self._move_all
-    self.run: Callable = tf.function(self._run, autograph=False, reduce_retracing=True)
+    self.run: Callable = self._run if compile == 'eager' else tf.function(self._run, autograph=False)
 
   def _ask(self, noise):
     """Asks for all the noise of a step, as a step does, and learns the metrics' names on the way."""
@@ -52,6 +49,8 @@ class Stepper:
       for player in self._groups:
         _, metrics = self.objective.loss(player, self.model, batch, tf.constant(0, tf.int64), noise.scope(player))
         self.metric_names += [self._suffixed('gradient_norm', player), self._suffixed('loss', player), *metrics]
+      if len(set(self.metric_names)) < len(self.metric_names):
+        raise ValueError(f'two players have a metric of the same name among {self.metric_names}')
 
     self.strategy.run(ask)
 
@@ -65,7 +64,7 @@ class Stepper:
     """The sums before the first step."""
     return np.zeros(len(self.metric_names))
 
-  def _run(self, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor) -> Progress:
+  def _run(self, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor) -> Steps:
     """Takes `count` steps, the first of which has number `first` (from 0); stops at one that is not finite."""
     indices = self.source.indices(first, count)
 
@@ -74,9 +73,7 @@ class Stepper:
       return i + 1, *self.strategy.run(self._replica_step, args=(indices[i], first + i, sums))
 
     start = (tf.constant(0, tf.int64), sums, tf.zeros_like(sums), tf.constant(True))
-    return Progress(
-      *tf.while_loop(lambda i, sums, last, finite: (i < count) & finite, body, start, parallel_iterations=1)
-    )
+    return Steps(*tf.while_loop(lambda i, sums, last, finite: (i < count) & finite, body, start, parallel_iterations=1))
 
   def _replica_step(self, index, step, sums):
     context = tf.distribute.get_replica_context()
@@ -146,6 +143,5 @@ def compile_mode(compile: str, model, values: int) -> str:
     return compile
   if tf.config.list_physical_devices('GPU'):
     return 'xla'
-  kinds = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
-  convolutional = any(isinstance(layer, kinds) for layer in model._flatten_layers())
+  convolutional = any(len(variable.shape) == 4 for variable in model.trainable_variables)  # kernels
   return 'graph' if convolutional or values < XLA_FROM else 'xla'

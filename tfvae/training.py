@@ -1,8 +1,6 @@
 """The only training loop, for every model and objective."""
 
 import math
-import signal
-import threading
 import time
 
 import numpy as np
@@ -19,37 +17,12 @@ from tfvae.progress import Progress
 from tfvae.report.images import grid
 from tfvae.run import Run
 from tfvae.schema import flatten
+from tfvae.signals import StopSignal
 from tfvae.step import Stepper, compile_mode
 
 # A call of the compiled loop takes about this long at most, so that a stop signal is heard.
 SECONDS_PER_CALL = 1.5
 EARLY_LOGS = (1, 10)
-
-
-class StopSignal:
-  """Hears SIGTERM and SIGINT. Before training has begun they end the process at once, as there is nothing to save."""
-
-  def __init__(self):
-    self.name, self.training, self._before = None, False, {}
-
-  def __enter__(self):
-    if threading.current_thread() is not threading.main_thread():
-      return self  # only the main thread may listen
-    for number in (signal.SIGTERM, signal.SIGINT):
-      self._before[number] = signal.signal(number, self._hear)
-    return self
-
-  def _hear(self, number, frame):
-    del frame
-    again, self.name = self.name is not None, signal.Signals(number).name
-    if not self.training or again:
-      if not self.training:
-        print(f'{self.name}: stopped; there was nothing to save.', flush=True)
-      raise SystemExit(1 if again else 0)
-
-  def __exit__(self, *_):
-    for number, handler in self._before.items():
-      signal.signal(number, handler)
 
 
 def strategy_of(spec) -> tf.distribute.Strategy:
@@ -123,7 +96,7 @@ class Trainer:
     events = {'train': Events(self.run.workdir / 'train'), 'eval': Events(self.run.workdir / 'eval')}
     events['train'].hyperparameters(flatten(self.spec.to_dict()))
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
-    stop.training = True
+    stop.at_once = None
     try:
       while self.step < steps and not stop.name:
         begun = time.perf_counter()
@@ -147,12 +120,16 @@ class Trainer:
         most = 10 if first_call else max(1, min(2 * most, int(count * SECONDS_PER_CALL / max(took, 1e-6))))
       if self._saved != self.step:
         self._save(sums)
+      stop.at_once = (
+        f'stopped; {self.run.workdir} is saved at step {self.step}, and the same command goes on from there'
+      )
     finally:
       progress.close()
       for writer in events.values():
         writer.close()
     if stop.name and self.step < steps:
-      print(f'{stop.name}: saved step {self.step} in {self.run.workdir}; the same command resumes.', flush=True)
+      done = f'saved step {self.step} in' if self.step else 'stopped before the first step of'
+      print(f'{stop.name}: {done} {self.run.workdir}; the same command resumes.', flush=True)
     return self.step == steps
 
   def _begin(self, overwrite):
@@ -161,9 +138,8 @@ class Trainer:
       raise RunError(
         f'spec.train.steps: got {self.spec.train.steps}, but the run {self.run.workdir} has taken {step} steps already'
       )
-    aside = self.run.begin(self.spec, overwrite)
-    if aside:
-      print(f'The run that was there is now {aside}.', flush=True)
+    for told in self.run.begin(self.spec, overwrite):
+      print(told, flush=True)
     self.run.trim_metrics(step or 0)
     self.step, self._logged = (int(value) for value in self._state.numpy())
     self._saved = self._started = self.step
@@ -225,15 +201,15 @@ class Trainer:
 
   def _evaluate(self, events):
     result = self.evaluate()
-    self.run.append_metrics(self.step, self.spec.eval.split, result.numbers)
+    self.run.append_metrics(self.step, self.spec.eval.split, result.numbers, evaluation=True)
     write_events(events, self.step, result)
 
   def finish(self):
     """The last evaluation: in metrics.jsonl, evaluation.json, arrays/ and the event files."""
     result, split = self.evaluate(), self.spec.eval.split
     rows = self.run.read_metrics()
-    if not any(row['step'] == self.step and row['split'] == split for row in rows):
-      self.run.append_metrics(self.step, split, result.numbers)
+    if not any(row['step'] == self.step and row.get('evaluation') for row in rows):
+      self.run.append_metrics(self.step, split, result.numbers, evaluation=True)
       events = Events(self.run.workdir / 'eval')
       write_events(events, self.step, result)
       events.close()
@@ -253,6 +229,3 @@ def write_events(events: Events, step: int, result) -> None:
     )
   latents = result.arrays.get('latents', {})
   events.histograms(step, {f'z/{name[:-2]}': value for name, value in latents.items() if name.endswith('.z')})
-
-
-__all__ = ['StopSignal', 'Trainer', 'strategy_of', 'write_events']

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.analysis.evaluator import Evaluator
+from tfvae.errors import UserError
 from tfvae.noise import stateless
 
 # Burda et al. 2016, section 5: a unit is active if Var_x E[z|x] > 0.01, here in units of the prior's variance.
@@ -17,7 +18,8 @@ class Latents(Evaluator):
 
   active_units/<layer>: Var_x E[z_h | x] > 0.01 alpha_h^2 (Burda et al. 2016), alpha_h^2 the prior's variance.
   active_units_entropy/<layer>: mean encoder entropy more than 0.4189 nats below the prior's (Damm et al. 2023).
-  For a layer below the top, E[z | x] is over the layers above, z_>l ~ q, the prior's variance is
+  For a layer below the top, E[z | x] is over the layers above, z_>l ~ q; its square is estimated without bias by the
+  products of different samples (so at least two are needed, `UserError` otherwise). The prior's variance is
   E Var p(z_l | z_>l) + Var E p(z_l | z_>l), and its entropy E H[p(z_l | z_>l)].
   Without a layer: the sums over the layers. Arrays, [H] for each layer: encoder_entropy, prior_entropy, mean,
   variance_of_mean; and z, samples of q for the first examples.
@@ -38,7 +40,7 @@ class Latents(Evaluator):
 
       moments |= {
         f'{layer}.mean': mean(q.mean()),
-        f'{layer}.mean_squared': tf.square(mean(q.mean())),
+        f'{layer}.mean_squared': self._square_of_mean(layer, mean, q.mean()),
         f'{layer}.encoder_entropy': mean(q.distribution.entropy()),
         f'{layer}.prior_entropy': mean(p.distribution.entropy()),
         f'{layer}.prior_variance': mean(p.variance()),
@@ -46,6 +48,15 @@ class Latents(Evaluator):
         f'{layer}.prior_mean_squared': mean(tf.square(p.mean())),
       }
     return moments
+
+  def _square_of_mean(self, layer, mean, values):
+    """E[z | x]^2: [B, H]. With S > 1 samples, ((sum_s m_s)^2 - sum_s m_s^2) / (S (S - 1))."""
+    if layer == self.spec.model.layers[0]:
+      return tf.square(mean(values))
+    samples = values.shape[0]
+    if samples < 2:
+      raise UserError('spec.eval.num_samples: got 1; the evaluator latents needs at least 2 where there are two layers')
+    return (samples * tf.square(mean(values)) - mean(tf.square(values))) / (samples - 1)
 
   def finish(self, means, model, source, split):
     numbers, arrays = {'active_units': 0.0, 'active_units_entropy': 0.0}, {}

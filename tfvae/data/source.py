@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.data.dataset import Dataset
-from tfvae.noise import Noise, fold, stateless
+from tfvae.noise import Noise, purpose_seed, stateless
 
 
 class Source:
@@ -34,7 +34,7 @@ class Source:
     first_epoch = position[0] // n
     permutations = tf.map_fn(
       lambda epoch: tf.random.experimental.stateless_shuffle(
-        tf.range(n, dtype=tf.int64), fold(self.seed, 'data/order', epoch)
+        tf.range(n, dtype=tf.int64), purpose_seed(self.seed, 'data/order', epoch)
       ),
       tf.range(first_epoch, position[-1] // n + 1),
     )

@@ -78,7 +78,13 @@ class Conv(keras.layers.Layer):
       raise UserError(f'the net {self.name} (kind=conv, hidden={self.hidden}): {error}') from None
     self.convolutions = [
       (keras.layers.Conv2D if stride > 0 else keras.layers.Conv2DTranspose)(
-        width, self.kernel, abs(stride), padding='same', activation=self.activation, name=f'conv_{i}'
+        # A smaller kernel than the stride would leave pixels out.
+        width,
+        max(self.kernel, abs(stride)),
+        abs(stride),
+        padding='same',
+        activation=self.activation,
+        name=f'conv_{i}',
       )
       for i, (width, stride) in enumerate(zip(widths, plan, strict=True))
     ]

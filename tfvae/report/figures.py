@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from tfvae.report.images import grid
-from tfvae.run import Run
+from tfvae.run import Run, atomic
 
 
 def draw(run: Run) -> list[pathlib.Path]:
@@ -24,7 +24,8 @@ def draw(run: Run) -> list[pathlib.Path]:
     if drawn is not None:
       run.figures.mkdir(exist_ok=True)
       paths.append(run.figures / f'{name}.png')
-      drawn.savefig(paths[-1], dpi=150)
+      with atomic(paths[-1], 'wb') as file:
+        drawn.savefig(file, dpi=150, format='png')
   return paths
 
 
@@ -49,6 +50,8 @@ def curves(run: Run):
   if 'train' not in metrics:
     return None
   names = [n for n in ('elbo', 'log_likelihood', 'rate', 'mse', 'sigma', 'gradient_norm') if n in metrics['train']]
+  if not names:
+    return None
   figure = _figure(12, 3.2 * -(-len(names) // 3))
   axes = figure.subplots(-(-len(names) // 3), 3, squeeze=False)
   for axis in axes.flat[len(names) :]:
