@@ -39,7 +39,7 @@ class Run:
 
   def __init__(self, workdir: str | os.PathLike):
     self.workdir = pathlib.Path(workdir)
-    self._lock = None
+    self._lock = self._metrics_file = None
 
   @property
   def checkpoints(self) -> pathlib.Path:
@@ -124,6 +124,7 @@ class Run:
 
   def close(self) -> None:
     """Gives the lock back; a directory in which nothing was begun is removed."""
+    self._close_metrics()
     if self._lock is None:
       return
     if self.workdir.is_dir() and [path.name for path in self.workdir.iterdir()] == ['lock']:
@@ -183,8 +184,17 @@ class Run:
   def append_metrics(self, step: int, split: str, values: dict[str, float], evaluation: bool = False) -> None:
     """Adds a line to metrics.jsonl: of training, or of an `evaluation`, which may be on the training split too."""
     line = json.dumps({'step': step, 'split': split, **({'evaluation': True} if evaluation else {}), **values})
-    with self._writing(), open(self.workdir / 'metrics.jsonl', 'a') as file:
-      file.write(line + '\n')
+    with self._writing():
+      if self._metrics_file is None:
+        self._metrics_file = open(self.workdir / 'metrics.jsonl', 'a')  # noqa: SIM115
+      self._metrics_file.write(line + '\n')
+      self._metrics_file.flush()
+
+  def _close_metrics(self):
+    if self._metrics_file is not None:
+      with contextlib.suppress(OSError):  # a full disk was reported when the line was written
+        self._metrics_file.close()
+      self._metrics_file = None
 
   def read_metrics(self) -> list[dict]:
     """The lines of metrics.jsonl; one that a crash left unfinished is not counted."""
@@ -197,6 +207,7 @@ class Run:
 
   def trim_metrics(self, step: int) -> None:
     """Removes the lines after `step`: a resumed run writes them again."""
+    self._close_metrics()
     rows = [row for row in self.read_metrics() if row['step'] <= step]
     if (self.workdir / 'metrics.jsonl').exists():
       with self._writing():
