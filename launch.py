@@ -4,6 +4,7 @@ python launch.py --spec specs/hit.py[:variant] [--workdir runs/hit] [--spec.FIEL
 python launch.py --mode=evaluate --workdir runs/hit [--spec.eval.split=train]
 """
 
+import os
 import sys
 
 from absl import app, flags, logging
@@ -35,6 +36,9 @@ def main(arguments):
     sys.exit('\n'.join(f'error: {line}' for line in str(error).splitlines()))
   except KeyboardInterrupt:
     sys.exit(130)
+  except BrokenPipeError:  # `| head`: nobody reads on, and the interpreter must not try to flush
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
 
 
 def on_a_run(problems, overrides):

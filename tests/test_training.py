@@ -237,7 +237,7 @@ def test_what_a_killed_first_save_left_is_no_checkpoint(tiny, tmp_path, monkeypa
 
 
 def test_interrupted_before_training_and_overwriting_where_one_stands(tiny, tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(commands, '_import_tensorflow', lambda: os.kill(os.getpid(), signal.SIGINT))
+  monkeypatch.setattr(commands, 'import_tensorflow', lambda: os.kill(os.getpid(), signal.SIGINT))
   with pytest.raises(SystemExit) as stopped:
     commands.train(tiny, tmp_path / 'run')
   assert stopped.value.code == 0 and 'SIGINT: stopped before training' in capsys.readouterr().out

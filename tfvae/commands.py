@@ -3,14 +3,13 @@
 import contextlib
 import os
 import pathlib
-import sys
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 from tfvae import build
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError, UserError
+from tfvae.quiet import import_tensorflow
 from tfvae.run import Run
 from tfvae.signals import StopSignal
 
@@ -31,7 +30,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
   run = Run(workdir)
   with StopSignal() as stop, _closing(run):
     run.open(spec, overwrite)
-    _import_tensorflow()
+    import_tensorflow()
     from tfvae.training import Trainer
 
     trainer = Trainer(spec, run, data)
@@ -54,7 +53,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
   data = build.dataset(spec)
   with _closing(run):
     run.lock()
-    _import_tensorflow()
+    import_tensorflow()
     from tfvae.evaluation import Evaluation
 
     model, step = run.restore(build.model(spec, data.shape))
@@ -81,7 +80,7 @@ def show(spec) -> None:
   print(f'\ndata: {data.name}, examples of shape {data.shape}')
   for split, arrays in data.splits.items():
     print(f'  {split:<12}{len(arrays["x"]):>9,}')
-  _import_tensorflow()
+  import_tensorflow()
   model = build.model(spec, data.shape)
   print(f'\nmodel: {spec.model.name}, layers {", ".join(model.layer_names)}')
   width = max(len(v.path) for v in model.variables)
@@ -145,24 +144,3 @@ def _summarize(run, split, numbers, paths):
   for name, value in numbers.items():
     print(f'  {name:<28}{value:>14.6g}')
   print(f'{split} split, {run.evaluation_path(split)}; figures: {", ".join(str(path) for path in paths)}', flush=True)
-
-
-def _import_tensorflow():
-  """Imports TensorFlow without its start-up noise; where the import fails, what it printed is shown."""
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  if 'tensorflow' in sys.modules:
-    return
-  with tempfile.TemporaryFile() as noise, contextlib.ExitStack() as stack:
-    own = os.dup(2)
-    stack.callback(os.close, own)
-    stack.callback(os.dup2, own, 2)
-    os.dup2(noise.fileno(), 2)
-    try:
-      import tensorflow
-      import tensorflow_probability
-    except BaseException:
-      noise.seek(0)
-      os.write(own, noise.read())
-      raise
-  tensorflow.get_logger().setLevel('ERROR')  # many runs in one process are no reason for warnings about retracing
-  del tensorflow_probability

@@ -18,6 +18,7 @@ import numpy as np
 
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError
+from tfvae.quiet import import_tensorflow
 
 # A resumed run may differ in these: its numbers do not depend on them.
 FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep')
@@ -262,6 +263,7 @@ class Run:
   def model(self):
     from tfvae import build
 
+    import_tensorflow()
     return self.restore(build.model(self.spec, build.dataset(self.spec).shape))[0]
 
   def restore(self, model, say=print):

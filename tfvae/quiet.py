@@ -1,0 +1,27 @@
+"""Importing TensorFlow without its start-up noise."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+
+def import_tensorflow() -> None:
+  """Imports TensorFlow and TFP, silencing what their libraries print; where the import fails, what it printed is shown."""
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  if 'tensorflow' in sys.modules:
+    return
+  with tempfile.TemporaryFile() as noise, contextlib.ExitStack() as stack:
+    own = os.dup(2)
+    stack.callback(os.close, own)
+    stack.callback(os.dup2, own, 2)
+    os.dup2(noise.fileno(), 2)
+    try:
+      import tensorflow
+      import tensorflow_probability
+    except BaseException:
+      noise.seek(0)
+      os.write(own, noise.read())
+      raise
+  tensorflow.get_logger().setLevel('ERROR')  # many runs in one process are no reason for warnings about retracing
+  del tensorflow_probability
