@@ -7,7 +7,7 @@ import tempfile
 
 
 def import_tensorflow() -> None:
-  """Imports TensorFlow and TFP, silencing what their libraries print; where the import fails, what it printed is shown."""
+  """Imports TensorFlow and TFP; what their libraries print is shown only where the import fails."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   if 'tensorflow' in sys.modules:
     return
