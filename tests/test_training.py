@@ -194,6 +194,39 @@ def test_all_checkpoints_broken_is_an_error_and_nothing_is_overwritten(tiny, tmp
   assert {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'} == before
 
 
+def test_all_indices_gone_is_an_error_too(tiny, tmp_path):
+  run = commands.train(tiny, tmp_path / 'run')
+  for path in [*run.checkpoints.glob('*.index'), run.checkpoints / 'checkpoint']:
+    path.unlink()
+  before = {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'}
+  with pytest.raises(RunError, match='every checkpoint'):
+    commands.train(tiny, run.workdir)
+  assert {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'} == before
+
+
+def test_a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up(tiny, tmp_path, monkeypatch, capsys):
+  from tfvae.evaluation import Evaluation
+
+  tiny.eval.batch_size, tiny.train.ema, tiny.decoder.variance = 50, 0.9, 'optimal'
+  commands.train(tiny, tmp_path / 'whole')
+  own, calls = Evaluation._means, []
+
+  def means(self, split, batch_sums, stopped):
+    calls.append(split)
+    if len(calls) == 2:  # the first for the training split's sigma
+      os.kill(os.getpid(), signal.SIGTERM)
+    return own(self, split, batch_sums, stopped)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Evaluation, '_means', means)
+    commands.train(tiny, tmp_path / 'run')
+  assert 'SIGTERM: saved step 20' in capsys.readouterr().out and calls == ['train', 'test']
+  assert not any(row.get('evaluation') for row in rows_of(tmp_path / 'run'))
+  (tmp_path / 'run/environment.json').write_text('{"py')  # damage that does no harm
+  commands.train(tiny, tmp_path / 'run')
+  assert_same_run(tmp_path / 'whole', tmp_path / 'run')
+
+
 def test_a_value_that_is_not_finite_stops_the_run(tiny, tmp_path, monkeypatch, capsys):
   own = Elbo.loss
 
@@ -220,6 +253,8 @@ def test_evaluating_the_training_split_is_not_mixed_with_its_log(tiny, tmp_path)
   assert list(run.metrics['train']['step']) == [1, 10, 20, 30, 40]
   assert list(run.metrics['train (evaluated)']['step']) == [20, 40]
   assert run.metrics['train (evaluated)']['elbo'][-1] == run.evaluation['elbo']
+  tiny.eval.split = 'test'  # may differ: the finished run gets this row, too
+  assert list(commands.train(tiny, run.workdir).metrics['test']['step']) == [40]
   assert 'loss' in run.metrics['train'] and 'loss' not in run.metrics['train (evaluated)']
 
 
@@ -277,11 +312,16 @@ def test_more_steps_and_other_logging_resume_another_spec_does_not(tiny, tmp_pat
   assert commands.load(run.workdir).evaluation['step'] == 45
 
 
-def test_a_spec_that_does_not_fit_leaves_no_directory(tiny, tmp_path):
+def test_a_spec_that_does_not_fit_leaves_no_directory(tiny, tmp_path, monkeypatch):
   tiny.model.z1.encoder.kind, tiny.model.z1.grid, tiny.model.z1.encoder.hidden = 'conv', 3, (4,)
   with pytest.raises(UserError, match='z1_encoder'):
     commands.train(tiny, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
+  (tmp_path / 'mine').mkdir()
+  monkeypatch.chdir(tmp_path / 'mine')
+  with pytest.raises(UserError, match='z1_encoder'):
+    commands.train(tiny, '.')
+  assert (tmp_path / 'mine').is_dir()  # a directory that was there stays
 
 
 def start(workdir, *more):

@@ -77,14 +77,20 @@ class Checkpoints:
       if broken:
         say(f'Broken and passed over: {"; ".join(broken)}. Restored the one before: {path.name}.')
       return step
-    if broken and not (self.directory / 'checkpoint').exists() and not any(self.directory.glob('ckpt-*.index')):
-      return None  # the very first save was killed before it was finished: there never was a checkpoint
+    if len(broken) == 1 and self._first_save_was_killed():
+      say(f'{broken[0]}: the first save was killed before it was finished; there never was a checkpoint.')
+      return None
     if broken:
       raise RunError(
         f'every checkpoint in {self.directory} is broken: {"; ".join(broken)}. Nothing was changed. Put one back '
         'from a copy, or start afresh with --overwrite (the run is set aside, not deleted)'
       )
     return None
+
+  def _first_save_was_killed(self):
+    """Data without an index beside TensorFlow's temporary directory, and no list of checkpoints yet."""
+    others = [*self.directory.glob('checkpoint'), *self.directory.glob('ckpt-*.index')]
+    return not others and any(self.directory.glob('ckpt-*_temp'))
 
 
 def _first_line(error):

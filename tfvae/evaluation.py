@@ -16,6 +16,10 @@ class Result(NamedTuple):
   arrays: dict[str, dict[str, np.ndarray]]  # evaluator: name: array
 
 
+class Abandoned(Exception):
+  """The evaluation was given up between two batches, as it was asked to."""
+
+
 class Evaluation:
   """Runs evaluators on splits.
 
@@ -32,10 +36,13 @@ class Evaluation:
     self._sums = tf.function(self._batch_sums, autograph=False)
     self._squared_error = tf.function(self._batch_squared_error, autograph=False)
 
-  def run(self, split: str) -> Result:
-    """Evaluates on a split. A closed-form variance has the training split's value meanwhile."""
-    with self._closed_forms():
-      means = self._means(split, self._sums)
+  def run(self, split: str, stopped=lambda: False) -> Result:
+    """Evaluates on a split. A closed-form variance has the training split's value meanwhile.
+
+    Raises Abandoned as soon as `stopped()`, which is asked before each batch.
+    """
+    with self._closed_forms(stopped):
+      means = self._means(split, self._sums, stopped)
       numbers, arrays = {}, {}
       for evaluator in self._evaluators:
         prefix = f'{evaluator.name}:'
@@ -47,23 +54,25 @@ class Evaluation:
       return Result(numbers, arrays)
 
   @contextlib.contextmanager
-  def _closed_forms(self):
+  def _closed_forms(self, stopped):
     if not self._model.closed_form:
       yield
       return
     own = [tf.identity(v.value) for v in self._model.non_trainable_variables]
     try:
-      self._model.update(self._means('train', self._squared_error))
+      self._model.update(self._means('train', self._squared_error, stopped))
       yield
     finally:
       for variable, value in zip(self._model.non_trainable_variables, own, strict=True):
         variable.assign(value)
 
-  def _means(self, split, batch_sums):
+  def _means(self, split, batch_sums, stopped):
     """Masked means over the split, summed in float64 on the host: the last, partial batch counts as what it is."""
     size = min(self._spec.eval.batch_size, self._source.dataset.size(split))
     totals = {}
     for number in range(self._source.num_batches(split, size)):
+      if stopped():
+        raise Abandoned
       for name, value in batch_sums(split, size, tf.constant(number)).items():
         totals[name] = totals.get(name, 0.0) + value.numpy().astype(np.float64)
     return {name: total / self._source.dataset.size(split) for name, total in totals.items()}

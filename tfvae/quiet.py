@@ -19,7 +19,7 @@ def import_tensorflow() -> None:
     try:
       import tensorflow
       import tensorflow_probability
-    except BaseException:
+    except Exception:
       noise.seek(0)
       os.write(own, noise.read())
       raise

@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import platform
-import shutil
 import tempfile
 
 import numpy as np
@@ -41,6 +40,7 @@ class Run:
   def __init__(self, workdir: str | os.PathLike):
     self.workdir = pathlib.Path(workdir)
     self._lock = self._metrics_file = None
+    self._made = False  # whether `lock` made the directory
 
   @property
   def checkpoints(self) -> pathlib.Path:
@@ -102,6 +102,7 @@ class Run:
     path = self.workdir / 'lock'
     while self._lock is None:
       try:
+        self._made = self._made or not self.workdir.exists()
         self.workdir.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
       except OSError as error:
@@ -124,12 +125,14 @@ class Run:
     os.pwrite(self._lock, f'process {os.getpid()} on {platform.node()}\n'.encode(), 0)
 
   def close(self) -> None:
-    """Gives the lock back; a directory in which nothing was begun is removed."""
+    """Gives the lock back; a directory that `lock` made, and in which nothing was begun, goes."""
     self._close_metrics()
     if self._lock is None:
       return
-    if self.workdir.is_dir() and [path.name for path in self.workdir.iterdir()] == ['lock']:
-      shutil.rmtree(self.workdir)
+    if self._made and [path.name for path in self.workdir.iterdir()] == ['lock']:
+      with contextlib.suppress(OSError):  # another process is just coming in
+        (self.workdir / 'lock').unlink()
+        self.workdir.rmdir()
     os.close(self._lock)
     self._lock = None
 
@@ -157,13 +160,17 @@ class Run:
     with self._writing():
       for path in filter(_is_temporary, self.workdir.rglob('.*')):  # of a process that was killed while it wrote
         path.unlink()
-      path = self.workdir / 'environment.json'
-      before = json.loads(path.read_text()) if path.is_file() else environment()
-      changed = [f'{k} {before.get(k)} -> {v}' for k, v in environment().items() if before.get(k) != v]
-      if changed:
-        told.append(f'Since this run began, versions changed: {", ".join(changed)}; its bits may, too.')
       write(self.workdir / 'spec.json', spec_lib.to_json(spec))
-      write(path, json.dumps(environment(), indent=2) + '\n')
+      path, now = self.workdir / 'environment.json', environment()
+      try:
+        before = json.loads(path.read_text())
+      except (OSError, ValueError):  # a new run, or a damaged file
+        before = now
+        write(path, json.dumps(now, indent=2) + '\n')
+      if changed := [
+        f'{name} {before.get(name)} -> {version}' for name, version in now.items() if before.get(name) != version
+      ]:
+        told.append(f'Since this run began, versions changed: {", ".join(changed)}; its bits may, too.')
     self.__dict__['spec'] = spec
     return told
 

@@ -1,5 +1,6 @@
 """The only training loop, for every model and objective."""
 
+import contextlib
 import math
 import time
 
@@ -11,7 +12,7 @@ from tfvae.checkpoints import Checkpoints, named
 from tfvae.data.dataset import Dataset
 from tfvae.ema import Ema
 from tfvae.errors import NonFiniteError, RunError
-from tfvae.evaluation import Evaluation
+from tfvae.evaluation import Abandoned, Evaluation
 from tfvae.events import Events
 from tfvae.progress import Progress
 from tfvae.report.images import grid
@@ -89,6 +90,7 @@ class Trainer:
   def train(self, stop: StopSignal, overwrite: bool = False) -> bool:
     """Trains to the last step, resuming where a checkpoint is; whether it got there or was stopped by a signal."""
     steps = self.spec.train.steps
+    stop.at_once = None
     self._begin(overwrite)
     progress = Progress(self.step, steps)
     if self.step:
@@ -96,8 +98,9 @@ class Trainer:
     events = {'train': Events(self.run.workdir / 'train'), 'eval': Events(self.run.workdir / 'eval')}
     events['train'].hyperparameters(flatten(self.spec.to_dict()))
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
-    stop.at_once = None
     try:
+      if self._due(self.spec.eval.every) and not self._has_evaluation():
+        self._evaluate(events['eval'], stop)  # it was given up when the run was stopped
       while self.step < steps and not stop.name:
         begun = time.perf_counter()
         count = min(most, self._next_stop() - self.step)
@@ -113,7 +116,7 @@ class Trainer:
           sums = self._log(sums, seconds, events['train'], progress)
           seconds = 0.0
         if self._due(self.spec.eval.every):
-          self._evaluate(events['eval'])
+          self._evaluate(events['eval'], stop)
         if self._due(self.spec.train.checkpoint_every) or self.step == steps:
           self._save(sums)
         # As many steps as fit the time of a call; the first call traced and compiled, which says nothing.
@@ -153,7 +156,7 @@ class Trainer:
     return min(*ends, steps)
 
   def _due(self, every):
-    return every and self.step % every == 0 and self.step < self.spec.train.steps
+    return every and self.step and self.step % every == 0 and self.step < self.spec.train.steps
 
   def _is_log_step(self):
     return self.step in EARLY_LOGS or self.step % self.spec.train.log_every == 0 or self.step == self.spec.train.steps
@@ -192,23 +195,27 @@ class Trainer:
 
   # Evaluation, during training and at the end.
 
-  def evaluate(self):
+  def evaluate(self, stopped=lambda: False):
     """The evaluation of spec.eval.split, with the averaged weights where there are any."""
-    if not self.ema:
-      return self.evaluation.run(self.spec.eval.split)
-    with self.ema.swapped():
-      return self.evaluation.run(self.spec.eval.split)
+    with self.ema.swapped() if self.ema else contextlib.nullcontext():
+      return self.evaluation.run(self.spec.eval.split, stopped)
 
-  def _evaluate(self, events):
-    result = self.evaluate()
-    self.run.append_metrics(self.step, self.spec.eval.split, result.numbers, evaluation=True)
-    write_events(events, self.step, result)
+  def _evaluate(self, events, stop):
+    """An evaluation in mid-training; a stop signal gives it up, and resuming begins with it."""
+    with contextlib.suppress(Abandoned):
+      result = self.evaluate(lambda: stop.name)
+      self.run.append_metrics(self.step, self.spec.eval.split, result.numbers, evaluation=True)
+      write_events(events, self.step, result)
+
+  def _has_evaluation(self):
+    """Whether metrics.jsonl has the evaluation of this step."""
+    wanted = (self.step, self.spec.eval.split, True)
+    return any((row['step'], row['split'], row.get('evaluation')) == wanted for row in self.run.read_metrics())
 
   def finish(self):
     """The last evaluation: in metrics.jsonl, evaluation.json, arrays/ and the event files."""
     result, split = self.evaluate(), self.spec.eval.split
-    rows = self.run.read_metrics()
-    if not any(row['step'] == self.step and row.get('evaluation') for row in rows):
+    if not self._has_evaluation():
       self.run.append_metrics(self.step, split, result.numbers, evaluation=True)
       events = Events(self.run.workdir / 'eval')
       write_events(events, self.step, result)

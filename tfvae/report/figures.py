@@ -96,8 +96,15 @@ def rates(run: Run):
   left.set(title='rate of each layer', xlabel='step', ylabel='nats')
   left.legend(fontsize=8)
   left.grid(alpha=0.3)
-  split = run.spec.eval.split if run.spec.eval.split in metrics else 'train'
-  last = [metrics[split].get(f'rate/{layer}', metrics['train'][f'rate/{layer}'])[-1] for layer in layers]
+  split = next(
+    (
+      s
+      for s in (f'{run.spec.eval.split} (evaluated)', run.spec.eval.split)
+      if f'rate/{layers[0]}' in metrics.get(s, {})
+    ),
+    'train',
+  )
+  last = [metrics[split][f'rate/{layer}'][-1] for layer in layers]
   labels = [f'{layer}\n$\\beta$ = {run.spec.objective.beta[layer]:g}' for layer in layers]
   bars = right.bar(labels, last, color=[colors[layer] for layer in layers])
   right.bar_label(bars, fmt='%.2f')
