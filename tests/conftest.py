@@ -12,6 +12,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from tfvae import spec as spec_lib
 
 ROOT = pathlib.Path(__file__).parents[1]
+DAMAGES = ('truncated', 'emptied', 'no index', 'index emptied')
 
 
 @pytest.fixture
@@ -59,3 +60,16 @@ def tfds_dir():
   if not pathlib.Path(path, 'mnist').is_dir():
     pytest.skip('TFDS_DATA_DIR does not name a directory that holds mnist')
   return path
+
+
+def damage(checkpoints, step, how):
+  """Breaks one checkpoint, in one of the `DAMAGES`."""
+  data = checkpoints / f'ckpt-{step}.data-00000-of-00001'
+  if how == 'truncated':
+    data.write_bytes(data.read_bytes()[:-200])
+  elif how == 'emptied':
+    data.write_bytes(b'')
+  elif how == 'no index':
+    (checkpoints / f'ckpt-{step}.index').unlink()
+  elif how == 'index emptied':
+    (checkpoints / f'ckpt-{step}.index').write_bytes(b'')

@@ -13,6 +13,7 @@ import time
 import pytest
 from conftest import ROOT, command
 
+from tfvae import commands
 from tfvae import spec as spec_lib
 from tfvae.run import Run
 
@@ -149,7 +150,8 @@ def test_a_whole_session(launch, tmp_path):
   assert_refused(refused, 'spec.model.z1.dim: the run has 10, this command 7', '--overwrite')
   assert (workdir / 'spec.json').read_text() == spec_before
 
-  done = launch('--mode=evaluate', '--workdir', workdir, '--spec.eval.split=train')
+  fields = ['--spec.eval.split=train', '--spec.eval.evaluators=bounds,entropies']
+  done = launch('--mode=evaluate', '--workdir', workdir, *fields)
   assert done.returncode == 0 and done.stderr == '' and 'rate/z1' in done.stdout
   assert json.loads((workdir / 'evaluation-train.json').read_text())['split'] == 'train'
   assert_refused(
@@ -160,14 +162,24 @@ def test_a_whole_session(launch, tmp_path):
   assert (workdir / 'figures/curves.png').exists()
 
 
-def test_show_prints_the_spec_before_tensorflow(launch):
+def test_two_processes_on_one_run(launch, tmp_path):
+  run = Run(tmp_path / 'run')
+  run.lock()
+  assert_refused(launch('--spec', 'aevb', '--workdir', 'run'), 'in use by another process', str(os.getpid()))
+  run.close()
+
+
+def test_show_prints_the_spec_before_tensorflow(capsys):
   begun = time.monotonic()
   process = subprocess.Popen(command('--spec', 'hit', '--mode=show'), stdout=subprocess.PIPE, text=True)
   text = ''
   while not text.endswith('\n}\n'):
     text += process.stdout.readline()
-  took = time.monotonic() - begun
-  rest = process.communicate()[0]
-  assert process.returncode == 0 and took < 4  # 2 s on an idle machine
-  assert spec_lib.from_json(text) == spec_lib.load(ROOT / 'specs/hit.py')
+  assert time.monotonic() - begun < 4  # 2 s on an idle machine
+  process.kill()
+  process.wait()
+  spec = spec_lib.load(ROOT / 'specs/hit.py')
+  assert spec_lib.from_json(text) == spec
+  commands.show(spec)
+  rest = capsys.readouterr().out.removeprefix(text)
   assert '1,500' in rest and 'z1_encoder/conv_0/kernel' in rest and 'parameters' in rest

@@ -37,8 +37,8 @@ def test_betas_move_information(tmp_path):
   for net in (spec.model.z2.encoder, spec.model.z1.encoder, spec.model.z1.posterior, spec.model.z1.prior):
     net.hidden = (32,)
   spec.decoder.sigma = 0.3
-  spec.train.steps = 1000
-  spec.train.learning_rate = 2e-3
+  spec.train.steps = 600
+  spec.train.learning_rate = 3e-3
   assert_information_moves(spec, tmp_path)
 
 

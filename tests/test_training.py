@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, command
+from conftest import ROOT, command, damage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tfvae import commands
@@ -94,10 +93,8 @@ def everything_on(tiny):
   return tiny
 
 
-@pytest.mark.parametrize('variance', ['per_dimension', 'optimal'])
-def test_resume_is_exact(tiny, tmp_path, monkeypatch, variance):
+def test_resume_is_exact(tiny, tmp_path, monkeypatch):
   tiny = everything_on(tiny)
-  tiny.decoder.variance = variance
   commands.train(tiny, tmp_path / 'whole')
   for step in (7, 14, 28):  # the first before there is a checkpoint
     with interrupted_at(monkeypatch, step):
@@ -153,33 +150,18 @@ def test_event_files(tiny, tmp_path, figures):
   assert [e.step for e in evaluated.Tensors('elbo')] == [20, 40]
 
 
-def damage(checkpoints, step, how):
-  data = checkpoints / f'ckpt-{step}.data-00000-of-00001'
-  if how == 'truncated':
-    data.write_bytes(data.read_bytes()[:-200])
-  elif how == 'emptied':
-    data.write_bytes(b'')
-  elif how == 'no index':
-    (checkpoints / f'ckpt-{step}.index').unlink()
-  elif how == 'index emptied':
-    (checkpoints / f'ckpt-{step}.index').write_bytes(b'')
-
-
 def test_a_broken_checkpoint_is_passed_over_and_named(tiny, tmp_path, monkeypatch, capsys):
   tiny.eval.every = 0
   commands.train(tiny, tmp_path / 'whole')
   with interrupted_at(monkeypatch, 30):
     commands.train(tiny, tmp_path / 'run')
-  for how in ('truncated', 'emptied', 'no index', 'index emptied'):
-    workdir = tmp_path / how
-    shutil.copytree(tmp_path / 'run', workdir)
-    damage(workdir / 'checkpoints', 20, how)
-    (workdir / 'checkpoints/checkpoint').unlink()  # nor is TensorFlow's own list relied on
-    capsys.readouterr()
-    commands.train(tiny, workdir)
-    said = capsys.readouterr().out
-    assert 'ckpt-20' in said and 'Restored the one before: ckpt-10' in said and 'at step 10' in said, how
-    assert_same_run(tmp_path / 'whole', workdir)
+  damage(tmp_path / 'run/checkpoints', 20, 'truncated')
+  (tmp_path / 'run/checkpoints/checkpoint').unlink()  # nor is TensorFlow's own list relied on
+  capsys.readouterr()
+  commands.train(tiny, tmp_path / 'run')
+  said = capsys.readouterr().out
+  assert 'ckpt-20' in said and 'Restored the one before: ckpt-10' in said and 'at step 10' in said
+  assert_same_run(tmp_path / 'whole', tmp_path / 'run')
 
 
 def test_all_checkpoints_broken_is_an_error_and_nothing_is_overwritten(tiny, tmp_path):
@@ -325,7 +307,7 @@ def test_a_spec_that_does_not_fit_leaves_no_directory(tiny, tmp_path, monkeypatc
 
 
 def start(workdir, *more):
-  args = ['--workdir', workdir, '--spec', 'aevb', '--spec.train.steps=6000', '--spec.train.checkpoint_every=250',
+  args = ['--workdir', workdir, '--spec', 'aevb', '--spec.train.steps=5000', '--spec.train.checkpoint_every=250',
           '--spec.train.compile=graph', '--spec.eval.every=0', *more]  # fmt: skip
   return subprocess.Popen(
     command(*args), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -344,25 +326,22 @@ def wait_for_checkpoint(process, workdir, step, timeout=60):
 def test_killed_twice_and_terminated_equals_uninterrupted(tmp_path):
   """kill -9 twice in mid-training, then SIGTERM, then the same command: the uninterrupted run's bits."""
   workdir = tmp_path / 'killed'
-  for step in (500, 1500):
+  for step in (500, 1250):
     process = start(workdir)
     wait_for_checkpoint(process, workdir, step)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
   process = start(workdir)
-  wait_for_checkpoint(process, workdir, 2500)
-  second = start(workdir)
-  said = second.communicate(timeout=30)[0]
-  assert second.returncode != 0 and 'in use by another process' in said and 'Traceback' not in said
+  wait_for_checkpoint(process, workdir, 2000)
   begun = time.monotonic()
   process.send_signal(signal.SIGTERM)
   said = process.communicate(timeout=30)[0]
   assert process.returncode == 0 and time.monotonic() - begun < 5, said
   assert 'SIGTERM: saved step' in said
   saved = int(said.partition('saved step ')[2].split()[0])
-  assert (workdir / f'checkpoints/ckpt-{saved}.index').exists() and 2500 <= saved < 6000
+  assert (workdir / f'checkpoints/ckpt-{saved}.index').exists() and 2000 <= saved < 5000
 
-  fields = {'train.steps': 6000, 'train.checkpoint_every': 250, 'train.compile': 'graph', 'eval.every': 0}
+  fields = {'train.steps': 5000, 'train.checkpoint_every': 250, 'train.compile': 'graph', 'eval.every': 0}
   spec = spec_lib.load(ROOT / 'specs/aevb.py', fields)
   for name in ('killed', 'whole'):
     commands.train(spec, tmp_path / name)
