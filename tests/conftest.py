@@ -15,6 +15,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 DAMAGES = ('truncated', 'emptied', 'no index', 'index emptied')
 
 
+def pytest_collection_modifyitems(items):
+  """The longest tests first, so that no worker is left with one at the end."""
+  longest = ('test_killed_twice', 'test_a_whole_session', 'test_trains_on', 'test_betas', 'test_the_run_directory')
+  items.sort(key=lambda item: not item.name.startswith(longest))
+
+
 @pytest.fixture
 def tiny():
   """A single-layer spec that trains in a second; its fields can be assigned."""

@@ -176,16 +176,6 @@ def test_all_checkpoints_broken_is_an_error_and_nothing_is_overwritten(tiny, tmp
   assert {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'} == before
 
 
-def test_all_indices_gone_is_an_error_too(tiny, tmp_path):
-  run = commands.train(tiny, tmp_path / 'run')
-  for path in [*run.checkpoints.glob('*.index'), run.checkpoints / 'checkpoint']:
-    path.unlink()
-  before = {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'}
-  with pytest.raises(RunError, match='every checkpoint'):
-    commands.train(tiny, run.workdir)
-  assert {p: p.read_bytes() for p in run.workdir.rglob('*') if p.is_file() and p.name != 'lock'} == before
-
-
 def test_a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up(tiny, tmp_path, monkeypatch, capsys):
   from tfvae.evaluation import Evaluation
 
