@@ -148,6 +148,7 @@ def test_event_files(tiny, tmp_path, figures):
   assert plugins['elbo'] == 'scalars' and plugins['z/z1'] == 'histograms'
   assert {plugins[name] for name in ('reconstructions', 'prior_samples', 'data')} == {'images'}
   assert [e.step for e in evaluated.Tensors('elbo')] == [20, 40]
+  assert len(list((run.workdir / 'eval').iterdir())) == 1  # files of one second would not be read in their order
 
 
 def test_a_broken_checkpoint_is_passed_over_and_named(tiny, tmp_path, monkeypatch, capsys):

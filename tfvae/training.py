@@ -80,6 +80,7 @@ class Trainer:
       state=self._state,
       **objects,
     )
+    self._events = {name: Events(run.workdir / name) for name in ('train', 'eval')}
     self.step = self._logged = self._saved = 0
     self._all_finite = tf.function(
       lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(v.value)) for v in self.model.variables])
@@ -95,7 +96,7 @@ class Trainer:
     progress = Progress(self.step, steps)
     if self.step:
       progress.say(f'Resumed {self.run.workdir} at step {self.step}.')
-    events = {'train': Events(self.run.workdir / 'train'), 'eval': Events(self.run.workdir / 'eval')}
+    events = self._events
     events['train'].hyperparameters(flatten(self.spec.to_dict()))
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
     try:
@@ -128,8 +129,9 @@ class Trainer:
       )
     finally:
       progress.close()
-      for writer in events.values():
-        writer.close()
+      events['train'].close()
+      if self.step < steps:  # else `finish` writes to it, too: files of one second are not read in their order
+        events['eval'].close()
     if stop.name and self.step < steps:
       done = f'saved step {self.step} in' if self.step else 'stopped before the first step of'
       print(f'{stop.name}: {done} {self.run.workdir}; the same command resumes.', flush=True)
@@ -217,9 +219,8 @@ class Trainer:
     result, split = self.evaluate(), self.spec.eval.split
     if not self._has_evaluation():
       self.run.append_metrics(self.step, split, result.numbers, evaluation=True)
-      events = Events(self.run.workdir / 'eval')
-      write_events(events, self.step, result)
-      events.close()
+      write_events(self._events['eval'], self.step, result)
+    self._events['eval'].close()
     self.run.write_evaluation(self.step, split, result.numbers, result.arrays)
     return result
 
