@@ -38,7 +38,6 @@ class Checkpoints:
 
   def __init__(self, directory: pathlib.Path, keep: int, **objects):
     self.directory = directory
-    self._objects = objects
     self._checkpoint = tf.train.Checkpoint(**objects)
     self._keep = keep
     self._manager = None

@@ -1,15 +1,11 @@
 """What one evaluation of a model produced, and the quantities that follow from it alone."""
 
-import math
 from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 tfd = tfp.distributions
-
-# Differential entropy of a unit of the standard normal prior, in nats: 1/2 log(2 pi e).
-STANDARD_NORMAL_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)
 
 
 class Trace(NamedTuple):
