@@ -22,7 +22,7 @@ import tensorflow as tf  # noqa: E402
 
 from tfvae import build  # noqa: E402
 from tfvae import spec as spec_lib  # noqa: E402
-from tfvae.data.dataset import make  # noqa: E402
+from tfvae.data.dataset import Stored, make  # noqa: E402
 from tfvae.step import Stepper  # noqa: E402
 from tfvae.training import mode_of, strategy_of  # noqa: E402
 
@@ -52,9 +52,9 @@ def stepper(spec, data, mode):
 
 
 def seconds(step, count):
-  sums = tf.constant(step.zeros())
+  sums, feed = tf.constant(step.zeros()), step.source.feed(0, count, step.rows)
   begun = time.perf_counter()
-  step.run(tf.constant(0, tf.int64), tf.constant(count, tf.int64), sums)
+  step.run(feed, tf.constant(0, tf.int64), tf.constant(count, tf.int64), sums)
   return (time.perf_counter() - begun) / count
 
 
@@ -71,7 +71,7 @@ def main():
       fields |= {'model.z1.encoder.hidden': (hidden,), 'decoder.net.hidden': (hidden,)}
     spec = spec_lib.load(ROOT / f'specs/{path}.py', fields)
     x = np.random.default_rng(0).random((5000, *shape)).astype(np.float32)
-    data = make('random', {'x': x}, {'x': x[:10]}, spec.data, 0)
+    data = make(Stored('random', {'train': {'x': x}, 'test': {'x': x[:10]}}), spec.data, 0)
     steppers = {mode: stepper(spec, data, mode) for mode in ('graph', 'xla')}
     for _, step in steppers.values():
       seconds(step, 5)

@@ -25,6 +25,8 @@ import sys
 import tempfile
 import time
 
+import numpy as np
+
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -55,22 +57,21 @@ class Minimal:
         total = tf.reduce_sum(loss(batch_, step, noise_lib.replay(values))) / batch
       optimizer.apply(tape.gradient(total, [v.value for v in variables]), variables)
 
-    zeros = source.batch(tf.zeros([batch], tf.int64), noise_lib.stateless(0, 0))
+    zeros = source.batch(source.blank(batch), noise_lib.stateless(0, 0))
     requests = noise_lib.record(lambda noise: loss(zeros, tf.constant(0, tf.int64), noise))
     compiled = mode_of(spec, model) == 'xla'
     move = tf.function(move, autograph=False, jit_compile=True) if compiled else move
 
     @tf.function(autograph=False)
-    def run(first, count):
-      indices = source.indices(first, count)
-
+    def run(feed, first, count):
       def body(i):
         values = noise_lib.draw(requests, spec.seed, first + i)
-        move(source.batch(indices[i], noise_lib.replay(values)), first + i, values)
+        move(source.batch(source.examples(feed, i), noise_lib.replay(values)), first + i, values)
         return i + 1
 
       return tf.while_loop(lambda i: i < count, body, [tf.constant(0, tf.int64)], parallel_iterations=1)
 
+    self._source, self._rows = source, np.arange(batch)
     self._run, self._calls, self._count = run, calls, lambda n: tf.constant(n, tf.int64)
     self.time(calls)
 
@@ -78,7 +79,8 @@ class Minimal:
     """Seconds a step."""
     begun = time.perf_counter()
     for first in range(0, steps, self._calls):
-      self._run(self._count(first), self._count(self._calls))
+      feed = self._source.feed(first, self._calls, self._rows)
+      self._run(feed, self._count(first), self._count(self._calls))
     return (time.perf_counter() - begun) / steps
 
 
@@ -95,7 +97,8 @@ class Step:
     sums = tf.constant(self._stepper.zeros())
     begun = time.perf_counter()
     for first in range(0, steps, self._calls):
-      done = self._stepper.run(tf.constant(first, tf.int64), tf.constant(self._calls, tf.int64), sums)
+      feed = self._stepper.source.feed(first, self._calls, self._stepper.rows)
+      done = self._stepper.run(feed, tf.constant(first, tf.int64), tf.constant(self._calls, tf.int64), sums)
       assert bool(done.finite)
     return (time.perf_counter() - begun) / steps
 

@@ -7,7 +7,7 @@ from conftest import ROOT
 
 from tfvae import build, commands
 from tfvae import spec as spec_lib
-from tfvae.data.dataset import make
+from tfvae.data.dataset import Stored, make
 from tfvae.run import Run
 from tfvae.signals import StopSignal
 from tfvae.training import Trainer
@@ -80,7 +80,7 @@ def test_a_linear_vae_meets_probabilistic_pca(tmp_path, variance):
   spec.train.update({'variance_learning_rate': 0.02, 'log_every': 1000, 'checkpoint_every': 4000})
   spec.eval.update({'every': 0, 'split': 'train', 'num_samples': 50, 'evaluators': ('bounds', 'entropies')})
   spec = spec_lib.resolve(spec)
-  data = make('pca', {'x': x}, {'x': x}, spec.data, 0)
+  data = make(Stored('pca', {'train': {'x': x}, 'test': {'x': x}}), spec.data, 0)
   assert not build.problems(spec, data)
   trainer, numbers = train_on(spec, data, tmp_path / 'run')
 

@@ -32,8 +32,14 @@ def test_replayed_inside_xla_equals_stateless():
 
 def test_slices_of_replicas_are_the_global_draw():
   whole = noise_lib.stateless(1, 2).normal('a', (4, 6), batch_axis=1)
-  parts = [noise_lib.stateless(1, 2, replica, 3).normal('a', (4, 2), batch_axis=1) for replica in range(3)]
-  np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+  for count, size in ((3, 2), (2, 3), (4, 2)):  # the last: eight places for six examples
+    shares = [noise_lib.Share(replica * size, size, 6) for replica in range(count)]
+    parts = [noise_lib.stateless(1, 2, share).normal('a', (4, size), batch_axis=1) for share in shares]
+    together, counted = np.concatenate(parts, axis=1), np.concatenate([share.mask() for share in shares])
+    np.testing.assert_array_equal(together[:, counted], whole)
+    assert np.all(together[:, ~counted] == whole[:, -1:])  # padding repeats the last example: never a new number
+  with pytest.raises(ValueError, match='not that of the 3 examples'):
+    noise_lib.stateless(1, 2, noise_lib.Share(0, 3, 6)).normal('a', (4, 2), batch_axis=1)
 
 
 def test_one_name_with_two_shapes_is_refused():

@@ -24,6 +24,13 @@ SPECS = [
   'specs/aevb.py:bernoulli',
   'specs/aevb.py:gaussian',
   'specs/aevb.py:unit,digits',
+  'specs/aevb.py:mnist,bernoulli',
+  'specs/hit.py:mnist',
+  'specs/hit.py:binary_mnist',
+  'specs/hit.py:cifar10',
+  'specs/hit.py:svhn',
+  'specs/hit.py:celeb_a',
+  'specs/table.py',
 ]
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
-from tfvae.data.dataset import make
+from tfvae.data.dataset import Stored, make
 from tfvae.data.source import Source
 from tfvae.ema import Ema
 from tfvae.objectives.objective import Objective
@@ -18,8 +18,8 @@ from tfvae.step import Stepper, compile_mode
 def toy_source(batch_size=4, n=20):
   x = np.random.default_rng(0).standard_normal((n, 2)).astype(np.float32)
   section = spec_lib.base().data
-  section.scaling = 'none'
-  return Source(make('toy', {'x': x}, {'x': x}, section, 0), batch_size, seed=0)
+  section.update({'scaling': 'none', 'batch_size': batch_size})
+  return Source(make(Stored('toy', {'train': {'x': x}, 'test': {'x': x}}), section, 0), section, seed=0)
 
 
 class Point(keras.Model):
@@ -68,7 +68,8 @@ def stepper(model, objective, source, compile='graph', rate=0.1, clip=0.0, ema=N
 
 def run(step, first, count, sums=None):
   sums = tf.constant(step.zeros()) if sums is None else sums
-  return step.run(tf.constant(first, tf.int64), tf.constant(count, tf.int64), sums)
+  feed = step.source.feed(first, count, step.rows)
+  return step.run(feed, tf.constant(first, tf.int64), tf.constant(count, tf.int64), sums)
 
 
 @pytest.mark.parametrize('compile', ['graph', 'xla', 'eager'])
@@ -82,7 +83,7 @@ def test_two_players_move_in_turn(compile):
 
   # The same in NumPy: SGD with rate 0.1; b sees the new a.
   a, b, average, sums = np.zeros(2), np.zeros(2), 0.0, np.zeros(6)
-  for number, index in enumerate(source.indices(tf.constant(0, tf.int64), tf.constant(3, tf.int64)).numpy()):
+  for number, index in enumerate(source.order(0, 3)):
     x = source.dataset.splits['train']['x'][index]
     draws = {
       p: noise_lib.stateless(0, tf.constant(number, tf.int64)).scope(p).normal('eps', (4, 2)).numpy()

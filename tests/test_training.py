@@ -13,7 +13,7 @@ import tensorflow as tf
 from conftest import ROOT, command, damage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tfvae import commands
+from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import NonFiniteError, RunError, UserError
 from tfvae.names import NAMES
@@ -339,31 +339,15 @@ def test_killed_twice_and_terminated_equals_uninterrupted(tmp_path):
   assert_same_run(tmp_path / 'killed', tmp_path / 'whole')
 
 
-def test_trains_on_the_real_mnist(tfds_dir, tiny, tmp_path):
-  """The loop on MNIST's images, read through TFDS: 300 steps bring the ELBO above that of the pixel means."""
-  import tensorflow_datasets as tfds
-
-  from tfvae import build
-  from tfvae.data.dataset import make
-  from tfvae.run import Run
-  from tfvae.signals import StopSignal
-  from tfvae.training import Trainer
-
-  load = lambda split: tfds.as_numpy(tfds.load('mnist', split=split, data_dir=tfds_dir, download=False, batch_size=-1))
-  train, test = ({'x': s['image'], 'label': s['label']} for s in (load('train'), load('test')))
-  fields = {'decoder.likelihood': 'bernoulli', 'data.binarize': 'dynamic', 'train.steps': 300, 'data.batch_size': 128}
-  fields |= {'model.z1.dim': 20, 'model.z1.encoder.hidden': (200,), 'decoder.net.hidden': (200,), 'eval.every': 0}
-  spec = spec_lib.resolve(tiny, {**fields, 'train.log_every': 100, 'train.checkpoint_every': 300})
-  data = make('mnist', train, test, spec.data, spec.seed)
-  assert data.shape == (28, 28, 1) and not build.problems(spec, data)
-  run = Run(tmp_path / 'run')
-  run.open(spec)
-  with StopSignal() as stop:
-    trainer = Trainer(spec, run, data)
-    assert trainer.train(stop)
-    elbo = trainer.finish().numbers['elbo']
-  run.close()
-  p = np.clip(train['x'].mean(0) / 255, 1e-6, 1 - 1e-6)
-  grey = test['x'] / 255
+def test_trains_on_the_real_mnist(tfds_dir, tmp_path):
+  """specs/aevb.py:mnist through TFDS: 300 steps bring the ELBO above that of the pixel means."""
+  fields = {'data.data_dir': tfds_dir, 'train.steps': 300, 'eval.every': 0, 'eval.num_samples': 1}
+  fields |= {'eval.evaluators': ('bounds',), 'model.z1.encoder.hidden': (200,), 'decoder.net.hidden': (200,)}
+  spec = spec_lib.load(ROOT / 'specs/aevb.py:mnist', fields)
+  run = commands.train(spec, tmp_path / 'run')
+  data = build.dataset(spec, run.data)
+  assert data.shape == (28, 28, 1) and (data.size('train'), data.size('test')) == (60_000, 10_000)
+  p = np.clip(data.splits['train']['x'].mean(0) / 255, 1e-6, 1 - 1e-6)
+  grey = data.splits['test']['x'] / 255
   independent = (grey * np.log(p) + (1 - grey) * np.log1p(-p)).sum((1, 2, 3)).mean()
-  assert independent < -200 and elbo > independent + 40
+  assert independent < -200 and run.evaluation['elbo'] > independent + 40

@@ -8,20 +8,29 @@ import math
 import sys
 import zlib
 
-from tfvae.data.dataset import Dataset, problems
+from tfvae.data.dataset import Dataset, make, problems
 from tfvae.errors import SpecError
-from tfvae.names import NAMES
+from tfvae.names import NAMES, TFDS
 
 
 def lookup(field: str, name: str):
   """What `name` stands for in a table of `names.py`."""
-  module, _, attribute = NAMES[field][name].partition(':')
+  return _object(NAMES[field][name])
+
+
+def _object(path):
+  module, _, attribute = path.partition(':')
   return getattr(importlib.import_module(module), attribute)
 
 
-def dataset(spec) -> Dataset:
-  """The data of a spec, without TensorFlow. Raises UserError, naming every field that does not fit the data."""
-  data = lookup('data.name', spec.data.name)(spec.data, spec.seed)
+def dataset(spec, kept: dict | None = None) -> Dataset:
+  """The data of a spec. Raises UserError, naming what is wrong with them, or every field that does not fit them.
+
+  kept: what a run keeps of its data (`Run.data`), whose scaling then holds and whose examples they must be.
+  """
+  name = spec.data.name
+  load = lookup('data.name', name) if name in NAMES['data.name'] else _object(TFDS)
+  data = make(load(spec.data), spec.data, spec.seed, kept)
   if found := problems(spec, data):
     raise SpecError(found)
   return data
@@ -31,7 +40,7 @@ def source(spec, data: Dataset):
   """Batches of the data."""
   from tfvae.data.source import Source
 
-  return Source(data, spec.data.batch_size, spec.seed, _observation_dtype(spec))
+  return Source(data, spec.data, spec.seed, _observation_dtype(spec))
 
 
 def _observation_dtype(spec):
@@ -69,14 +78,16 @@ def latent_shape(section) -> tuple[int, ...]:
   return (section.grid, section.grid, section.dim) if section.grid else (section.dim,)
 
 
-def net(section, grid: int, name: str):
-  """A net whose output is meant for a `grid` x `grid` variable (0: a vector)."""
-  return lookup('net', section.kind).from_section(section, grid, name)
+def net(section, grid: int, name: str, head: bool = True):
+  """A net whose output is meant for a `grid` x `grid` variable (0: a vector), with a head after it or without."""
+  return lookup('net', section.kind).from_section(section, grid, head, name)
 
 
 def family(section, name: str, kernel: int):
-  """The distribution of a latent layer."""
-  return lookup('family', section.family)(latent_shape(section), section.scale_head, kernel, name=name)
+  """The distribution of a latent layer. `kernel`: of a head that doubles the net's feature map."""
+  return lookup('family', section.family)(
+    latent_shape(section), section.scale_head, kernel, section.head_kernel, name=name
+  )
 
 
 def prior(section, shape: tuple[int, ...], name: str):

@@ -15,6 +15,11 @@ def steps(directory: pathlib.Path) -> list[int]:
   return sorted({int(match[1]) for match in names if match}, reverse=True)
 
 
+def newest(directory: pathlib.Path) -> int | None:
+  """The step of the newest checkpoint that is whole by its files, or None."""
+  return next((step for step in steps(directory) if (directory / f'ckpt-{step}.index').is_file()), None)
+
+
 def named(variables: list) -> dict[str, tf.Variable]:
   """path -> variable of Keras variables, for a checkpoint.
 

@@ -6,12 +6,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from tfvae import build
+from tfvae import build, workers
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError, UserError
 from tfvae.quiet import import_tensorflow
 from tfvae.run import Run
 from tfvae.signals import StopSignal
+
+PLACES = ('data.data_dir', 'data.path', 'data.memory_limit')  # where a run's data are, which may have moved
 
 
 def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
@@ -25,18 +27,25 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
   Raises:
     UserError: a SpecError naming every problem of the spec, or what is wrong with the directory or the data.
   """
-  spec = spec_lib.resolve(spec)
-  data = build.dataset(spec)
-  run = Run(workdir)
+  spec, run = spec_lib.resolve(spec), Run(workdir)
+  cluster = workers.cluster_of(spec.train.strategy)
   with StopSignal() as stop, _closing(run):
-    run.open(spec, overwrite)
+    run.check(spec, overwrite)
+    data = build.dataset(spec, None if overwrite else run.data)
+    if not cluster or cluster.is_chief:
+      run.open(spec, overwrite)
     import_tensorflow()
     from tfvae.training import Trainer
 
-    trainer = Trainer(spec, run, data)
+    if cluster:
+      workers.meet(cluster, spec.train.startup_timeout)
+    trainer = Trainer(spec, run, data, cluster)
+    stop.listen()
     if trainer.train(stop, overwrite):
       result = trainer.finish()
-      _summarize(run, spec.eval.split, result.numbers, _draw(run))
+      if result:
+        _summarize(run, spec.eval.split, result.numbers, _draw(run))
+      trainer.leave()
   return run
 
 
@@ -45,12 +54,13 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
 
   Args:
     workdir: the run directory.
-    overrides: fields of spec.eval, such as {'eval.split': 'train'}; the run's own spec holds for the rest.
+    overrides: fields of spec.eval, such as {'eval.split': 'train'}, and `PLACES`; the run's own spec holds for the
+      rest.
   """
   run = Run(workdir)
   run.require()
   spec = _override(run, overrides)
-  data = build.dataset(spec)
+  data = build.dataset(spec, run.data)
   with _closing(run):
     run.lock()
     import_tensorflow()
@@ -122,10 +132,11 @@ def _closing(run):
 
 def _override(run, overrides):
   pairs = list(overrides.items() if isinstance(overrides, Mapping) else overrides)
+  places = ', '.join(f'spec.{place}' for place in PLACES)
   if problems := [
-    f'spec.{name}: only fields of spec.eval can be overridden for a run that is there'
+    f'spec.{name}: only fields of spec.eval, and {places}, can be overridden for a run that is there'
     for name, _ in pairs
-    if not name.startswith('eval.')
+    if not name.startswith('eval.') and name not in PLACES
   ]:
     raise SpecError(problems)
   return spec_lib.resolve(run.spec, pairs)

@@ -23,12 +23,16 @@ class Ema:
     return dict(zip(paths, self.averages, strict=True)) | {'updates': self.updates}
 
   def update(self) -> None:
-    """Takes in the current weights. After constraints have been applied to them."""
+    """Takes in the current weights, on each device its own. After constraints have been applied to them."""
     t = tf.cast(self.updates, tf.float32)
     decay = tf.minimum(self._decay, (1 + t) / (10 + t))
+
+    def move(average, weight):
+      average.assign_add(tf.cast(1 - decay, weight.dtype) * (weight - average))
+
+    extended = tf.distribute.get_strategy().extended
     for average, weight in zip(self.averages, self._weights, strict=True):
-      value = tf.convert_to_tensor(weight)
-      average.assign_add(tf.cast(1 - decay, value.dtype) * (value - average))
+      extended.update(average, move, args=(weight.value,), group=False)
     self.updates.assign_add(1)
 
   @contextlib.contextmanager

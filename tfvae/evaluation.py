@@ -70,28 +70,28 @@ class Evaluation:
     """Masked means over the split, summed in float64 on the host: the last, partial batch counts as what it is."""
     size = min(self._spec.eval.batch_size, self._source.dataset.size(split))
     totals = {}
-    for number in range(self._source.num_batches(split, size)):
+    for number, examples in enumerate(self._source.evaluation_examples(split, size)):
       if stopped():
         raise Abandoned
-      for name, value in batch_sums(split, size, tf.constant(number)).items():
+      for name, value in batch_sums(split, tf.constant(number), examples).items():
         totals[name] = totals.get(name, 0.0) + value.numpy().astype(np.float64)
     return {name: total / self._source.dataset.size(split) for name, total in totals.items()}
 
-  def _infer(self, split, size, number):
-    batch = self._source.evaluation_batch(split, size, number)
+  def _infer(self, split, number, examples):
+    batch = self._source.evaluation_batch(split, examples, number)
     noise = stateless(self._spec.seed, number).scope(f'eval/{split}')
     return batch['mask'], self._model.infer(batch, noise, self._spec.eval.num_samples)
 
-  def _batch_sums(self, split, size, number):
-    mask, trace = self._infer(split, size, number)
+  def _batch_sums(self, split, number, examples):
+    mask, trace = self._infer(split, number, examples)
     return {
       f'{evaluator.name}:{name}': _masked_sum(value, mask)
       for evaluator in self._evaluators
       for name, value in evaluator.per_example(self._model, trace).items()
     }
 
-  def _batch_squared_error(self, split, size, number):
-    mask, trace = self._infer(split, size, number)
+  def _batch_squared_error(self, split, number, examples):
+    mask, trace = self._infer(split, number, examples)
     return {'mse': _masked_sum(trace.squared_error(), mask)}
 
 

@@ -4,8 +4,10 @@
 """
 
 NAMES = {
-  'data.name': {
+  'data.name': {  # any other name is one of TensorFlow Datasets
     'digits': 'tfvae.data.digits:load',
+    'table': 'tfvae.data.table:load',
+    'folder': 'tfvae.data.folder:load',
   },
   'model.name': {
     'hierarchy': 'tfvae.models.hierarchy:Hierarchy',
@@ -50,3 +52,4 @@ NAMES = {
     'sgd': 'keras.optimizers:SGD',
   },
 }
+TFDS = 'tfvae.data.tfds:load'

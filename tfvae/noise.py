@@ -52,23 +52,36 @@ def purpose_seed(seed: int, name: str, step) -> tf.Tensor:
   )
 
 
-def stateless(seed: int, step, replica=0, num_replicas: int = 1) -> Noise:
-  """Noise that is drawn when it is asked for. `step` and `replica` may be tensors; not for use inside XLA."""
-  return Noise(lambda request: _draw(request, seed, step, replica, num_replicas))
+class Share(NamedTuple):
+  """The examples of a global batch that one replica works on; the last one again where they are not enough."""
+
+  begin: tf.Tensor | int  # its first
+  size: int
+  total: int  # of the global batch
+
+  def of(self, value: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """The share of a tensor of the global batch."""
+    return tf.gather(value, tf.minimum(self.begin + tf.range(self.size), self.total - 1), axis=axis)
+
+  def mask(self) -> tf.Tensor:
+    """Whether an example counts: [size]."""
+    return self.begin + tf.range(self.size) < self.total
 
 
-def _draw(request, seed, step, replica, num_replicas):
+def stateless(seed: int, step, share: Share | None = None) -> Noise:
+  """Noise that is drawn when it is asked for. `step` may be a tensor; not for use inside XLA."""
+  return Noise(lambda request: _draw(request, seed, step, share))
+
+
+def _draw(request, seed, step, share):
   shape = list(request.shape)
-  size = shape[request.batch_axis] if shape else 1
-  if shape:
-    shape[request.batch_axis] *= num_replicas
+  if share and shape:
+    if shape[request.batch_axis] != share.size:
+      raise ValueError(f'{request}: axis {request.batch_axis} is not that of the {share.size} examples of a replica')
+    shape[request.batch_axis] = share.total
   function = {'normal': tf.random.stateless_normal, 'uniform': tf.random.stateless_uniform}[request.kind]
   value = function(shape, purpose_seed(seed, request.name, step), dtype=request.dtype)
-  if num_replicas == 1:
-    return value
-  begin = [0] * len(shape)
-  begin[request.batch_axis] = replica * size
-  return tf.slice(value, begin, request.shape)
+  return share.of(value, request.batch_axis) if share and shape else value
 
 
 def record(function: Callable[[Noise], object]) -> list[Request]:
@@ -87,9 +100,9 @@ def record(function: Callable[[Noise], object]) -> list[Request]:
   return list(requests.values())
 
 
-def draw(requests: list[Request], seed: int, step, replica=0, num_replicas: int = 1) -> dict[str, tf.Tensor]:
+def draw(requests: list[Request], seed: int, step, share: Share | None = None) -> dict[str, tf.Tensor]:
   """The numbers of `requests` at a step: the same as `stateless` gives."""
-  return {r.name: _draw(r, seed, step, replica, num_replicas) for r in requests}
+  return {r.name: _draw(r, seed, step, share) for r in requests}
 
 
 def replay(values: dict[str, tf.Tensor]) -> Noise:

@@ -4,11 +4,11 @@ import sys
 
 
 class Progress:
-  """Shows the step, the ELBO, the rates and the steps per second."""
+  """Shows the step, the ELBO, the rates and the steps per second; `quiet`, only what is said in a line of its own."""
 
-  def __init__(self, step: int, steps: int):
-    self._steps, self._bar = steps, None
-    if sys.stdout.isatty():
+  def __init__(self, step: int, steps: int, quiet: bool = False):
+    self._steps, self._bar, self._quiet = steps, None, quiet
+    if sys.stdout.isatty() and not quiet:
       from tqdm import tqdm
 
       self._bar = tqdm(total=steps, initial=step, unit='step', file=sys.stdout, dynamic_ncols=True)
@@ -20,6 +20,8 @@ class Progress:
 
   def show(self, step: int, metrics: dict[str, float]) -> None:
     """The logged values."""
+    if self._quiet:
+      return
     keys = [k for k in metrics if k in ('elbo', 'rate') or k.startswith('rate/')] or [
       k for k in metrics if k.split('/')[0] == 'loss'
     ]

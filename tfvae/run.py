@@ -19,8 +19,10 @@ from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError
 from tfvae.quiet import import_tensorflow
 
-# A resumed run may differ in these: its numbers do not depend on them.
-FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep')
+# A resumed run may differ in these: its numbers do not depend on them, but for rounding where the devices differ.
+FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep', 'train.startup_timeout')
+FREE_FIELDS += ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit')
+FREE_FIELDS += ('train.strategy', 'train.logical_devices')
 FREE_SECTIONS = ('eval.',)
 VERSIONS = ('tfvae', 'tensorflow', 'keras', 'tensorflow-probability', 'numpy')
 
@@ -60,6 +62,15 @@ class Run:
   def spec(self):
     return self.read_spec()
 
+  @property
+  def data(self) -> dict | None:
+    """What the run keeps of its data: name, shape, sizes of the splits, scaling, checksum. None before it began."""
+    path = self.workdir / 'data.json'
+    try:
+      return json.loads(path.read_text()) if path.is_file() else None
+    except (OSError, ValueError) as error:
+      raise RunError(f'{path}: cannot be read ({error}); put it back from a copy, or remove it') from None
+
   def read_spec(self):
     """The spec in spec.json. Raises RunError where it is broken."""
     try:
@@ -87,15 +98,22 @@ class Run:
     """
     self.lock()
     try:
-      others = [path.name for path in self.workdir.iterdir() if path.name != 'lock' and not _is_temporary(path)]
-      if not self.exists() and others:
-        names = ', '.join(sorted(others)[:3])
-        raise RunError(f'--workdir {self.workdir}: holds files ({names}, ...) but no run; give a new directory')
-      if self.exists() and not overwrite:
-        self._compare(spec)
+      self.check(spec, overwrite)
     except BaseException:
       self.close()
       raise
+
+  def check(self, spec, overwrite: bool = False) -> None:
+    """Raises RunError where the directory holds something else than a run, or a run with another spec."""
+    if self.exists():
+      return None if overwrite else self._compare(spec)
+    there = self.workdir.iterdir() if self.workdir.is_dir() else ()
+    others = sorted(path.name for path in there if path.name != 'lock' and not _is_temporary(path))
+    if others:
+      raise RunError(
+        f'--workdir {self.workdir}: holds files ({", ".join(others[:3])}, ...) but no run; give a new directory'
+      )
+    return None
 
   def lock(self) -> None:
     """Makes the directory where there is none, and takes its lock (released by `close` and when the process ends)."""
@@ -152,8 +170,11 @@ class Run:
       )
       raise RunError('\n'.join(problems))
 
-  def begin(self, spec, overwrite: bool = False) -> list[str]:
-    """Writes spec.json and environment.json; `overwrite` renames a run that is there first. Returns what to tell."""
+  def begin(self, spec, data: dict, overwrite: bool = False) -> list[str]:
+    """Writes spec.json, data.json and environment.json; `overwrite` renames a run that is there first.
+
+    `data` is the summary of the data set. Returns what to tell.
+    """
     told = []
     if overwrite and self.exists():
       told.append(f'The run that was there is now {self._set_aside()}.')
@@ -161,6 +182,7 @@ class Run:
       for path in filter(_is_temporary, self.workdir.rglob('.*')):  # of a process that was killed while it wrote
         path.unlink()
       write(self.workdir / 'spec.json', spec_lib.to_json(spec))
+      write(self.workdir / 'data.json', json.dumps(data) + '\n')
       path, now = self.workdir / 'environment.json', environment()
       try:
         before = json.loads(path.read_text())
@@ -271,7 +293,8 @@ class Run:
     from tfvae import build
 
     import_tensorflow()
-    return self.restore(build.model(self.spec, build.dataset(self.spec).shape))[0]
+    shape = tuple(self.data['shape']) if self.data else build.dataset(self.spec).shape
+    return self.restore(build.model(self.spec, shape))[0]
 
   def restore(self, model, say=print):
     """(`model` with the weights of the newest intact checkpoint, its step). Averaged weights where the run has them."""

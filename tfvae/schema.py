@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tfvae.errors import nearest
 from tfvae.names import NAMES
 
+SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
 ACTIVATIONS = ('relu', 'tanh', 'elu', 'gelu', 'silu', 'leaky_relu', 'softplus', 'sigmoid', 'linear')
 
 
@@ -86,12 +87,13 @@ def _parse(text, kind):
     return text
 
 
-def _net() -> dict:
+def _net(kind: str = 'mlp') -> dict:
   return {
     'kind': Field(
-      'mlp',
-      'mlp: Dense layers on the flattened input. conv: convolutions; the first ones (down to a smaller grid) '
-      'have stride 2, (up to a larger one) are transposed. linear: no hidden layer.',
+      kind,
+      'mlp: Dense layers on the flattened input. conv: convolutions, of stride 2 until a smaller grid is reached '
+      '(of an odd side: without padding), transposed up to a larger one; from a vector, the first layer is Dense. '
+      'linear: no hidden layer.',
       choices=tuple(NAMES['net']),
     ),
     'hidden': Field(
@@ -114,16 +116,28 @@ def _layer(is_top: bool) -> dict:
       "How q's and p's scales leave their heads: log: exp(output), free to rescale. softplus: softplus(output).",
       choices=('log', 'softplus'),
     ),
-    'encoder': _net(),
+    'head_kernel': Field(
+      1, "Side of the kernel of a feature map's head (of one that does not double the side).", low=1, high=31
+    ),
   }
   if not is_top:
-    fields['posterior'] = _net()
-    fields['prior'] = _net()
+    fields['join_grid'] = Field(
+      0,
+      'Side of the feature map on which the features of x and the layers above meet; `posterior` leads from there to '
+      "the layer's grid. 0: the layer's grid. Not for the top layer.",
+      low=0,
+      high=1024,
+    )
+  fields['encoder'] = _net()
+  if not is_top:
+    fields |= {'above': _net('linear'), 'posterior': _net(), 'prior': _net()}
   return fields
 
 
 SECTIONS = {
   'model.<layer>.encoder': 'Net from x to the features of q(z_l | z_>l, x).',
+  'model.<layer>.above': 'Net from the layers above to where they meet the features of x; linear: as they are, or by a '
+  'linear map where `posterior` needs a feature map. Not for the top layer.',
   'model.<layer>.posterior': 'Net after those features and the layers above are joined. Not for the top layer.',
   'model.<layer>.prior': 'Net from the layers above to p(z_l | z_>l). Not for the top layer.',
   'decoder.net': 'Net from the latent layers to the features of p(x | z).',
@@ -133,15 +147,56 @@ SECTIONS = {
 DATA = {
   'name': Field(
     'digits',
-    "digits: scikit-learn's 1,797 handwritten digits, 8 x 8 (1,500 for training, the last 297 for the test).",
-    choices=tuple(NAMES['data.name']),
+    "digits: scikit-learn's 1,797 handwritten digits, 8 x 8 (1,500 for training, the last 297 for the test). "
+    'table: the CSV or NPZ file `path`. folder: the image files below `path`. Any other name is that of an image set '
+    'of TensorFlow Datasets: mnist, fashion_mnist, cifar10, svhn_cropped, celeb_a, ... (name/configuration, too).',
+  ),
+  'path': Field(
+    '',
+    'table: a CSV file (also .gz) or an NPZ file with an array x (and x_test, label, label_test); empty: '
+    "scikit-learn's breast cancer table. folder: a directory; its subdirectories train, test and validation are the "
+    'splits where there are such, the directory of a file is its label.',
+  ),
+  'data_dir': Field(
+    '', 'Where TensorFlow Datasets are. Empty: the environment variable TFDS_DATA_DIR, or ~/tensorflow_datasets.'
+  ),
+  'download': Field(False, 'Download and prepare a TensorFlow Dataset that is not there.'),
+  'label': Field('', 'The label of a table, not a part of x: a column by its name or number (from 0). Empty: none.'),
+  'header': Field(
+    'auto',
+    'Whether the first line of a CSV file names its columns. auto: it does where none of its fields is a number.',
+    choices=('auto', 'yes', 'no'),
+  ),
+  'separator': Field('comma', 'What separates the fields of a CSV file.', choices=tuple(SEPARATORS)),
+  'crop': Field(0, 'Images: the central square of so many pixels a side. 0: all.', low=0, high=2**14),
+  'resize': Field(
+    0,
+    'Images: scaled to so many pixels a side, after `crop` (the central square where not square). 0: not.',
+    low=0,
+    high=2**14,
+  ),
+  'pad': Field(0, 'Images: with a black border to so many pixels a side, after `resize`. 0: not.', low=0, high=2**14),
+  'channels': Field(
+    'stored', 'Images of a folder: as stored (all alike), grey or rgb.', choices=('stored', 'grey', 'rgb')
   ),
   'batch_size': Field(100, 'Examples of a training step, over all devices together.', low=1),
-  'validation': Field(0.0, 'Fraction of the training split set aside as the validation split.', low=0, below=1),
+  'validation': Field(
+    0.0,
+    'Fraction of the training split set aside as the validation split, drawn from the seed. 0: the stored one, if any.',
+    low=0,
+    below=1,
+  ),
+  'test': Field(
+    0.1,
+    'Fraction set aside as the test split, drawn from the seed, where none is stored (tables, folders).',
+    low=0,
+    below=1,
+  ),
   'scaling': Field(
     'min_max',
-    'none: values as stored. min_max: to [0, 1] by the range of the training split. '
-    "standard: mean 0 and variance 1 over all values of the training split's examples.",
+    'none: values as stored. min_max: to [0, 1], images from black to white, tables by the range of each column. '
+    'standard: mean 0 and variance 1, over all values of images, in each column of tables. Fitted on the training '
+    'split, and kept in the run.',
     choices=('none', 'min_max', 'standard'),
   ),
   'binarize': Field(
@@ -151,6 +206,23 @@ DATA = {
     choices=('none', 'threshold', 'static', 'dynamic'),
   ),
   'threshold': Field(0.5, 'Threshold of binarize=threshold.'),
+  'flip': Field(
+    'none',
+    'horizontal: each training image is mirrored with probability 1/2, afresh each step.',
+    choices=('none', 'horizontal'),
+  ),
+  'pixel_flip': Field(
+    0.0,
+    'Probability with which each binary value of a training example is inverted, afresh each step (needs binarize).',
+    low=0,
+    high=0.5,
+  ),
+  'memory_limit': Field(
+    2048.0,
+    'MiB of all splits together as stored, beyond which examples are read through tf.data when they are needed, '
+    'rather than held in the memory of the device. The batches are the same.',
+    low=0,
+  ),
 }
 
 PRIOR = {
@@ -207,7 +279,16 @@ TRAIN = {
   ),
   'clip_norm': Field(0.0, "Upper limit of the global norm of a player's gradient. 0: none.", low=0),
   'ema': Field(0.0, 'Decay of the moving average of the weights that evaluation uses. 0: none.', low=0, below=1),
-  'strategy': Field('one', 'Devices: one.', choices=('one',)),
+  'strategy': Field(
+    'one',
+    'one: a GPU, or the CPU. mirrored: all GPUs of the machine. multi_worker: all GPUs of several machines, each '
+    'running the same command on a shared workdir (TF_CONFIG or Slurm say who they are).',
+    choices=('one', 'mirrored', 'multi_worker'),
+  ),
+  'logical_devices': Field(
+    0, 'strategy=mirrored on so many logical devices of the CPU, to rehearse without GPUs. 0: all GPUs.', low=0, high=64
+  ),
+  'startup_timeout': Field(600.0, 'Seconds that a worker waits for the others at the start.', above=0),
   'precision': Field(
     'float32',
     'mixed_bfloat16: nets in bfloat16; weights, heads and densities in float32.',
@@ -312,11 +393,11 @@ def markdown() -> str:
     'Every field, its default, what it may be and what it does. Generated from `tfvae/schema.py` by',
     '`python -m tfvae.schema > docs/spec.md`; a test keeps it current. `<layer>` stands for z1, z2, ... '
     '(a top layer has',
-    'no `posterior` and no `prior` section). A field is set in a spec file (`spec.train.steps = 500`) or on the '
-    'command line',
-    '(`--spec.train.steps=500`; tuples as `--spec.decoder.net.hidden=64,32`). Spec files may have other defaults: '
-    '`--mode=show` prints',
-    'what holds.',
+    'no `join_grid` and no sections `above`, `posterior` and `prior`). A field is set in a spec file '
+    '(`spec.train.steps = 500`)',
+    'or on the command line (`--spec.train.steps=500`; tuples as `--spec.decoder.net.hidden=64,32`). Spec files may '
+    'have other',
+    'defaults: `--mode=show` prints what holds.',
   ]
   fields = {}
   for name, field in flatten(schema(('z2', 'z1'))).items():

@@ -17,12 +17,16 @@ class StopSignal:
     self.name, self.at_once, self._before = None, 'stopped before training began; nothing was changed', {}
 
   def __enter__(self):
-    if threading.current_thread() is not threading.main_thread():
-      return self  # only the main thread may listen
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-      if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-        self._before[number] = signal.signal(number, self._hear)
+    if threading.current_thread() is threading.main_thread():  # only it may listen
+      for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+          self._before[number] = signal.signal(number, self._hear)
     return self
+
+  def listen(self) -> None:
+    """Listens again, after a library (TensorFlow's multi-worker strategy) took the signals for itself."""
+    for number in self._before:
+      signal.signal(number, self._hear)
 
   def _hear(self, number, frame):
     del frame

@@ -13,8 +13,10 @@ from typing import Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from tfvae import catalogue
 from tfvae.errors import SpecError, UserError, nearest
-from tfvae.schema import flatten, layers_problem, schema
+from tfvae.names import NAMES
+from tfvae.schema import DATA, flatten, layers_problem, schema
 
 
 def base(layers: tuple[str, ...] = ('z2', 'z1')) -> ConfigDict:
@@ -97,18 +99,27 @@ def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str,
   pairs = list(overrides.items() if isinstance(overrides, Mapping) else overrides)
   values = _copy(spec.to_dict())
   problems = []
-  # A change of the layers changes which other fields there are.
-  for name, value in sorted(pairs, key=lambda pair: pair[0] != 'model.layers'):
-    problem = _override(values, name, value)
+  # A change of the layers changes which other fields there are; the directory says which sets are known.
+  for name, value in sorted(pairs, key=lambda pair: pair[0] not in ('model.layers', 'data.data_dir')):
+    problem = _override(values, name, value) or (name == 'data.name' and _unknown_data(values))
     if problem:
       problems.append(f'spec.{name}: {problem}')
     elif name == 'model.layers':
       _drop_absent_layers(values)
   wrong = {problem.partition(':')[0] for problem in problems}
   problems += [p for p in validate(values) if p.partition(':')[0] not in wrong]
+  if not problems and (problem := _unknown_data(values)):
+    problems = [f'spec.data.name: {problem}']
   if problems:
     raise SpecError(problems)
   return freeze(values)
+
+
+def _unknown_data(values):
+  data = values['data']
+  if not isinstance(data['name'], str) or not isinstance(data['data_dir'], str):
+    return None
+  return catalogue.problem(data['name'], catalogue.data_dir(data['data_dir']))
 
 
 def freeze(values: dict) -> ConfigDict:
@@ -267,7 +278,34 @@ def _evaluator_rule(f):
     )
 
 
+def _data_rule(f):
+  name, defaults = f['data.name'], {field: f_.default for field, f_ in DATA.items()}
+  files, images = name in ('table', 'folder'), name not in ('table', 'digits')
+  only = {'path': (files, 'table and folder'), 'download': (name not in NAMES['data.name'], 'TensorFlow Datasets')}
+  only |= {field: (name == 'table', 'table') for field in ('label', 'header', 'separator')}
+  only |= {field: (images, 'folder and TensorFlow Datasets') for field in ('crop', 'resize', 'pad')}
+  only |= {'channels': (name == 'folder', 'folder')}
+  for field, (right, where) in only.items():
+    if not right and f[f'data.{field}'] != defaults[field]:
+      yield f'spec.data.{field}: got {f[f"data.{field}"]!r}; only data of {where} have it, not {name}; leave it out'
+  if f['data.pixel_flip'] and f['data.binarize'] == 'none':
+    yield (
+      f'spec.data.pixel_flip: got {f["data.pixel_flip"]:g}, which inverts binary values; set spec.data.binarize to '
+      'threshold, static or dynamic'
+    )
+
+
+def _strategy_rule(f):
+  if f['train.logical_devices'] and f['train.strategy'] != 'mirrored':
+    yield (
+      f'spec.train.logical_devices: got {f["train.logical_devices"]}; only spec.train.strategy=mirrored has logical '
+      f'devices, not {f["train.strategy"]}'
+    )
+
+
 RULES: tuple[Callable, ...] = (
+  _data_rule,
+  _strategy_rule,
   _annealing_rule,
   _schedule_rule,
   _split_rule,

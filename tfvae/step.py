@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import noise as noise_lib
+from tfvae.noise import Share
 
 
 class Steps(NamedTuple):
@@ -21,31 +22,47 @@ class Steps(NamedTuple):
 class Stepper:
   """Moves the players of an objective, one after the other, each from fresh samples.
 
+  The global batch is shared out to the replicas of the strategy; losses, metrics and gradients are sums over all of
+  them, so that training does not depend on their number.
+
   Args:
-    strategy: a tf.distribute strategy; a step is only ever called through its `run`.
+    strategy: a tf.distribute strategy, under whose scope the rest was made.
     model, objective, source: what is trained, how, on what.
     groups: player -> [(optimizer, variables), ...].
     ema: the moving average of the weights, or None.
     seed: of the noise.
     clip_norm: upper limit of the global norm of a player's gradient; 0: none.
     compile: 'xla' | 'graph' | 'eager'.
+    worker: the number of this process among those of the strategy.
   """
 
-  def __init__(self, strategy, model, objective, source, groups, ema, seed: int, clip_norm: float, compile: str):
+  def __init__(
+    self, strategy, model, objective, source, groups, ema, seed: int, clip_norm: float, compile: str, worker: int = 0
+  ):
     self.strategy, self.model, self.objective, self.source = strategy, model, objective, source
     self._groups, self._ema, self._seed, self._clip_norm = groups, ema, seed, clip_norm
-    self._replicas = strategy.num_replicas_in_sync
-    self._global_batch = source.batch_size
+    self._global_batch, self._replicas = source.batch_size, strategy.num_replicas_in_sync
+    self._size = -(-self._global_batch // self._replicas)  # examples of a replica; the last one's may be fewer
+    local = len(strategy.extended.worker_devices)
+    self._first_row = worker * local * self._size
+    rows = np.arange(self._first_row, self._first_row + local * self._size)
+    self.rows = np.minimum(rows, self._global_batch - 1)  # of the global batch, for this process
+    self._gradients, self._move = self._gradients_of, self._move_all
+    if compile == 'xla' and self._replicas == 1:
+      self._move = tf.function(self._move_all, autograph=False, jit_compile=True)
+    elif compile == 'xla':  # what crosses the replicas cannot be compiled
+      self._gradients = tf.function(self._gradients_of, autograph=False, jit_compile=True)
+    for optimizer, _ in (pair for pairs in groups.values() for pair in pairs if self._replicas > 1):
+      # Keras would sum over the replicas when it applies gradients; these are summed before they are clipped.
+      optimizer._all_reduce_sum_gradients = lambda pairs: pairs
     self._requests = noise_lib.record(self._ask)
-    self._move = tf.function(self._move_all, autograph=False, jit_compile=True) if compile == 'xla' else self._move_all
     self.run: Callable = self._run if compile == 'eager' else tf.function(self._run, autograph=False)
 
   def _ask(self, noise):
     """Asks for all the noise of a step, as a step does, and learns the metrics' names on the way."""
 
     def ask():
-      batch = self._batch(tf.zeros([self._global_batch // self._replicas], tf.int64), noise)
-      self.metric_names = []
+      batch, self.metric_names = self.source.batch(self.source.blank(self._size), noise.scope('data')), []
       for player in self._groups:
         _, metrics = self.objective.loss(player, self.model, batch, tf.constant(0, tf.int64), noise.scope(player))
         self.metric_names += [self._suffixed('gradient_norm', player), self._suffixed('loss', player), *metrics]
@@ -54,9 +71,6 @@ class Stepper:
 
     self.strategy.run(ask)
 
-  def _batch(self, index, noise):
-    return self.source.batch(index, noise.scope('data'))
-
   def _suffixed(self, name, player):
     return name if len(self._groups) == 1 else f'{name}/{player}'
 
@@ -64,53 +78,71 @@ class Stepper:
     """The sums before the first step."""
     return np.zeros(len(self.metric_names))
 
-  def _run(self, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor) -> Steps:
-    """Takes `count` steps, the first of which has number `first` (from 0); stops at one that is not finite."""
-    indices = self.source.indices(first, count)
+  def _run(self, feed, first: tf.Tensor, count: tf.Tensor, sums: tf.Tensor) -> Steps:
+    """Takes `count` steps, the first of which has number `first` (from 0); stops at one that is not finite.
+
+    feed: what `source.feed(first, count, self.rows)` gave.
+    """
 
     def body(i, sums, last, finite):
       del last, finite
-      return i + 1, *self.strategy.run(self._replica_step, args=(indices[i], first + i, sums))
+      last, finite = self._step(self.source.examples(feed, i), first + i)
+      return i + 1, sums + last, last, finite
 
     start = (tf.constant(0, tf.int64), sums, tf.zeros_like(sums), tf.constant(True))
     return Steps(*tf.while_loop(lambda i, sums, last, finite: (i < count) & finite, body, start, parallel_iterations=1))
 
-  def _replica_step(self, index, step, sums):
-    context = tf.distribute.get_replica_context()
-    replica = context.replica_id_in_sync_group
-    values = noise_lib.draw(self._requests, self._seed, step, replica, self._replicas)
+  def _step(self, examples, step):
+    """One step: the means of its metrics, and whether losses and gradient norms are finite."""
+    moved = self.strategy.run(self._replica_step, args=(examples, step))
+    last, finite = (self.strategy.experimental_local_results(value)[0] for value in moved)  # the same on all of them
+    with self.strategy.scope():
+      self.objective.update(dict(zip(self.metric_names, tf.unstack(last), strict=True)), step)
+      if self._ema is not None:
+        self._ema.update()
+    return tf.cast(last, tf.float64), finite
+
+  def _replica_step(self, examples, step):
+    share = None
     if self._replicas > 1:
-      size = self._global_batch // self._replicas
-      index = tf.slice(index, [replica * size], [size])
-    return self._move(self._batch(index, noise_lib.replay(values)), step, values, sums)
+      begin = tf.distribute.get_replica_context().replica_id_in_sync_group * self._size
+      share = Share(begin, self._size, self._global_batch)
+      own = Share(begin - self._first_row, self._size, len(self.rows))  # of what this process read
+      examples = {name: own.of(value) for name, value in examples.items()}
+    values = noise_lib.draw(self._requests, self._seed, step, share)
+    batch = self.source.batch(examples, noise_lib.replay(values).scope('data'))
+    if self._size * self._replicas > self._global_batch:
+      batch['mask'] = tf.cast(share.mask(), batch['x'].dtype)
+    return self._move(batch, step, values)
 
-  def _move_all(self, batch, step, values, sums):
-    """One step: (sums with this step's means, these means, whether losses and gradient norms are finite)."""
-    noise, moved = noise_lib.replay(values), []
+  def _move_all(self, batch, step, values):
+    """Moves every player in turn: (the metrics' means, whether losses and gradient norms are finite)."""
+    moved = []
     for player in self._groups:
-      moved.append(self._move_player(player, batch, step, noise.scope(player)))
-    # One vector rather than a tensor for each metric: a small step is bound by the number of its operations.
-    last = tf.concat(moved, axis=0)
-    self.objective.update(dict(zip(self.metric_names, tf.unstack(last), strict=True)), step)
-    if self._ema is not None:
-      self._ema.update()
+      gradients, means = self._gradients(player, batch, step, values)
+      moved.append(self._apply(player, gradients, means))
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(values[:2])) for values in moved])
-    last = tf.cast(last, tf.float64)
-    return sums + last, last, finite
+    return tf.concat(moved, axis=0), finite
 
-  def _move_player(self, player, batch, step, noise):
-    """Moves one player; returns its gradient norm and the means of its loss and metrics, in `metric_names`' order."""
-    groups = self._groups[player]
-    variables = [v for _, members in groups for v in members]
+  def _gradients_of(self, player, batch, step, values):
+    """The replica's part of a player's gradients, and of the means of its loss and metrics."""
+    variables = [v for _, members in self._groups[player] for v in members]
     with tf.GradientTape() as tape:
-      loss, metrics = self.objective.loss(player, self.model, batch, step, noise)
+      loss, metrics = self.objective.loss(player, self.model, batch, step, noise_lib.replay(values).scope(player))
       # Averaged over the global batch; penalties of Keras layers once, whatever the number of replicas.
-      total = tf.reduce_sum(loss) / self._global_batch
+      total = tf.reduce_sum(self._masked(loss, batch)) / self._global_batch
       for penalty in self.model.losses:
         total += tf.cast(penalty, total.dtype) / self._replicas
     gradients = tape.gradient(total, [v.value for v in variables], unconnected_gradients='zero')
+    # One vector rather than a tensor for each metric: a small step is bound by the number of its operations.
     rows = [loss, *(tf.broadcast_to(tf.cast(value, loss.dtype), loss.shape) for value in metrics.values())]
-    means = tf.reduce_sum(tf.stack(rows), axis=1) / self._global_batch
+    return gradients, tf.reduce_sum(self._masked(tf.stack(rows), batch), axis=1) / self._global_batch
+
+  def _masked(self, value, batch):
+    return value * tf.cast(batch['mask'], value.dtype) if 'mask' in batch else value
+
+  def _apply(self, player, gradients, means):
+    """Moves one player; returns its gradient norm and the means, in `metric_names`' order."""
     # Summed over the replicas first, then measured and clipped, so that two replicas do what one does.
     if self._replicas > 1:
       context = tf.distribute.get_replica_context()
@@ -118,7 +150,7 @@ class Stepper:
     norm = tf.linalg.global_norm(gradients)
     if self._clip_norm:
       gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
-    for optimizer, members in groups:
+    for optimizer, members in self._groups[player]:
       optimizer.apply(gradients[: len(members)], members)
       gradients = gradients[len(members) :]
     return tf.concat([tf.cast(norm, means.dtype)[None], means], axis=0)

@@ -3,15 +3,16 @@
 import contextlib
 import math
 import time
+import zlib
 
 import numpy as np
 import tensorflow as tf
 
 from tfvae import build
-from tfvae.checkpoints import Checkpoints, named
-from tfvae.data.dataset import Dataset
+from tfvae.checkpoints import Checkpoints, named, newest
+from tfvae.data.dataset import Dataset, Part
 from tfvae.ema import Ema
-from tfvae.errors import NonFiniteError, RunError
+from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
 from tfvae.evaluation import Abandoned, Evaluation
 from tfvae.events import Events
 from tfvae.progress import Progress
@@ -20,16 +21,11 @@ from tfvae.run import Run
 from tfvae.schema import flatten
 from tfvae.signals import StopSignal
 from tfvae.step import Stepper, compile_mode
+from tfvae.workers import Cluster, Workers, strategy_of
 
 # A call of the compiled loop takes about this long at most, so that a stop signal is heard.
 SECONDS_PER_CALL = 1.5
 EARLY_LOGS = (1, 10)
-
-
-def strategy_of(spec) -> tf.distribute.Strategy:
-  """The strategy of spec.train.strategy."""
-  gpus = tf.config.list_logical_devices('GPU')
-  return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else '/cpu:0')
 
 
 def mode_of(spec, model) -> str:
@@ -39,15 +35,23 @@ def mode_of(spec, model) -> str:
 
 
 class Trainer:
-  """Trains what a spec says, in a Run whose lock is held.
+  """Trains what a spec says, in a Run whose lock is held (by the chief, where there are several workers).
 
   Building it may raise UserError (nets that do not fit the data, say), before anything is written.
   """
 
-  def __init__(self, spec, run: Run, data: Dataset):
+  def __init__(self, spec, run: Run, data: Dataset, cluster: Cluster | None = None):
     tf.config.experimental.enable_op_determinism()
     self.spec, self.run = spec, run
-    self.strategy = strategy_of(spec)
+    self.strategy = strategy_of(spec.train, cluster)
+    self.workers = Workers(cluster, self.strategy)
+    if spec.data.batch_size < self.strategy.num_replicas_in_sync:
+      raise SpecError(
+        [
+          f'spec.data.batch_size: got {spec.data.batch_size}; allowed: at least one example for each of the '
+          f'{self.strategy.num_replicas_in_sync} devices'
+        ]
+      )
     with self.strategy.scope():
       self.source = build.source(spec, data)
       self.model = build.model(spec, data.shape)
@@ -64,6 +68,7 @@ class Trainer:
         spec.seed,
         spec.train.clip_norm,
         mode_of(spec, self.model),
+        self.workers.index,
       )
       self._zeros = tf.constant(self.stepper.zeros())
       self._sums = tf.Variable(self._zeros, trainable=False, name='sums')
@@ -90,22 +95,44 @@ class Trainer:
 
   def train(self, stop: StopSignal, overwrite: bool = False) -> bool:
     """Trains to the last step, resuming where a checkpoint is; whether it got there or was stopped by a signal."""
-    steps = self.spec.train.steps
     stop.at_once = None
+    try:
+      return self._train(stop, overwrite)
+    except tf.errors.OpError as error:
+      if lost := self.workers.lost(error):
+        raise RunError(
+          f'{lost} was lost; worker {self.workers.index} ends, too. {self._good_checkpoint()}. Start all workers '
+          'again with the same command, and they go on from there'
+        ) from None
+      if isinstance(error, tf.errors.InvalidArgumentError) and isinstance(self._part, Part):
+        raise UserError(self._part.reader.explain(error)) from None
+      raise
+
+  @property
+  def _part(self):
+    return self.source.dataset.splits['train']
+
+  def _train(self, stop, overwrite):
+    steps, workers = self.spec.train.steps, self.workers
     self._begin(overwrite)
-    progress = Progress(self.step, steps)
+    progress = Progress(self.step, steps, quiet=not workers.is_chief)
     if self.step:
       progress.say(f'Resumed {self.run.workdir} at step {self.step}.')
-    events = self._events
-    events['train'].hyperparameters(flatten(self.spec.to_dict()))
+    events, stopped = self._events, None
+    if workers.is_chief:
+      events['train'].hyperparameters(flatten(self.spec.to_dict()))
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
     try:
       if self._due(self.spec.eval.every) and not self._has_evaluation():
         self._evaluate(events['eval'], stop)  # it was given up when the run was stopped
-      while self.step < steps and not stop.name:
+      while self.step < steps:
+        stopped, most = self._agree(stop, most)
+        if stopped:
+          break
         begun = time.perf_counter()
         count = min(most, self._next_stop() - self.step)
-        done = self.stepper.run(tf.constant(self.step, tf.int64), tf.constant(count, tf.int64), sums)
+        feed = self.source.feed(self.step, count, self.stepper.rows)
+        done = self.stepper.run(feed, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64), sums)
         sums, taken = done.sums, int(done.taken)
         if not bool(done.finite):
           self._stop_non_finite(self.step + taken, done.last.numpy())
@@ -132,10 +159,18 @@ class Trainer:
       events['train'].close()
       if self.step < steps:  # else `finish` writes to it, too: files of one second are not read in their order
         events['eval'].close()
-    if stop.name and self.step < steps:
+    if stopped:
       done = f'saved step {self.step} in' if self.step else 'stopped before the first step of'
-      print(f'{stop.name}: {done} {self.run.workdir}; the same command resumes.', flush=True)
+      print(f'{stopped}: {done} {self.run.workdir}; the same command resumes.', flush=True)
     return self.step == steps
+
+  def _agree(self, stop, most):
+    """(why all workers stop now, or None; the steps of the next call): the same for all of them."""
+    table = self.workers.gather(stop.name is not None, most)
+    heard = np.flatnonzero(table[:, 0])
+    if len(heard):
+      return stop.name or f'Worker {heard[0]} was told to stop', most
+    return None, int(table[0, 1])
 
   def _begin(self, overwrite):
     step = None if overwrite else self.checkpoints.restore()
@@ -143,9 +178,15 @@ class Trainer:
       raise RunError(
         f'spec.train.steps: got {self.spec.train.steps}, but the run {self.run.workdir} has taken {step} steps already'
       )
-    for told in self.run.begin(self.spec, overwrite):
-      print(told, flush=True)
-    self.run.trim_metrics(step or 0)
+    self.workers.require_same('the spec (its checksum; all workers need the same command)', checksum(self.spec))
+    self.workers.require_same('the data (their checksum)', self.source.dataset.summary['fingerprint'])
+    self.workers.require_same(
+      f'--workdir {self.run.workdir} is not the same directory for all workers: its newest checkpoint', step or 0
+    )
+    if self.workers.is_chief:
+      for told in self.run.begin(self.spec, self.source.dataset.summary, overwrite):
+        print(told, flush=True)
+      self.run.trim_metrics(step or 0)
     self.step, self._logged = (int(value) for value in self._state.numpy())
     self._saved = self._started = self.step
 
@@ -169,8 +210,9 @@ class Trainer:
     values = dict(zip(self.stepper.metric_names, (sums.numpy() / count).tolist(), strict=True))
     values['steps_per_second'] = count / max(seconds, 1e-9)
     values['examples_per_second'] = values['steps_per_second'] * self.source.batch_size
-    self.run.append_metrics(self.step, 'train', values)
-    events.scalars(self.step, values)
+    if self.workers.is_chief:
+      self.run.append_metrics(self.step, 'train', values)
+      events.scalars(self.step, values)
     progress.show(self.step, values)
     self._logged = self.step
     return self._zeros
@@ -181,7 +223,8 @@ class Trainer:
       raise NonFiniteError(self._non_finite_message(self.step, f'the weights {", ".join(bad[:3])}'))
     self._sums.assign(sums)
     self._state.assign([self.step, self._logged])
-    self.checkpoints.save(self.step)
+    if self.workers.is_chief:
+      self.checkpoints.save(self.step)
     self._saved = self.step
 
   def _stop_non_finite(self, step, last):
@@ -189,21 +232,26 @@ class Trainer:
     raise NonFiniteError(self._non_finite_message(step, ', '.join(names)))
 
   def _non_finite_message(self, step, what):
-    good = f'{self.run.checkpoints / f"ckpt-{self._saved}"}' if self._saved else 'none yet'
     return (
-      f'Stopped at step {step}: not finite: {what}. Last good checkpoint: {good}. Try a lower '
+      f'Stopped at step {step}: not finite: {what}. {self._good_checkpoint()}. Try a lower '
       'spec.train.learning_rate, spec.train.clip_norm, or a larger spec.decoder.sigma_floor'
     )
+
+  def _good_checkpoint(self):
+    found = newest(self.run.checkpoints)
+    return f'Last good checkpoint: {self.run.checkpoints / f"ckpt-{found}" if found else "none yet"}'
 
   # Evaluation, during training and at the end.
 
   def evaluate(self, stopped=lambda: False):
-    """The evaluation of spec.eval.split, with the averaged weights where there are any."""
+    """The evaluation of spec.eval.split, with the averaged weights where there are any. By one worker alone."""
     with self.ema.swapped() if self.ema else contextlib.nullcontext():
       return self.evaluation.run(self.spec.eval.split, stopped)
 
   def _evaluate(self, events, stop):
-    """An evaluation in mid-training; a stop signal gives it up, and resuming begins with it."""
+    """An evaluation in mid-training, by the chief; a stop signal gives it up, and resuming begins with it."""
+    if not self.workers.is_chief:
+      return
     with contextlib.suppress(Abandoned):
       result = self.evaluate(lambda: stop.name)
       self.run.append_metrics(self.step, self.spec.eval.split, result.numbers, evaluation=True)
@@ -215,7 +263,9 @@ class Trainer:
     return any((row['step'], row['split'], row.get('evaluation')) == wanted for row in self.run.read_metrics())
 
   def finish(self):
-    """The last evaluation: in metrics.jsonl, evaluation.json, arrays/ and the event files."""
+    """The last evaluation, by the chief: in metrics.jsonl, evaluation.json, arrays/ and the event files."""
+    if not self.workers.is_chief:
+      return None
     result, split = self.evaluate(), self.spec.eval.split
     if not self._has_evaluation():
       self.run.append_metrics(self.step, split, result.numbers, evaluation=True)
@@ -223,6 +273,18 @@ class Trainer:
     self._events['eval'].close()
     self.run.write_evaluation(self.step, split, result.numbers, result.arrays)
     return result
+
+  def leave(self) -> None:
+    """Waits for the other workers: one that ended early would look like one that was lost."""
+    with contextlib.suppress(tf.errors.OpError):
+      self.workers.gather(0)
+
+
+def checksum(spec) -> int:
+  """Of what all workers must have in common."""
+  own = ('data.path', 'data.data_dir', 'data.download', 'train.startup_timeout')
+  fields = {name: value for name, value in flatten(spec.to_dict()).items() if name not in own}
+  return zlib.crc32(repr(sorted(fields.items())).encode())
 
 
 def write_events(events: Events, step: int, result) -> None:

@@ -1,4 +1,4 @@
-"""Data: splits, scaling, binarisation, and batches as a pure function of (seed, step)."""
+"""Data: splits, scaling, binarisation, noise, and batches as a pure function of (seed, step), in memory or not."""
 
 import numpy as np
 import pytest
@@ -7,72 +7,157 @@ import tensorflow as tf
 from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
-from tfvae.data.dataset import Dataset, make
+from tfvae.data import reading
+from tfvae.data.dataset import Part, Stored, make
 from tfvae.data.source import Source
-from tfvae.errors import SpecError, UserError
+from tfvae.errors import RunError, SpecError, UserError
 
 
 def toy(n=7, test=5, **fields):
   x = np.arange(n * 2, dtype=np.float32).reshape(n, 2)
-  section = spec_lib.base().data
-  section.update({'scaling': 'none', **fields})
-  return make('toy', {'x': x, 'label': np.arange(n)}, {'x': -np.ones((test, 2), np.float32)}, section, seed=0)
+  splits = {'train': {'x': x, 'label': np.arange(n)}}
+  if test:
+    splits['test'] = {'x': -np.ones((test, 2), np.float32)}
+  return make(Stored('toy', splits), section(**fields), seed=0)
 
 
-def first_batches(source, first, count):
-  return source.indices(tf.constant(first, tf.int64), tf.constant(count, tf.int64)).numpy()
+def section(**fields):
+  data = spec_lib.base().data
+  data.update({'scaling': 'none', 'batch_size': 3, **fields})
+  return data
+
+
+def source(seed=1, data=None, **fields):
+  return Source(data or toy(**fields), section(**fields), seed)
 
 
 def test_every_epoch_is_a_permutation_and_batches_run_on():
-  source = Source(toy(), batch_size=3, seed=1)
-  order = first_batches(source, 0, 14).ravel()  # six epochs of seven
+  order = source().order(0, 14).ravel()  # six epochs of seven
   epochs = order.reshape(6, 7)
   assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
   assert len({tuple(epoch) for epoch in epochs}) > 4
 
 
 def test_a_batch_does_not_depend_on_where_training_was_resumed():
-  source = Source(toy(), batch_size=3, seed=1)
-  whole = first_batches(source, 0, 20)
+  whole = source().order(0, 20)
   for first in (1, 2, 7, 19):
-    np.testing.assert_array_equal(first_batches(source, first, 1)[0], whole[first])
-  np.testing.assert_array_equal(first_batches(Source(toy(), 3, 1), 5, 10), whole[5:15])
-  assert not np.array_equal(first_batches(Source(toy(), 3, 2), 0, 20), whole)
+    np.testing.assert_array_equal(source().order(first, 1)[0], whole[first])
+  np.testing.assert_array_equal(source().order(5, 10), whole[5:15])
+  again = source()
+  for first in (3, 17, 0, 9):  # whatever was asked before
+    np.testing.assert_array_equal(again.order(first, 3), whole[first : first + 3])
+  assert not np.array_equal(source(seed=2).order(0, 20), whole)
+
+
+def batches(source_, first, count, rows=None):
+  """The training batches of `count` steps, as the loop makes them."""
+  rows = np.arange(source_.batch_size) if rows is None else rows
+  feed = source_.feed(first, count, rows)
+  made = []
+  for step in range(count):
+    noise = noise_lib.stateless(source_.seed, first + step).scope('data')
+    batch = source_.batch(source_.examples(feed, tf.constant(step)), noise)
+    made.append({name: value.numpy() for name, value in batch.items()})
+  return made
 
 
 def test_batches_hold_the_examples_of_their_indices():
-  source = Source(toy(scaling='min_max'), batch_size=3, seed=1)
-  index = source.indices(tf.constant(0, tf.int64), tf.constant(1, tf.int64))[0]
-  batch = source.batch(index, noise_lib.stateless(0, 0))
-  np.testing.assert_allclose(batch['x'], np.arange(14).reshape(7, 2)[index.numpy()] / 13, rtol=1e-6)
-  np.testing.assert_array_equal(batch['label'], index)
-  assert batch['x'].shape == (3, 2) and batch['x'].dtype == tf.float32
+  (batch,) = batches(source(scaling='min_max'), 0, 1)
+  np.testing.assert_allclose(batch['x'], (np.arange(14).reshape(7, 2)[batch['index']] - [0, 1]) / 12, rtol=1e-6)
+  np.testing.assert_array_equal(batch['label'], batch['index'])
+  assert batch['x'].shape == (3, 2) and batch['x'].dtype == np.float32
+
+
+def assert_same(a, b):
+  assert len(a) == len(b)
+  for one, other in zip(a, b, strict=True):
+    assert one.keys() == other.keys()
+    for name in one:
+      np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+      assert one[name].dtype == other[name].dtype
+
+
+@pytest.mark.parametrize(
+  'fields',
+  [{}, {'binarize': 'static', 'validation': 0.2}, {'binarize': 'dynamic', 'flip': 'horizontal', 'pixel_flip': 0.1}],
+  ids=lambda fields: fields.get('binarize', 'grey'),
+)
+def test_batches_are_the_same_in_memory_and_through_tf_data(fields):
+  """Training (also from the middle, and the rows of one worker), evaluation, the first examples, and what is kept."""
+  kinds = [digits(batch_size=130, memory_limit=limit, **fields) for limit in (100, 0)]
+  sources = [build.source(spec, data) for spec, data in kinds]
+  assert isinstance(kinds[1][1].splits['train'], Part) and isinstance(kinds[0][1].splits['train'], dict)
+  assert kinds[0][1].summary == kinds[1][1].summary
+  assert_same(*(batches(s, 0, 25) for s in sources))
+  assert_same(*(batches(s, 40, 3) for s in sources))
+  assert_same(*(batches(s, 43, 2) for s in sources))
+  assert_same(*(batches(s, 7, 2, rows=np.arange(65, 130)) for s in sources))
+  assert_same(batches(sources[0], 11, 4), batches(build.source(*kinds[1]), 11, 4))
+  evaluated = [
+    [{k: v.numpy() for k, v in s.evaluation_batch('test', e, i).items()} for i, e in enumerate(es)]
+    for s, es in ((s, s.evaluation_examples('test', 100)) for s in sources)
+  ]
+  assert_same(*evaluated)
+  assert_same(*([{k: v.numpy() for k, v in s.first('test', 9).items()}] for s in sources))
+  assert {k: v.dtype for k, v in sources[0].blank(2).items()} == {k: v.dtype for k, v in sources[1].blank(2).items()}
 
 
 def test_evaluation_counts_every_example_once():
-  source = Source(toy(), batch_size=3, seed=1)
   seen = []
-  for number in range(source.num_batches('train', 4)):
-    batch = source.evaluation_batch('train', 4, tf.constant(number))
+  for batch in source().evaluation_examples('train', 4):
     seen += [int(i) for i, m in zip(batch['index'], batch['mask'], strict=True) if m]
   assert seen == list(range(7))
 
 
-def test_scaling_is_fitted_on_the_training_split():
+def test_scaling_is_fitted_on_each_column_of_the_training_split():
   data = toy(scaling='standard')
-  scaled = data.splits['train']['x'] * data.scale + data.offset
-  assert scaled.mean() == pytest.approx(0, abs=1e-6) and scaled.std() == pytest.approx(1)
-  assert toy(scaling='min_max').range() == pytest.approx((-1 / 13, 1))
-  with pytest.raises(UserError, match=r'spec\.data\.scaling'):
-    make('flat', {'x': np.ones((3, 2))}, {'x': np.ones((1, 2))}, spec_lib.base().data, 0)
+  x = data.splits['train']['x']
+  np.testing.assert_allclose(x.mean(0), 0, atol=1e-6)
+  np.testing.assert_allclose(x.std(0), 1, rtol=1e-6)
+  assert toy(scaling='min_max').range() == pytest.approx((-2 / 12, 1))
+  with pytest.raises(UserError, match=r"spec\.data\.scaling: got min_max, but column 'b'"):
+    flat = np.array([[1.0, 2], [2, 2], [3, 2]])
+    make(Stored('flat', {'train': {'x': flat}, 'test': {'x': flat}}, columns=('a', 'b')), section(scaling='min_max'), 0)
+  large = 1.6e9 + np.arange(100.0)[:, None]  # where float32 alone would leave nothing
+  data = make(Stored('times', {'train': {'x': large}, 'test': {'x': large}}), section(scaling='min_max'), 0)
+  np.testing.assert_allclose(data.splits['train']['x'][:, 0], np.arange(100) / 99, rtol=1e-6)
 
 
-def test_validation_split():
-  data = toy(n=20, validation=0.25)
-  parts = [set(data.splits[split]['label']) for split in ('train', 'validation')]
-  assert len(parts[1]) == 5 and not parts[0] & parts[1] and parts[0] | parts[1] == set(range(20))
-  with pytest.raises(UserError, match=r'spec\.data\.validation'):
-    toy(validation=0.01)
+def test_splits_are_drawn_from_the_seed():
+  def parts(seed, stored_test):
+    x = np.arange(20.0)[:, None]
+    splits = {'train': {'x': x, 'label': np.arange(20)}} | ({'test': {'x': x[:3]}} if stored_test else {})
+    data = make(Stored('toy', splits), section(validation=0.25, test=0.2), seed)
+    return {split: set(part['label']) if 'label' in part else None for split, part in data.splits.items()}
+
+  drawn = parts(0, False)
+  assert {split: len(part) for split, part in drawn.items()} == {'train': 11, 'validation': 5, 'test': 4}
+  assert set.union(*drawn.values()) == set(range(20))
+  assert drawn == parts(0, False) != parts(1, False)
+  stored = parts(0, True)
+  assert len(stored['train']) == 15 and len(stored['validation']) == 5 and stored['test'] is None
+  for fields in ({'validation': 0.01}, {'test': 0.01}, {'validation': 0.5, 'test': 0.5}):
+    with pytest.raises(UserError, match=r'spec\.data\.(validation|test): got .* of the 7'):
+      toy(test=0, **fields) if 'test' not in fields else make(
+        Stored('toy', {'train': {'x': np.ones((7, 1))}}), section(**fields), 0
+      )
+
+
+def test_what_a_run_keeps_of_its_data():
+  """The scaling of the run holds; other examples are refused, be they held in memory or not."""
+  kept = toy(scaling='standard').summary
+  assert kept['sizes'] == {'train': 7, 'test': 5} and kept['shape'] == [2]
+  stored = lambda x: Stored('toy', {'train': {'x': x}, 'test': {'x': -np.ones((5, 2))}})
+  x = np.arange(14.0).reshape(7, 2)
+  for limit in (0, 10):
+    again = make(stored(x), section(scaling='standard', memory_limit=limit), 0, kept)
+    assert again.summary == kept
+    for other in (x + np.eye(7, 2), x[:6]):
+      with pytest.raises(RunError, match='the data have changed'):
+        make(stored(other), section(scaling='standard', memory_limit=limit), 0, kept)
+  kept = kept | {'scaling': {'center': [0.0, 1.0], 'width': [2.0, 2.0]}}
+  with pytest.raises(RunError, match='changed'):  # the checksum is of the scaled examples
+    make(stored(x), section(scaling='standard'), 0, kept)
 
 
 def digits(**fields):
@@ -83,9 +168,10 @@ def digits(**fields):
 @pytest.mark.parametrize('kind', ['static', 'dynamic'])
 def test_binarisation_has_the_grey_value_as_its_mean(kind):
   spec, data = digits(binarize=kind, batch_size=1500)
-  source = build.source(spec, data)
-  index = tf.range(1500, dtype=tf.int64)
-  draws = [source.batch(index, noise_lib.stateless(0, step))['x'].numpy() for step in range(20)]
+  source_ = build.source(spec, data)
+  draws = []
+  for (batch,) in (batches(source_, step, 1) for step in range(20)):
+    draws.append(batch['x'][np.argsort(batch['index'])])
   assert set(np.unique(draws)) == {0.0, 1.0}
   assert np.array_equal(draws[0], draws[1]) == (kind == 'static')
   grey = data.splits['train']['x'] / 16
@@ -94,14 +180,45 @@ def test_binarisation_has_the_grey_value_as_its_mean(kind):
   assert abs(draws[0].sum() - grey.sum()) < 5 * error
   if kind == 'dynamic':
     assert np.abs(np.mean(draws, 0) - grey).max() < 6 * 0.5 / np.sqrt(20)
-  evaluation = [source.evaluation_batch('test', 100, tf.constant(1))['x'].numpy() for _ in range(2)]
-  np.testing.assert_array_equal(*evaluation)
+  first = [source_.first('test', 100)['x'].numpy() for _ in range(2)]
+  np.testing.assert_array_equal(*first)
 
 
 def test_threshold():
   spec, data = digits(binarize='threshold', threshold=0.4375)
-  x = build.source(spec, data).evaluation_batch('test', 50, tf.constant(0))['x'].numpy()
+  x = build.source(spec, data).first('test', 50)['x'].numpy()
   np.testing.assert_array_equal(x, data.splits['test']['x'][:50] / 16 > 0.4375)
+
+
+def test_flips_are_of_training_batches_only_and_fresh():
+  spec, data = digits(binarize='threshold', flip='horizontal', pixel_flip=0.1, batch_size=1500)
+  noisy, plain = build.source(spec, data), digits(binarize='threshold', batch_size=1500)
+  plain = build.source(*plain)
+  np.testing.assert_array_equal(noisy.first('test', 50)['x'], plain.first('test', 50)['x'])
+  (one,), (two,), (x,) = batches(noisy, 0, 1), batches(noisy, 1, 1), batches(plain, 0, 1)
+  straight = np.abs(one['x'] - x['x']).mean((1, 2, 3))
+  mirrored = np.abs(one['x'] - x['x'][:, :, ::-1]).mean((1, 2, 3))
+  share = (mirrored < straight).mean()
+  assert abs(share - 0.5) < 0.1
+  inverted = np.minimum(straight, mirrored).mean()
+  assert 0.08 < inverted < 0.11  # 0.1 but for the few that are nearer to the other
+  assert not np.array_equal(one['x'][np.argsort(one['index'])], two['x'][np.argsort(two['index'])])
+
+
+def test_reading_names_what_is_broken():
+  class Broken(reading.ArrayReader):
+    def decode(self, stored):
+      with tf.control_dependencies([tf.debugging.assert_less(stored['x'][0], tf.constant(6.0, tf.float64))]):
+        return {name: tf.identity(value) for name, value in stored.items()}
+
+    def explain(self, error):
+      return 'row 3 is broken'
+
+  part = Part(Broken({'x': np.arange(14.0).reshape(7, 2)}), np.arange(7))
+  with pytest.raises(UserError, match='row 3 is broken'):
+    reading.read(part)
+  assert reading.read(Part(part.reader, np.arange(3)))['x'].tolist() == [[0, 1], [2, 3], [4, 5]]
+  assert reading.moments(Part(part.reader, np.arange(3))) == pytest.approx((2.5, np.arange(6).std()))
 
 
 def test_digits_as_they_are():
@@ -122,6 +239,8 @@ def test_digits_as_they_are():
       {'decoder.likelihood': 'bernoulli', 'data.scaling': 'none', 'data.batch_size': 5000},
       ['spec.data.batch_size', 'spec.decoder.likelihood'],
     ),
+    ({'data.name': 'table', 'data.test': 0.0}, ['spec.eval.split']),
+    ({'data.name': 'table', 'data.flip': 'horizontal'}, ['spec.data.flip']),
   ],
 )
 def test_specs_that_do_not_fit_the_data(fields, named):
@@ -132,4 +251,3 @@ def test_specs_that_do_not_fit_the_data(fields, named):
 
 def test_bernoulli_on_thresholded_data_is_fine():
   build.dataset(spec_lib.resolve(spec_lib.base(), {'decoder.likelihood': 'bernoulli', 'data.binarize': 'threshold'}))
-  assert isinstance(toy(), Dataset)

@@ -1,6 +1,7 @@
 """Hierarchies of one, two and three layers."""
 
 import math
+import pathlib
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import tensorflow as tf
 from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.errors import SpecError
 
+ROOT = pathlib.Path(__file__).parents[2]
 SHAPE = (8, 8, 1)
 
 
@@ -220,3 +223,113 @@ def test_bernoulli_elbo_against_evidence_by_quadrature():
   weights = np.exp(weights - evidence)  # their mean is 1
   error = weights.std(0) / math.sqrt(4000)
   assert np.all(error < 0.1) and np.all(np.abs(weights.mean(0) - 1) < 5 * error)
+
+
+def published(variant, shape):
+  return build.model(spec_lib.load(f'{ROOT}/specs/hit.py:{variant}'), shape)
+
+
+def conv_count(kernel, inputs, outputs):
+  return kernel * kernel * inputs * outputs + outputs
+
+
+def dense_count(inputs, outputs):
+  return inputs * outputs + outputs
+
+
+def published_counts(channels, c=32):
+  """Parameters of the networks of the code of Xiao & Bamler (2023), layer by layer; all sizes end at 4 x 4 x c."""
+  width = 4 * 4 * c
+  return {
+    'q(z2|x)': conv_count(4, channels, c) + 2 * conv_count(4, c, c) + 2 * dense_count(width, c),
+    'q(z1|z2,x)': (
+      conv_count(4, channels, c)
+      + conv_count(4, c, c)
+      + dense_count(c, width)
+      + conv_count(4, c, c)  # of z2, transposed
+      + conv_count(4, 2 * c, c)
+      + 2 * conv_count(3, c, c)
+    ),
+    'p(z1|z2)': dense_count(c, width // 2) + 2 * dense_count(width // 2, width),
+    'p(x|z1)': 2 * conv_count(4, c, c) + conv_count(4, c, channels),
+  }
+
+
+def parts_of(model):
+  """{part: number of its parameters} by the names of the weights."""
+  prefixes = {'z2_encoder': 'q(z2|x)', 'z2_q': 'q(z2|x)', 'z1_prior': 'p(z1|z2)'}
+  prefixes |= {'z1_encoder': 'q(z1|z2,x)', 'z1_above': 'q(z1|z2,x)', 'z1_posterior': 'q(z1|z2,x)', 'z1_q': 'q(z1|z2,x)'}
+  prefixes |= {'decoder_net': 'p(x|z1)', 'likelihood': 'p(x|z1)'}
+  counts = dict.fromkeys(prefixes.values(), 0)
+  for variable in model.trainable_variables:
+    counts[prefixes[variable.path.split('/')[1]]] += math.prod(variable.shape)
+  return counts
+
+
+@pytest.mark.parametrize(
+  ('variant', 'shape', 'meeting', 'total'),
+  [('cifar10', (32, 32, 3), 8, 475_811), ('binary_mnist', (28, 28, 1), 7, 472_737)],
+)
+def test_published_networks(variant, shape, meeting, total):
+  model = published(variant, shape)
+  counts = published_counts(shape[-1])
+  assert parts_of(model) == counts
+  assert build.num_parameters(model.trainable_variables) == sum(counts.values()) == total
+
+  batch = batch_of(4, shape)
+  if variant == 'binary_mnist':
+    batch['x'] = tf.round(batch['x'])
+  layer = model.latents[1]
+  assert layer.encoder(batch['x']).shape == (4, meeting, meeting, 32)
+  assert layer.merge.above(tf.zeros([4, 32])).shape == (4, meeting, meeting, 32)
+  with tf.GradientTape() as tape:
+    trace = model.infer(batch, noise_lib.stateless(0, 0), 1)
+    elbo = trace.terms()['elbo']
+  assert trace.z['z2'].shape == (1, 4, 32) and trace.z['z1'].shape == (1, 4, 4, 4, 32)
+  assert np.all(np.isfinite(elbo))
+  for variable, gradient in zip(model.trainable_variables, tape.gradient(elbo, model.trainable_variables), strict=True):
+    assert np.all(np.isfinite(gradient)) and np.any(gradient != 0), variable.path
+  if variant == 'cifar10':
+    np.testing.assert_allclose(trace.px.stddev(), 0.71, rtol=1e-6)
+
+
+def test_larger_images_have_one_stage_more():
+  model = published('celeb_a', (64, 64, 3))
+  counts = published_counts(3)
+  counts['q(z2|x)'] += conv_count(4, 32, 32)
+  counts['q(z1|z2,x)'] += conv_count(4, 32, 32)
+  counts['p(z1|z2)'] = dense_count(32, 1024) + 2 * dense_count(1024, 2048)
+  assert parts_of(model) == counts
+  assert model.latents[1].shape == (8, 8, 32)
+
+
+@pytest.mark.parametrize(('variant', 'count'), [('', 75_238), ('three_layers,vector', 169_058)])
+def test_the_digits_nets_are_as_they_were(variant, count):
+  assert build.num_parameters(published(variant, SHAPE).trainable_variables) == count
+
+
+@pytest.mark.parametrize(
+  ('above', 'z1', 'conditioning'),
+  [('linear', 'vector', 'next'), ('mlp', 'map', 'all'), ('conv', 'map', 'next'), ('conv', 'vector', 'all')],
+)
+def test_where_the_features_meet_the_layers_above(above, z1, conditioning):
+  """A layer of any kind, whatever leads to it from above, on a map of its own."""
+  fields = {'model.conditioning': conditioning, 'model.z1.above.kind': above, 'model.z1.above.hidden': '5,6'}
+  fields |= {'model.z1.grid': 2 if z1 == 'map' else 0, 'model.z1.join_grid': 4, 'model.z1.encoder.kind': 'conv'}
+  fields |= {'model.z1.posterior.kind': 'conv', 'model.z1.posterior.hidden': '7', 'model.z1.head_kernel': 3}
+  _, model = make(('z3', 'z2', 'z1'), **fields)
+  joined = []
+  layer = model.latents[2]
+  join = layer.merge.join.call
+  layer.merge.join.call = lambda inputs: joined.append([tuple(i.shape[1:]) for i in inputs]) or join(inputs)
+  trace = model.infer(batch_of(3), noise_lib.stateless(0, 0), 2)
+  vectors = [(3,)] * (2 if conditioning == 'all' else 1)
+  assert joined == [[(4, 4, 6), *{'linear': vectors, 'mlp': [(6,)], 'conv': [(4, 4, 6)]}[above]]]
+  assert trace.z['z1'].shape[2:] == ((2, 2, 3) if z1 == 'map' else (3,))
+  assert trace.kl['z1'].shape == (2, 3)
+
+
+@pytest.mark.parametrize('words', ['vector,cifar10', 'mnist,three_layers', 'cifar10,svhn'])
+def test_words_that_do_not_go_together(words):
+  with pytest.raises(SpecError, match=r'digits only|only one of'):
+    spec_lib.load(f'{ROOT}/specs/hit.py:{words}')

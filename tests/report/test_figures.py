@@ -29,7 +29,7 @@ def run(tmp_path):
   """A directory with the files that figures are drawn from."""
   run = Run(tmp_path / 'run')
   run.workdir.mkdir()
-  run.begin(spec_lib.resolve(spec_lib.base()))
+  run.begin(spec_lib.resolve(spec_lib.base()), {'shape': [4, 4, 1]})
   for step in (1, 10, 20):
     train = {'elbo': -100 / step, 'log_likelihood': -90 / step, 'rate': 10 / step, 'mse': 1 / step, 'sigma': 0.5}
     run.append_metrics(step, 'train', train | {'rate/z2': 4 / step, 'rate/z1': 6 / step, 'gradient_norm': 3.0})

@@ -74,7 +74,7 @@ class Latents(Evaluator):
       arrays |= {f'{layer}.{name}': m[name] for name in ('mean', 'encoder_entropy', 'prior_entropy')}
       arrays[f'{layer}.variance_of_mean'] = variance
     n = min(source.dataset.size(split), self.spec.eval.batch_size)
-    batch = source.evaluation_batch(split, n, 0)
+    batch = source.first(split, n)
     trace = model.infer(batch, stateless(self.spec.seed, 0).scope('eval/latents'), 1)
     arrays |= {f'{layer}.z': sample[0].numpy() for layer, sample in trace.z.items()}
     return numbers, arrays

@@ -25,9 +25,9 @@ class Samples(Evaluator):
 
   def finish(self, means, model, source, split):
     n = min(self.spec.eval.num_images, source.dataset.size(split))
-    batch = source.evaluation_batch(split, n, 0)
+    batch = source.first(split, n)
     reconstruction, prior = self._pictures(model, batch, self.spec.eval.num_images)
-    binary = source.dataset.binarize != 'none'
+    binary = source.section.binarize != 'none'
     return {}, {
       'x': batch['x'].numpy(),
       'reconstruction': reconstruction.numpy(),

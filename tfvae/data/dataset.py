@@ -1,88 +1,317 @@
-"""Data as arrays, before TensorFlow is imported."""
+"""Data sets: as they are stored, and as spec.data asks for them. Importing this imports no TensorFlow."""
 
+import abc
+import math
+import re
+import zlib
 from typing import NamedTuple
 
 import numpy as np
 
-from tfvae.errors import UserError
+from tfvae.errors import RunError, UserError
+
+
+class Reader(abc.ABC):
+  """Examples read by their number, by tf.data: for sets too large for memory, and to fill memory with the others.
+
+  Attributes:
+    size: how many there are.
+    shape, dtype: of an example.
+  """
+
+  size: int
+  shape: tuple[int, ...]
+  dtype: np.dtype
+
+  @abc.abstractmethod
+  def fetch(self, positions):
+    """What is stored of examples [K]: a tensor [K, ...], or a dict of them (records, paths, rows). Cheap."""
+
+  @abc.abstractmethod
+  def decode(self, stored) -> dict:
+    """{'x': [*shape], 'label': int32 [] where there is one} of one example; runs in parallel with others."""
+
+  def explain(self, error: Exception) -> str:
+    """What to tell a user where TensorFlow failed to read an example: what is broken, and what to do."""
+    return f'an example cannot be read: {words(error)}'
+
+
+def words(error: Exception) -> str:
+  """What an error of TensorFlow says, without where in a graph it happened."""
+  line = next(iter(str(error).splitlines()), '')
+  line = re.sub(r'^{{.*?}} |Error in user-defined function .*? iterator: \S+: | \[Op:.*', '', line)
+  return line[:200] or type(error).__name__
+
+
+class Stored(NamedTuple):
+  """A data set as it is stored, before it is split and scaled."""
+
+  name: str
+  splits: dict[str, dict[str, np.ndarray] | Reader]  # 'train'; 'test' and 'validation' where they are stored
+  limits: tuple[float, float] | None = None  # black and white of images; None for other data, scaled by column
+  columns: tuple[str, ...] = ()  # the names of a table's columns
+
+
+class Part(NamedTuple):
+  """A split whose examples are read when they are needed."""
+
+  reader: Reader
+  positions: np.ndarray  # [N] int64: of its examples, among the reader's
 
 
 class Dataset(NamedTuple):
-  """Splits of examples as they are stored, and how a stored value becomes the observation: scale * value + offset."""
+  """Splits of examples, and how a stored value becomes the observation: scale * value + offset."""
 
   name: str
-  splits: dict[str, dict[str, np.ndarray]]  # split: {'x': [N, ...], 'label': [N] where there is one}
-  scale: float = 1.0
-  offset: float = 0.0
-  binarize: str = 'none'
-  threshold: float = 0.5
+  splits: dict[str, dict[str, np.ndarray] | Part]  # {'x': [N, ...], 'label': [N] where there is one}, or a Part
+  scale: float
+  offset: float
+  limits: tuple[float, float]  # smallest and largest stored value
+  summary: dict  # what a run keeps of its data (data.json)
 
   @property
   def shape(self) -> tuple[int, ...]:
     """Of one example."""
-    return tuple(self.splits['train']['x'].shape[1:])
+    return _shape(self.splits['train'])
 
   def size(self, split: str) -> int:
     """Examples in a split."""
-    return len(self.splits[split]['x'])
+    return _size(self.splits[split])
 
   def range(self) -> tuple[float, float]:
     """The smallest and the largest value of the scaled (and not yet binarised) data, over all splits."""
-    ends = [f(arrays['x']) for arrays in self.splits.values() if len(arrays['x']) for f in (np.min, np.max)]
-    low, high = sorted(self.scale * float(end) + self.offset for end in (min(ends), max(ends)))
+    low, high = (self.scale * end + self.offset for end in self.limits)
     return low, high
 
 
-def make(name: str, train: dict, test: dict, section, seed: int) -> Dataset:
-  """A data set of two stored splits as spec.data asks for it: validation split, scaling, binarisation.
+def _size(part):
+  if isinstance(part, Reader):
+    return part.size
+  return len(part.positions) if isinstance(part, Part) else len(part['x'])
 
-  The validation split is a part of the training split, drawn from `seed`; scales are fitted on what remains.
+
+def _shape(part):
+  if isinstance(part, (Reader, Part)):
+    return tuple((part.reader if isinstance(part, Part) else part).shape)
+  return tuple(part['x'].shape[1:])
+
+
+def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Dataset:
+  """The data set that spec.data asks for: splits, scaling, in memory where it fits.
+
+  What is not stored as a split of its own is a part of the training split, drawn from `seed`; scales are fitted on
+  what remains. Images are kept as they are stored, and scaled when a batch is made; other data are scaled here, in
+  float64, column by column, and kept as float32.
+
+  Args:
+    stored: what a loader gives.
+    section: spec.data.
+    seed: spec.seed.
+    kept: the `summary` that a run keeps, whose scaling then holds.
+
+  Raises:
+    UserError: a fraction that leaves nothing, or values that cannot be scaled.
+    RunError: the data are not those of `kept`.
   """
-  n = len(train['x'])
-  held_out = round(section.validation * n)
-  if section.validation and not 0 < held_out < n:
-    raise UserError(
-      f'spec.data.validation: got {section.validation:g}, which is {held_out} of the {n} training examples; '
-      'at least one must be left on each side'
-    )
-  order = np.random.default_rng([seed, 0]).permutation(n) if held_out else np.arange(n)
-  validation, rest = np.sort(order[:held_out]), np.sort(order[held_out:])
-  splits = {'train': {k: v[rest] for k, v in train.items()}, 'test': test}
-  if held_out:
-    splits['validation'] = {k: v[validation] for k, v in train.items()}
-  scale, offset = _scaling(section.scaling, splits['train']['x'])
-  return Dataset(name, splits, scale, offset, section.binarize, section.threshold)
-
-
-def _scaling(kind, x):
-  if kind == 'none':
-    return 1.0, 0.0
-  if kind == 'min_max':
-    center, width = float(x.min()), float(x.max()) - float(x.min())
+  positions = _split(stored, section, seed)
+  splits, scaling = {}, (kept or {}).get('scaling')
+  if stored.limits is None:
+    scaling = scaling or _fit_columns(stored, positions['train'][1], section.scaling)
+    stored = _scale_columns(stored, scaling)
+  too_large = sum(_bytes(part) for part in stored.splits.values()) > section.memory_limit * 2**20
+  for split, (name, chosen) in positions.items():
+    splits[split] = _part(stored.splits[name], chosen, too_large)
+  if stored.limits is None:
+    scale, offset = 1.0, 0.0
+    limits = [f(part['x']) for part in stored.splits.values() for f in (np.min, np.max)]
+    limits = (float(min(limits)), float(max(limits)))
   else:
-    center, width = float(x.mean(dtype=np.float64)), float(x.std(dtype=np.float64))
-  if width == 0:
-    raise UserError(f'spec.data.scaling: got {kind}, but all values of the training split are {center:g}; use none')
-  return 1 / width, -center / width
+    limits = stored.limits
+    scaling = scaling or _fit_images(splits['train'], limits, section.scaling)
+    scale, offset = 1 / scaling['width'], -scaling['center'] / scaling['width']
+  data = Dataset(stored.name, splits, scale, offset, limits, {})
+  data.summary.update(_summary(data, scaling))
+  if kept is not None:
+    _compare(kept, data.summary)
+  return data
+
+
+def _split(stored, section, seed):
+  """split: (the stored split that it is a part of, positions in it)."""
+  n = _size(stored.splits['train'])
+  fractions = {'validation': section.validation}
+  if 'test' not in stored.splits:
+    fractions['test'] = section.test
+  counts = {split: round(fraction * n) for split, fraction in fractions.items()}
+  held_out = sum(counts.values())
+  for split, fraction in fractions.items():
+    if fraction and not (counts[split] and held_out < n):
+      raise UserError(
+        f'spec.data.{split}: got {fraction:g}, which is {counts[split]} of the {n} examples of {stored.name}; at least '
+        'one must be left on each side'
+      )
+  order = np.random.default_rng([seed, 0]).permutation(n) if held_out else np.arange(n)
+  positions, first = {'train': ('train', np.sort(order[held_out:]))}, 0
+  for split, count in counts.items():
+    if count:
+      positions[split] = ('train', np.sort(order[first : first + count]))
+      first += count
+  for split, part in stored.splits.items():
+    positions.setdefault(split, (split, np.arange(_size(part))))
+  return positions
+
+
+def _bytes(part):
+  dtype = part.dtype if isinstance(part, Reader) else part['x'].dtype
+  return _size(part) * math.prod(_shape(part)) * np.dtype(dtype).itemsize
+
+
+def _part(part, positions, too_large):
+  """The examples of a stored split at these positions, in memory unless they are too large."""
+  if not isinstance(part, Reader):
+    if too_large:
+      from tfvae.data.reading import ArrayReader
+
+      return Part(ArrayReader(part), positions)
+    whole = len(positions) == len(part['x'])
+    return {name: array if whole else array[positions] for name, array in part.items()}
+  if too_large:
+    return Part(part, positions)
+  from tfvae.data.reading import read
+
+  return read(Part(part, positions))
+
+
+# Scaling.
+
+
+def _fit_columns(stored, train, kind):
+  """Of data without limits: center and width of each column, or of all values where an example is no vector."""
+  x = stored.splits['train']['x']
+  x = x.reshape(len(x), -1 if x.ndim == 2 else 1, *([] if x.ndim == 2 else [math.prod(x.shape[1:])]))
+  centers, widths = [], []
+  for number in range(x.shape[1]):
+    column = x[train, number].astype(np.float64)
+    name = f'column {stored.columns[number]!r}' if stored.columns else f'column {number}' if x.ndim == 2 else 'the data'
+    center, width = _fit(kind, lambda c=column: (c.min(), c.max()), lambda c=column: (c.mean(), c.std()), name)
+    centers.append(center)
+    widths.append(width)
+  return {'center': centers, 'width': widths}
+
+
+def _fit_images(train, limits, kind):
+  """Of images: by their black and white, or by the mean and variance of all values of the training split."""
+
+  def moments():
+    if isinstance(train, Part):
+      from tfvae.data.reading import moments
+
+      return moments(train)
+    return train['x'].mean(dtype=np.float64), train['x'].std(dtype=np.float64)
+
+  center, width = _fit(kind, lambda: limits, moments, 'the data')
+  return {'center': center, 'width': width}
+
+
+def _fit(kind, ends, moments, what):
+  """(center, width): the observation is (value - center) / width."""
+  if kind == 'none':
+    return 0.0, 1.0
+  if kind == 'min_max':
+    low, high = ends()
+    center, width = float(low), float(high) - float(low)
+  else:
+    center, width = (float(value) for value in moments())
+  if width <= 1e-12 * abs(center):
+    raise UserError(
+      f'spec.data.scaling: got {kind}, but {what} has the one value {center:g} in the training split; '
+      'use spec.data.scaling=none, or leave such a column out of the file'
+    )
+  return center, width
+
+
+def _scale_columns(stored, scaling):
+  """Scaled in float64, kept as float32."""
+  center, width, splits = np.array(scaling['center']), np.array(scaling['width']), {}
+  for split, part in stored.splits.items():
+    x = part['x']
+    scaled = np.empty(x.shape, np.float32)
+    for first in range(0, len(x), 8192):  # in blocks: no copy of all in float64
+      block = slice(first, first + 8192)
+      scaled[block] = (x[block] - center) / width  # an example that is no vector has one center
+    splits[split] = {**part, 'x': scaled}
+  return stored._replace(splits=splits)
+
+
+# What a run keeps.
+
+
+def _summary(data, scaling):
+  return {
+    'name': data.name,
+    'shape': list(data.shape),
+    'sizes': {split: data.size(split) for split in data.splits},
+    'scaling': scaling,
+    'fingerprint': _fingerprint(data.splits['train']),
+  }
+
+
+def _fingerprint(train):
+  """A checksum of up to 64 training examples from the first to the last."""
+  chosen = np.unique(np.linspace(0, _size(train) - 1, 64).round().astype(np.int64))
+  if isinstance(train, Part):
+    from tfvae.data.reading import read
+
+    return zlib.crc32(np.ascontiguousarray(read(Part(train.reader, train.positions[chosen]))['x']))
+  return zlib.crc32(np.ascontiguousarray(train['x'][chosen]))
+
+
+def _compare(kept, now):
+  for key, what in (
+    ('shape', 'examples of shape'),
+    ('sizes', 'splits of'),
+    ('fingerprint', 'other examples, checksum'),
+  ):
+    if kept[key] != now[key]:
+      raise RunError(
+        f'spec.data: the data have changed since the run began: {what} {_words(now[key])}, the run has '
+        f'{_words(kept[key])}. Put the data back, or start afresh with --overwrite (the run is set aside)'
+      )
+
+
+def _words(value):
+  if isinstance(value, dict):
+    return ', '.join(f'{count} ({split})' for split, count in value.items())
+  return ' x '.join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def problems(spec, dataset: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
   found, n = [], dataset.size('train')
   low, high = dataset.range()
-  inside = low >= -1e-6 and high <= 1 + 1e-6
-  if spec.data.batch_size > n:
+  inside, section = low >= -1e-6 and high <= 1 + 1e-6, spec.data
+  if section.batch_size > n:
     found.append(
-      f'spec.data.batch_size: got {spec.data.batch_size}; allowed: at most the {n} training examples of {dataset.name}'
+      f'spec.data.batch_size: got {section.batch_size}; allowed: at most the {n} training examples of {dataset.name}'
     )
-  if spec.data.binarize in ('static', 'dynamic') and not inside:
+  if spec.eval.split not in dataset.splits:
     found.append(
-      f'spec.data.binarize: got {spec.data.binarize}, which needs values in [0, 1], but those of {dataset.name} are '
+      f'spec.eval.split: got {spec.eval.split}; the splits of {dataset.name}: {", ".join(dataset.splits)}. '
+      f'spec.data.{"validation" if spec.eval.split == "validation" else "test"} is the fraction set aside for it'
+    )
+  if section.binarize in ('static', 'dynamic') and not inside:
+    found.append(
+      f'spec.data.binarize: got {section.binarize}, which needs values in [0, 1], but those of {dataset.name} are '
       f'in [{low:g}, {high:g}]; use spec.data.scaling=min_max'
     )
-  elif spec.decoder.likelihood == 'bernoulli' and spec.data.binarize == 'none' and not inside:
+  elif spec.decoder.likelihood == 'bernoulli' and section.binarize == 'none' and not inside:
     found.append(
       f'spec.decoder.likelihood: got bernoulli, which needs data in [0, 1], but the values of {dataset.name} are in '
       f'[{low:g}, {high:g}]; use spec.data.scaling=min_max, spec.data.binarize, or spec.decoder.likelihood=gaussian'
+    )
+  if section.flip != 'none' and len(dataset.shape) != 3:
+    found.append(
+      f'spec.data.flip: got {section.flip}, which needs images, but examples of {dataset.name} have the shape '
+      f'{dataset.shape}'
     )
   return found

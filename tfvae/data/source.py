@@ -1,86 +1,190 @@
-"""Batches of examples: a pure function of (seed, step)."""
+"""Batches of examples: a pure function of (seed, step), whatever the devices and wherever training was resumed."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from tfvae.data.dataset import Dataset
+from tfvae.data import reading
+from tfvae.data.dataset import Dataset, Part
 from tfvae.noise import Noise, purpose_seed, stateless
+
+CHUNK = 4096  # numbers of examples that the input pipeline asks for at once
 
 
 class Source:
-  """A data set in memory, as stored (uint8 stays uint8); values are scaled and binarised when a batch is made.
+  """Batches of a data set: of arrays held as tensors, or of examples read by tf.data when they are needed.
 
-  A training batch is {'x': [B, ...], 'index': [B], 'label': [B] where there is one}.
+  Examples stay as they are stored (uint8) until a batch is made of them. A training batch is {'x': [B, ...], 'index':
+  [B], 'label': [B] where there is one}; both kinds of sets give the same batches.
 
   Args:
-    dataset: the arrays.
-    batch_size: B, over all replicas together.
+    dataset: the splits.
+    section: spec.data: batch_size (B, over all replicas together), binarize, threshold, flip, pixel_flip.
     seed: of the order of the examples and of the binarisation.
     dtype: of the observations.
   """
 
-  def __init__(self, dataset: Dataset, batch_size: int, seed: int, dtype: str = 'float32'):
-    self.dataset, self.batch_size, self.seed, self.dtype = dataset, batch_size, seed, dtype
-    self._tensors = {}
+  def __init__(self, dataset: Dataset, section, seed: int, dtype: str = 'float32'):
+    self.dataset, self.section, self.seed, self.dtype = dataset, section, seed, dtype
+    self.batch_size = section.batch_size
+    self._tensors, self._epochs = {}, {}
+    self._iterator = self._next_step = None
 
-  def indices(self, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+  # Training.
+
+  def order(self, first: int, count: int) -> np.ndarray:
     """Positions in the training split of the batches of steps first, ..., first + count - 1: int64 [count, B].
 
-    Each epoch is a permutation drawn from (seed, epoch), and batches run on from one epoch into the next. Made for
-    many steps at once, so that a step itself only gathers.
+    Each epoch is a permutation drawn from (seed, epoch), and batches run on from one epoch into the next.
     """
-    n = self.dataset.size('train')
-    position = first * self.batch_size + tf.range(count * self.batch_size, dtype=tf.int64)
-    first_epoch = position[0] // n
-    permutations = tf.map_fn(
-      lambda epoch: tf.random.experimental.stateless_shuffle(
-        tf.range(n, dtype=tf.int64), purpose_seed(self.seed, 'data/order', epoch)
-      ),
-      tf.range(first_epoch, position[-1] // n + 1),
+    n, begin, end = self.dataset.size('train'), first * self.batch_size, (first + count) * self.batch_size
+    epochs = range(begin // n, (end - 1) // n + 1)
+    self._epochs = {epoch: self._epochs.get(epoch) for epoch in epochs}  # a large one is used by many calls
+    for epoch, permutation in self._epochs.items():
+      if permutation is None:
+        self._epochs[epoch] = np.random.default_rng([self.seed, 1, epoch]).permutation(n)
+    order = np.concatenate(list(self._epochs.values())) if len(epochs) > 1 else self._epochs[epochs[0]]
+    begin -= epochs[0] * n
+    return order[begin : begin + count * self.batch_size].reshape(count, self.batch_size)
+
+  def feed(self, first: int, count: int, rows: np.ndarray):
+    """What `examples` takes the next `count` steps from: indices [count, R], or an iterator.
+
+    Args:
+      first: the number of the first step.
+      rows: [R], the rows of the global batch that the devices of this process work on.
+    """
+    part = self.dataset.splits['train']
+    if not isinstance(part, Part):
+      return tf.constant(self.order(first, count)[:, rows])
+    if self._next_step != first:
+      self._iterator = iter(self._pipeline(part, first, rows))
+    self._next_step = first + count
+    return self._iterator
+
+  def _pipeline(self, part, first, rows):
+    steps = max(1, CHUNK // len(rows))
+
+    def numbers():
+      order = Source(self.dataset, self.section, self.seed)  # its epochs are those of the future
+      step = first
+      while True:
+        yield order.order(step, steps)[:, rows].ravel()
+        step += steps
+
+    spec = tf.TensorSpec([steps * len(rows)], tf.int64)
+    stream = reading.examples(
+      part, tf.data.Dataset.from_generator(numbers, output_signature=spec).unbatch(), self._binarized_once('train')
     )
-    index = tf.gather_nd(permutations, tf.stack([position // n - first_epoch, position % n], axis=-1))
-    return tf.reshape(index, [-1, self.batch_size])
+    return stream.batch(len(rows), drop_remainder=True).prefetch(4)
 
-  def batch(self, index: tf.Tensor, noise: Noise) -> dict[str, tf.Tensor]:
-    """The training examples at these positions. noise: one draw 'binarize' where binarisation is dynamic."""
-    return self._batch('train', index, noise)
+  def examples(self, feed, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The stored examples of one step, [R, ...]: of row `step` of the indices, or the next of the iterator."""
+    if not isinstance(feed, tf.Tensor):
+      return feed.get_next()
+    return self._gather('train', feed[step])
 
-  def _batch(self, split, index, noise):
-    batch = {name: tf.gather(array, index) for name, array in self._split(split).items()}
-    x = tf.cast(batch['x'], self.dtype) * self.dataset.scale + self.dataset.offset
-    if self.dataset.binarize == 'threshold':
-      x = tf.cast(x > self.dataset.threshold, self.dtype)
-    elif self.dataset.binarize == 'dynamic':
-      x = tf.cast(noise.uniform('binarize', x.shape, dtype=self.dtype) < x, self.dtype)
-    return batch | {'x': x, 'index': index}
+  def blank(self, n: int) -> dict[str, tf.Tensor]:
+    """n stored examples, all zero: what `batch` takes, to trace it with."""
+    part = self.dataset.splits['train']
+    if isinstance(part, Part):
+      (example,) = reading.examples(part, tf.data.Dataset.range(1), self._binarized_once('train')).take(1)
+      shapes = {name: (value.shape, value.dtype) for name, value in example.items()}
+    else:
+      shapes = {name: (value.shape[1:], value.dtype) for name, value in self._split('train').items()}
+      shapes['index'] = ((), tf.int64)
+    return {name: tf.zeros([n, *shape], dtype) for name, (shape, dtype) in shapes.items()}
 
-  def _split(self, split):
-    """The tensors of a split, put on the device when they are first used."""
-    if split not in self._tensors:
-      arrays = dict(self.dataset.splits[split])
-      if self.dataset.binarize == 'static':
-        arrays['x'] = self._binarized_once(split, arrays['x'])
-      with tf.init_scope():
-        self._tensors[split] = {name: tf.constant(array) for name, array in arrays.items()}
-    return self._tensors[split]
+  def batch(self, examples: dict[str, tf.Tensor], noise: Noise) -> dict[str, tf.Tensor]:
+    """The training batch of stored examples: scaled, mirrored, binarised, with noise.
 
-  def _binarized_once(self, split, x):
-    probs = self.dataset.scale * x.astype(np.float32) + self.dataset.offset
-    uniform = np.random.default_rng([self.seed, 1, *split.encode()]).random(x.shape, np.float32)
-    # As stored values, so that scaling turns them into 0 and 1.
-    return ((uniform < probs).astype(np.float32) - self.dataset.offset) / self.dataset.scale
+    noise: one draw 'binarize' where binarisation is dynamic, 'flip' where images are mirrored, 'pixel_flip'.
+    """
+    x = self._scaled(examples['x'])
+    if self.section.flip == 'horizontal':
+      mirrored = noise.uniform('flip', x.shape[:1]) < 0.5
+      x = tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
+    x = self._binarized(x, noise)
+    if self.section.pixel_flip:
+      flipped = noise.uniform('pixel_flip', x.shape) < self.section.pixel_flip
+      x = tf.where(flipped, 1 - x, x)
+    return examples | {'x': x}
+
+  # Evaluation: a split in its own order, as it is, in batches of one size.
 
   def num_batches(self, split: str, batch_size: int) -> int:
     """Evaluation batches of a split, the last one padded."""
     return -(-self.dataset.size(split) // batch_size)
 
-  def evaluation_batch(self, split: str, batch_size: int, number: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Batch `number` of a split in its own order; 'mask' is 0 on the padding of the last one.
+  def evaluation_examples(self, split: str, batch_size: int) -> Iterator[dict[str, tf.Tensor]]:
+    """The stored examples of each evaluation batch in turn; 'mask' is 0 on the padding of the last one."""
+    n, part = self.dataset.size(split), self.dataset.splits[split]
+    batches = self.num_batches(split, batch_size)
+    numbers = np.minimum(np.arange(batches * batch_size), n - 1)
+    mask = np.arange(batches * batch_size) < n
+    if isinstance(part, Part):
+      stream = reading.examples(part, tf.data.Dataset.from_tensor_slices(numbers), self._binarized_once(split))
+      stream = iter(stream.batch(batch_size, drop_remainder=True).prefetch(2))
+    else:
+      stream = (self._gather(split, tf.constant(index)) for index in numbers.reshape(batches, batch_size))
+    for examples, kept in zip(stream, mask.reshape(batches, batch_size), strict=True):
+      yield examples | {'mask': tf.constant(kept, self.dtype)}
+
+  def evaluation_batch(self, split: str, examples: dict[str, tf.Tensor], number) -> dict[str, tf.Tensor]:
+    """The batch of stored examples of evaluation batch `number`: scaled, binarised, neither mirrored nor with noise.
 
     Dynamic binarisation draws from (seed, split, number): the same at every evaluation.
     """
-    n = self.dataset.size(split)
-    position = tf.cast(number, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
     noise = stateless(self.seed, number).scope(f'data/{split}')
-    batch = self._batch(split, tf.minimum(position, n - 1), noise)
-    return batch | {'mask': tf.cast(position < n, self.dtype)}
+    return examples | {'x': self._binarized(self._scaled(examples['x']), noise)}
+
+  def first(self, split: str, n: int) -> dict[str, tf.Tensor]:
+    """The first n examples of a split as an evaluation batch."""
+    index, part = tf.range(n, dtype=tf.int64), self.dataset.splits[split]
+    if isinstance(part, Part):
+      read = reading.read(Part(part.reader, part.positions[:n]), self._binarized_once(split))
+      examples = {name: tf.constant(array) for name, array in read.items()} | {'index': index}
+    else:
+      examples = self._gather(split, index)
+    return self.evaluation_batch(split, examples, 0)
+
+  # Both.
+
+  def _gather(self, split, index):
+    return {name: tf.gather(array, index) for name, array in self._split(split).items()} | {'index': index}
+
+  def _split(self, split):
+    """The tensors of a split, put on the device when they are first used."""
+    if split not in self._tensors:
+      arrays = self.dataset.splits[split]
+      if self.section.binarize == 'static':
+        whole = Part(reading.ArrayReader(arrays), np.arange(len(arrays['x'])))
+        arrays = reading.read(whole, self._binarized_once(split))
+      with tf.init_scope():
+        self._tensors[split] = {name: tf.constant(array) for name, array in arrays.items()}
+    return self._tensors[split]
+
+  def _scaled(self, x):
+    x = tf.cast(x, self.dtype)
+    return x if self.section.binarize == 'static' else x * self.dataset.scale + self.dataset.offset
+
+  def _binarized(self, x, noise):
+    if self.section.binarize == 'threshold':
+      return tf.cast(x > self.section.threshold, self.dtype)
+    if self.section.binarize == 'dynamic':
+      return tf.cast(noise.uniform('binarize', x.shape, dtype=self.dtype) < x, self.dtype)
+    return x
+
+  def _binarized_once(self, split):
+    """What turns a stored example into its one binary version, drawn from (seed, split, number of the example)."""
+    if self.section.binarize != 'static':
+      return lambda example: example
+
+    def binarize(example):
+      seed = purpose_seed(self.seed, f'data/static/{split}', example['index'])
+      uniform = tf.random.stateless_uniform(self.dataset.shape, seed)
+      probs = tf.cast(example['x'], tf.float32) * self.dataset.scale + self.dataset.offset
+      return example | {'x': tf.cast(uniform < probs, tf.uint8)}
+
+    return binarize

@@ -20,13 +20,21 @@ def _reparameterize(distribution, shape, noise, name, lead):
 class DiagonalGaussian(Family):
   """N(loc, scale^2) with independent units; loc and scale are heads of the features.
 
-  scale_head 'log': scale = exp(output). 'softplus': scale = softplus(output), kept above 1e-6.
+  scale_head 'log': scale = exp(output). 'softplus': scale = softplus(output), kept above 1e-6. The kernels are those
+  of `Head`.
   """
 
-  def __init__(self, shape: tuple[int, ...], scale_head: str = 'log', kernel: int = 3, name: str | None = None):
+  def __init__(
+    self,
+    shape: tuple[int, ...],
+    scale_head: str = 'log',
+    kernel: int = 3,
+    head_kernel: int = 1,
+    name: str | None = None,
+  ):
     super().__init__(shape, name=name)
     self.scale_head = scale_head
-    self.head = Head((*self.shape[:-1], 2 * self.shape[-1]), kernel, name='head')
+    self.head = Head((*self.shape[:-1], 2 * self.shape[-1]), kernel, head_kernel, name='head')
 
   def call(self, features, batch_shape):
     loc, raw = tf.split(self.unfold(self.head(features), batch_shape), 2, axis=-1)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfvae.families.family import Family, kl
-from tfvae.models.latent import LatentLayer, fold
+from tfvae.models.latent import LatentLayer, Merge, fold
 from tfvae.models.trace import Trace
 from tfvae.nets.heads import Join, density_dtype
 from tfvae.noise import Noise
@@ -149,22 +149,30 @@ class Hierarchy(keras.Model):
 def _latent_layer(model, name, top_prior, make):
   section, position = model[name], model.layers.index(name)
   shape = make.latent_shape(section)
-  encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
   if position == 0:
+    encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
     family = make.family(section, f'{name}_q', section.encoder.kernel)
-    return LatentLayer(shape, encoder, family, make.prior(top_prior, shape, f'{name}_prior'), None, None, name)
+    return LatentLayer(shape, encoder, family, make.prior(top_prior, shape, f'{name}_prior'), None, name)
+  above_grid = model[model.layers[position - 1]].grid
   prior = make.conditional_prior(
-    _join(section.prior, model[model.layers[position - 1]].grid, f'{name}_prior_join'),
+    _join(section.prior, above_grid, f'{name}_prior_join'),
     make.net(section.prior, section.grid, f'{name}_prior_net'),
     make.family(section, f'{name}_p', section.prior.kernel),
     f'{name}_prior',
   )
-  # The features of x and the layers above meet on the layer's own grid.
-  join = _join(section.posterior, section.grid, f'{name}_posterior_join')
-  merge = make.net(section.posterior, section.grid, f'{name}_posterior')
-  return LatentLayer(
-    shape, encoder, make.family(section, f'{name}_q', section.posterior.kernel), prior, join, merge, name
-  )
+  meeting = section.join_grid or section.grid
+  encoder = make.net(section.encoder, meeting, f'{name}_encoder', head=False)
+  family = make.family(section, f'{name}_q', section.posterior.kernel)
+  return LatentLayer(shape, encoder, family, prior, _merge(section, meeting, above_grid, name, make), name)
+
+
+def _merge(section, meeting, above_grid, name, make):
+  join = _join(section.posterior, meeting, f'{name}_posterior_join')
+  net = make.net(section.posterior, section.grid, f'{name}_posterior')
+  if section.above.kind == 'linear':  # `join` is linear already
+    return Merge(join, net, name=f'{name}_merge')
+  above = make.net(section.above, meeting, f'{name}_above', head=False)
+  return Merge(join, net, above, _join(section.above, above_grid, f'{name}_above_join'), f'{name}_merge')
 
 
 def _join(net, grid, name):

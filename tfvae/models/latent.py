@@ -16,6 +16,36 @@ def fold(tensor: tf.Tensor) -> tf.Tensor:
   return tf.reshape(tensor, [s * b, *rest])
 
 
+class Merge(keras.layers.Layer):
+  """Where the features of x meet the layers above: both, joined, through a net, to the features of q(z_l | z_>l, x).
+
+  Args:
+    join: of the features and the layers above (or what `above` makes of them).
+    net: after that.
+    above: a net for the joined layers above, on their way to the meeting point. None: they go there as they are.
+    above_join: what joins them before it.
+    name: the layer's name.
+  """
+
+  def __init__(
+    self,
+    join: Join,
+    net: keras.layers.Layer,
+    above: keras.layers.Layer | None = None,
+    above_join: Join | None = None,
+    name: str | None = None,
+  ):
+    super().__init__(name=name)
+    self.join, self.net, self.above, self.above_join = join, net, above, above_join
+    self.built = True  # it has no weights of its own
+
+  def features(self, features: tf.Tensor, above: list[tf.Tensor]) -> tf.Tensor:
+    """[N, ...] from the features of x [N, ...] and samples [N, ...] of the layers above."""
+    if self.above:
+      above = [self.above(self.above_join(above))]
+    return self.net(self.join([features, *above]))
+
+
 class LatentLayer(keras.layers.Layer):
   """z_l with q(z_l | z_>l, x) in the generic, top-down order (Xiao & Bamler 2023) and p(z_l | z_>l).
 
@@ -24,7 +54,7 @@ class LatentLayer(keras.layers.Layer):
     encoder: net from x to features.
     family: from features to q.
     prior: (above, batch_shape) -> p.
-    join, merge: how the features and the layers above are joined, and the net after that. None for the top layer.
+    merge: where the features and the layers above meet. None for the top layer.
     name: 'z1', ...
   """
 
@@ -34,13 +64,12 @@ class LatentLayer(keras.layers.Layer):
     encoder: keras.layers.Layer,
     family: Family,
     prior: keras.layers.Layer,
-    join: Join | None,
-    merge: keras.layers.Layer | None,
+    merge: Merge | None,
     name: str,
   ):
     super().__init__(name=name)
     self.shape = tuple(shape)
-    self.encoder, self.family, self.prior, self.join, self.merge = encoder, family, prior, join, merge
+    self.encoder, self.family, self.prior, self.merge = encoder, family, prior, merge
     self.built = True  # it has no weights of its own
 
   def posterior(self, features: tf.Tensor, above: list[tf.Tensor]) -> tfd.Distribution:
@@ -55,7 +84,7 @@ class LatentLayer(keras.layers.Layer):
     if samples > 1:
       features = tf.repeat(features[None], samples, axis=0)
       features = tf.reshape(features, [samples * batch, *features.shape[2:]])
-    merged = self.merge(self.join([features, *(fold(z) for z in above)]))
+    merged = self.merge.features(features, [fold(z) for z in above])
     return self.family(merged, batch_shape=(samples, batch))
 
   def conditional(self, above: list[tf.Tensor]) -> tfd.Distribution:

@@ -14,19 +14,24 @@ def density_dtype() -> str:
 class Head(keras.layers.Layer):
   """A linear map from features to [N, *shape], in the dtype of densities.
 
-  Features [N, H, W, F] and shape (H, W, C): a 1 x 1 convolution. Shape (2H, 2W, C): a transposed convolution with
-  stride 2. Anything else: a Dense layer on the flattened features.
+  Features [N, H, W, F] and shape (H, W, C): a convolution. Shape (2H, 2W, C): a transposed convolution with stride 2.
+  Anything else: a Dense layer on the flattened features.
+
+  Args:
+    shape: of an output.
+    kernel: side of the kernel of the transposed convolution.
+    keep_kernel: side of the kernel of the convolution, which keeps the side of the feature map.
   """
 
-  def __init__(self, shape: tuple[int, ...], kernel: int = 3, name: str | None = None):
+  def __init__(self, shape: tuple[int, ...], kernel: int = 3, keep_kernel: int = 1, name: str | None = None):
     super().__init__(name=name, dtype=density_dtype())
-    self.shape, self.kernel = tuple(shape), kernel
+    self.shape, self.kernel, self.keep_kernel = tuple(shape), kernel, keep_kernel
     self.flatten = None
 
   def build(self, input_shape):
     spatial, dtype = tuple(input_shape[1:-1]), self.dtype
     if len(self.shape) == 3 and spatial == self.shape[:2]:
-      self.map = keras.layers.Conv2D(self.shape[-1], 1, name='conv', dtype=dtype)
+      self.map = keras.layers.Conv2D(self.shape[-1], self.keep_kernel, padding='same', name='conv', dtype=dtype)
     elif len(self.shape) == 3 and tuple(2 * s for s in spatial) == self.shape[:2]:
       kernel = max(self.kernel, 2)  # a smaller one would leave pixels that no feature reaches
       self.map = keras.layers.Conv2DTranspose(self.shape[-1], kernel, 2, padding='same', name='conv', dtype=dtype)

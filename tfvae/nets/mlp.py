@@ -18,9 +18,9 @@ class Mlp(keras.layers.Layer):
     return x
 
   @classmethod
-  def from_section(cls, section, grid: int, name: str):
-    """The net of a spec's section; `grid` is left to the head, which reshapes."""
-    del grid
+  def from_section(cls, section, grid: int, head: bool, name: str):
+    """The net of a spec's section; `grid` is left to the head or join that follows, which reshapes."""
+    del grid, head
     return cls(section.hidden, section.activation, name=name)
 
 
@@ -31,6 +31,6 @@ class Linear(Mlp):
     super().__init__((), name=name)
 
   @classmethod
-  def from_section(cls, section, grid: int, name: str):
-    del section, grid
+  def from_section(cls, section, grid: int, head: bool, name: str):
+    del section, grid, head
     return cls(name=name)

@@ -1,0 +1,129 @@
+"""What folders and TensorFlow Datasets share: crop, resize and pad. Importing this imports no TensorFlow."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfvae.errors import UserError
+
+LIMITS = (0.0, 255.0)
+
+
+def shape(stored: Sequence[int | None], section, what: str = 'the images') -> tuple[int, int, int]:
+  """[H, W, C] of an image of the shape `stored` (H, W: None where they differ) after spec.data's crop, resize and pad.
+
+  Raises:
+    UserError: the image is too small for the crop or too large for the pad, or its size remains open.
+  """
+  height, width, channels = stored
+  if section.crop:
+    if height is not None and width is not None and min(height, width) < section.crop:
+      raise UserError(_too_small(section, f'{what} of {_size(height, width)}'))
+    height = width = section.crop
+  if section.resize:
+    height = width = section.resize
+  if section.pad:
+    if height is not None and width is not None and max(height, width) > section.pad:
+      raise UserError(_too_large(section, f'{what} of {_size(height, width)}'))
+    height = width = section.pad
+  if height is None or width is None:
+    raise UserError(
+      f'spec.data.resize: {what} have no common size; give the side that all are to be scaled to, such as '
+      '--spec.data.resize=64 (the central square is taken first), or spec.data.crop'
+    )
+  return height, width, channels
+
+
+def common_shape(names: Sequence[str], sizes: np.ndarray, channels: int, section) -> tuple[int, int, int]:
+  """The same for images of known sizes [N, 2]; messages name those that do not fit."""
+  smallest, largest = int(sizes.min(1).argmin()), int(sizes.max(1).argmax())
+  if section.crop and sizes[smallest].min() < section.crop:
+    raise UserError(_too_small(section, f'{names[smallest]} is {_size(*sizes[smallest])}'))
+  differing = np.flatnonzero((sizes != sizes[0]).any(1))
+  if not len(differing):
+    return shape((*map(int, sizes[0]), channels), section)
+  if section.crop or section.resize:
+    return shape((None, None, channels), section)
+  if section.pad:
+    if sizes[largest].max() > section.pad:
+      raise UserError(_too_large(section, f'{names[largest]} is {_size(*sizes[largest])}'))
+    return shape((None, None, channels), section)
+  other = int(differing[0])
+  raise UserError(
+    f'spec.data.resize: the images differ in size: {names[0]} is {_size(*sizes[0])}, {names[other]} is '
+    f'{_size(*sizes[other])}; give the side that all are to be scaled to, such as '
+    f'--spec.data.resize={_suggestion(sizes)} (the central square is taken first), or spec.data.crop'
+  )
+
+
+def prepare(image, section):
+  """Central crop, resize and pad as spec.data says: uint8 [H, W, C], H and W known or not -> uint8 of static shape.
+
+  Reductions are by a triangular filter as wide as the step (bilinear with antialias); of the two good ones of
+  TensorFlow, `area` leaves more of what aliases, and repeats pixels where it enlarges.
+  """
+  import tensorflow as tf
+
+  static = shape(image.shape.as_list(), section)
+  if section.crop:
+    image = _central(image, section.crop, _too_small(section, 'an image is smaller'))
+  if section.resize:
+    if None in image.shape[:2] or image.shape[0] != image.shape[1]:
+      image = _central(image, tf.reduce_min(tf.shape(image)[:2]))
+    image = tf.image.resize(image, [section.resize] * 2, tf.image.ResizeMethod.BILINEAR, antialias=True)
+    image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+  if section.pad:
+    image = _pad(image, section.pad, _too_large(section, 'an image is larger'))
+  return tf.ensure_shape(image, static)
+
+
+def problem(error: Exception) -> str | None:
+  """What `prepare` said of an image of a size that was not known before, where that is the error."""
+  found = re.search(r'spec\.data\.(crop|pad): [^\]\n]*', str(error))
+  return found and found[0]
+
+
+def _central(image, side, message=None):
+  import tensorflow as tf
+
+  size = tf.shape(image)[:2]
+  if message:
+    with tf.control_dependencies([tf.debugging.assert_greater_equal(tf.reduce_min(size), side, message)]):
+      size = tf.identity(size)
+  top, left = tf.unstack((size - side) // 2)
+  image = image[top : top + side, left : left + side]
+  if isinstance(side, int):
+    image.set_shape([side, side, image.shape[2]])
+  return image
+
+
+def _pad(image, side, message):
+  import tensorflow as tf
+
+  size = tf.shape(image)[:2]
+  with tf.control_dependencies([tf.debugging.assert_less_equal(tf.reduce_max(size), side, message)]):
+    size = tf.identity(size)
+  before = (side - size) // 2
+  paddings = tf.stack([before, side - size - before], 1)
+  return tf.pad(image, tf.concat([paddings, [[0, 0]]], 0))
+
+
+def _too_small(section, what):
+  return f'spec.data.crop: got {section.crop}, but {what}; crop to no more than that, or leave such images out'
+
+
+def _too_large(section, what):
+  return (
+    f'spec.data.pad: got {section.pad}, but {what}; pad to no less than that, or make images smaller first by '
+    'spec.data.crop or spec.data.resize'
+  )
+
+
+def _size(height, width):
+  return f'{height} x {width} (height x width)'
+
+
+def _suggestion(sizes):
+  """A power of two that needs no enlarging."""
+  return 2 ** int(np.log2(max(sizes.min(), 1)))

@@ -1,0 +1,108 @@
+"""Reading examples through tf.data: into memory, or a batch at a time."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.data.dataset import Part, Reader
+from tfvae.errors import UserError
+
+FETCHED = 64  # examples fetched and decoded in one call, whose cost would exceed that of decoding a small image
+CHUNK = 2**24  # bytes: fewer are where examples are large, as one chunk is held for each core
+
+
+class ArrayReader(Reader):
+  """Rows of arrays in the memory of the host."""
+
+  def __init__(self, arrays: dict[str, np.ndarray]):
+    self._arrays = arrays
+    x = arrays['x']
+    self.size, self.shape, self.dtype = len(x), x.shape[1:], x.dtype
+
+  def fetch(self, positions):
+    names = list(self._arrays)
+    rows = tf.numpy_function(
+      lambda at: [self._arrays[name][at] for name in names], [positions], [self._arrays[name].dtype for name in names]
+    )
+    for name, row in zip(names, rows, strict=True):
+      row.set_shape([positions.shape[0], *self._arrays[name].shape[1:]])
+    return dict(zip(names, rows, strict=True))
+
+  def decode(self, stored):
+    return stored
+
+
+def examples(part: Part, numbers: tf.data.Dataset, transform: Callable = lambda example: example) -> tf.data.Dataset:
+  """The examples of a split whose numbers are the elements of `numbers` (int64 []), in that order, decoded in parallel.
+
+  An element is what the reader's `decode` gives and 'index', through `transform`.
+  """
+  positions, reader = tf.constant(part.positions), part.reader
+
+  def fetch(index):
+    return index, reader.fetch(tf.gather(positions, index))
+
+  def decode(index, stored):
+    return transform(reader.decode(stored) | {'index': index})
+
+  size = math.prod(reader.shape) * np.dtype(reader.dtype).itemsize
+  chunks = numbers.batch(max(1, min(FETCHED, CHUNK // max(size, 1)))).map(fetch, num_parallel_calls=2)
+  element = chunks.unbatch().map(decode).element_spec
+
+  def decode_all(*chunk):
+    return tf.map_fn(lambda pair: decode(*pair), chunk, fn_output_signature=element, parallel_iterations=1)
+
+  return chunks.map(decode_all, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).unbatch()
+
+
+def iterator(dataset: tf.data.Dataset) -> Iterator:
+  """iter(dataset) whose stages remain parallel where TensorFlow's op determinism is on.
+
+  With it, TensorFlow makes every stage of a pipeline wait for the others, and prefetches nothing, as soon as one calls
+  Python (`make_deterministic`, which is done when an iterator is made and which no option of tf.data turns off). The
+  stages here call Python only to look rows up, and keep their order.
+  """
+  from tensorflow.python.framework import config
+
+  if not config.is_op_determinism_enabled():
+    return iter(dataset)
+  config.disable_op_determinism()
+  try:
+    return iter(dataset)
+  finally:
+    config.enable_op_determinism()
+
+
+def read(part: Part, transform: Callable = lambda example: example) -> dict[str, np.ndarray]:
+  """All examples of a split, in memory."""
+  n, arrays = len(part.positions), {}
+  first = 0
+  for batch in _batches(part, transform):
+    for name, value in batch.items():
+      if name != 'index':
+        if name not in arrays:
+          arrays[name] = np.empty((n, *value.shape[1:]), value.dtype)
+        arrays[name][first : first + len(value)] = value
+    first += len(batch['index'])
+  return arrays
+
+
+def moments(part: Part) -> tuple[float, float]:
+  """Mean and standard deviation of all values of a split, in one pass over it."""
+  count, total, squares = 0, 0.0, 0.0
+  for batch in _batches(part):
+    x = batch['x'].astype(np.float64)
+    count, total, squares = count + x.size, total + x.sum(), squares + np.square(x).sum()
+  mean = total / count
+  return mean, float(np.sqrt(max(squares / count - mean**2, 0.0)))
+
+
+def _batches(part, transform=lambda example: example) -> Iterator[dict]:
+  numbers = tf.data.Dataset.range(len(part.positions))
+  try:
+    for batch in iterator(examples(part, numbers, transform).batch(256).prefetch(2)):
+      yield {name: value.numpy() for name, value in batch.items()}
+  except tf.errors.OpError as error:
+    raise UserError(part.reader.explain(error)) from None
