@@ -21,6 +21,15 @@ def pytest_collection_modifyitems(items):
   items.sort(key=lambda item: not item.name.startswith(longest))
 
 
+def pytest_sessionstart(session):
+  """Three logical CPUs in each process that runs tests, before TensorFlow has made its devices."""
+  if hasattr(session.config, 'workerinput') or not session.config.getoption('numprocesses', None):
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices('CPU')[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
+
+
 @pytest.fixture
 def tiny():
   """A single-layer spec that trains in a second; its fields can be assigned."""
@@ -51,7 +60,7 @@ def launch(tmp_path):
 
 def command(*args):
   """The command line of launch.py; a bare `hit` or `aevb` stands for the spec file."""
-  files = {name: str(ROOT / 'specs' / f'{name}.py') for name in ('hit', 'aevb')}
+  files = {name: str(ROOT / 'specs' / f'{name}.py') for name in ('hit', 'aevb', 'table')}
   full = []
   for arg in args:
     name, colon, variant = str(arg).partition(':')

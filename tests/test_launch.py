@@ -183,3 +183,55 @@ def test_show_prints_the_spec_before_tensorflow(capsys):
   commands.show(spec)
   rest = capsys.readouterr().out.removeprefix(text)
   assert '1,500' in rest and 'z1_encoder/conv_0/kernel' in rest and 'parameters' in rest
+
+
+TABLES = {
+  'absent': (None, ['spec.data.path', 'there is no']),
+  'word': ('a,b\n1,2\n3,x\n4,5\n', ['spec.data.path', 'line 3', "'b'", "'x'"]),
+  'nan': ('a,b\n1,2\n3,nan\n', ['spec.data.path', 'line 3', "'b'", 'nan']),
+  'infinity': ('a,b\n1,2\n-inf,4\n', ['spec.data.path', 'line 3', "'a'", 'inf']),
+  'ragged': ('a,b\n1,2\n3,4,5\n', ['spec.data.path', 'line 3', '3', '2']),
+  'empty': ('', ['spec.data.path', 'empty']),
+  'constant': ('a,b\n' + '1,2\n3,2\n' * 200, ['spec.data.scaling', 'standard', "'b'"]),
+  'label': ('a,b\n' + '1,2\n3,4\n' * 200, ['spec.data.label', 'klass', 'a, b']),
+}
+
+
+@pytest.mark.parametrize('what', TABLES)
+def test_mistakes_in_tables(launch, tmp_path, what):
+  text, says = TABLES[what]
+  if text is not None:
+    (tmp_path / 'mine.csv').write_text(text)
+  flags = ['--spec.data.label=klass'] if what == 'label' else []
+  begun = time.monotonic()
+  assert_refused(
+    launch('--spec', 'table', '--spec.data.path=mine.csv', *flags), 'mine.csv' * (what != 'constant'), *says
+  )
+  assert time.monotonic() - begun < 15
+  assert not (tmp_path / 'runs').exists()
+
+
+def test_mistakes_in_images(launch, tmp_path):
+  from PIL import Image
+
+  folder = ['--spec', 'hit', '--spec.data.name=folder', '--spec.data.path=pictures']
+  (tmp_path / 'pictures').mkdir()
+  assert_refused(launch(*folder), 'spec.data.path', 'pictures', 'no image')
+  for number in range(200):
+    Image.new('L', (8, 8), number).save(tmp_path / f'pictures/{number}.png')
+  whole = (tmp_path / 'pictures/7.png').read_bytes()
+  (tmp_path / 'pictures/7.png').write_bytes(whole[:-20])
+  assert_refused(launch(*folder), 'spec.data.path', '7.png')
+  (tmp_path / 'pictures/7.png').write_bytes(whole)
+  assert_refused(launch(*folder, '--spec.data.crop=9'), 'spec.data.crop', '9', '8')
+  Image.new('L', (9, 8)).save(tmp_path / 'pictures/odd.png')
+  assert_refused(launch(*folder), '9 x 8', 'spec.data.resize')
+  nothing = ['--spec', 'hit:mnist', f'--spec.data.data_dir={tmp_path / "nothing"}']
+  assert_refused(launch(*nothing), 'spec.data.name', 'mnist', str(tmp_path / 'nothing'), 'tfds build mnist', 'download')
+  assert_refused(launch('--spec', 'hit', '--spec.data.name=fashion_mnits'), 'Did you mean fashion_mnist?')
+  # Data that do not fit the model: convolutions on a table, and a grid that 30 pixels cannot lead to.
+  assert_refused(launch('--spec', 'hit', '--spec.data.name=table'), 'z2_encoder', 'convolutions need images')
+  (tmp_path / 'pictures/odd.png').unlink()
+  assert_refused(launch(*folder, '--spec.data.resize=30'), 'kind=conv', '30', '4')
+  assert_refused(launch('--spec', 'hit', '--spec.data.path=x'), 'spec.data.path', 'only data of table and folder')
+  assert not (tmp_path / 'runs').exists()

@@ -246,3 +246,11 @@ def test_compile_auto_follows_the_networks():
   assert compile_mode('auto', make_model('aevb'), 128 * 784) == 'xla'
   assert compile_mode('auto', make_model('hit'), 128 * 784) == on_cpu('graph')
   assert compile_mode('xla', make_model('hit'), 1) == 'xla'
+
+
+def test_calls_of_any_length_are_traced_once():
+  model, source = Point(), toy_source()
+  step = stepper(model, TwoPlayers(model), source)
+  for first, count in ((0, 1), (1, 5), (6, 2)):
+    run(step, first, count)
+  assert step.run.experimental_get_tracing_count() == 1

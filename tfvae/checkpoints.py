@@ -1,5 +1,6 @@
 """Checkpoints that survive: written whole or not at all, read back from the newest that is intact."""
 
+import contextlib
 import pathlib
 import re
 import shutil
@@ -56,10 +57,17 @@ class Checkpoints:
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(self.directory), self._keep)
       return pathlib.Path(self._manager.save(checkpoint_number=step))
     except (tf.errors.OpError, OSError) as error:
+      earlier = _names(other for other in steps(self.directory) if other < step) or 'none'
       raise RunError(
-        f'the checkpoint of step {step} could not be written to {self.directory}: {_first_line(error)} The earlier '
-        f'ones ({_names(steps(self.directory)) or "none"}) are as they were; mend this and run the same command again'
+        f'the checkpoint of step {step} could not be written to {self.directory}: {self._why(error)}. The earlier '
+        f'ones ({earlier}) are as they were; mend this and run the same command again'
       ) from None
+
+  def _why(self, error):
+    with contextlib.suppress(OSError):  # TensorFlow does not say
+      if shutil.disk_usage(self.directory).free < 2**16:
+        return 'No space left on device'
+    return _first_line(error)
 
   def restore(self, say=print) -> int | None:
     """Restores the newest checkpoint that is intact and returns its step; None where there is none at all.
@@ -99,7 +107,7 @@ class Checkpoints:
 
 def _first_line(error):
   lines = [line for line in str(error).strip().splitlines() if line.strip()]
-  return lines[0][:200] if lines else type(error).__name__
+  return re.sub(r'{{.*?}} ?', '', lines[0])[:200] if lines else type(error).__name__
 
 
 def _names(found):

@@ -20,6 +20,8 @@ from tensorboard.plugins.image.metadata import create_summary_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from tfvae.errors import RunError
+
 
 class Events:
   """The event files in one directory, such as train/ or eval/."""
@@ -30,7 +32,13 @@ class Events:
   def _write(self, step, values):
     if self._writer is None:  # no file before there is something in it
       self._writer = EventFileWriter(str(self._directory))
-    self._writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
+    try:
+      self._writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
+    except (OSError, tf.errors.OpError) as error:  # of its thread, when it wrote what was given before
+      raise RunError(
+        f'{self._directory}: the event file cannot be written ({_why(error)}). What was saved is as it was; mend '
+        'this and run the same command again'
+      ) from None
 
   def scalars(self, step: int, values: dict[str, float]) -> None:
     """One event with all of them."""
@@ -62,6 +70,14 @@ class Events:
 
   def close(self) -> None:
     """Writes what is waiting and closes the file."""
-    if self._writer is not None:
-      self._writer.close()
-      self._writer = None
+    writer, self._writer = self._writer, None
+    try:
+      if writer is not None:
+        writer.close()
+    except (OSError, tf.errors.OpError) as error:  # the numbers are in metrics.jsonl, too
+      print(f'{self._directory}: the event file is not complete ({_why(error)}).', flush=True)
+
+
+def _why(error):
+  """TensorBoard writes through TensorFlow, whose errors name the file first and the cause last."""
+  return error.strerror if isinstance(error, OSError) else str(error).rpartition('; ')[2]

@@ -56,7 +56,11 @@ class Stepper:
       # Keras would sum over the replicas when it applies gradients; these are summed before they are clipped.
       optimizer._all_reduce_sum_gradients = lambda pairs: pairs
     self._requests = noise_lib.record(self._ask)
-    self.run: Callable = self._run if compile == 'eager' else tf.function(self._run, autograph=False)
+    number, sums = tf.TensorSpec([], tf.int64), tf.TensorSpec([len(self.metric_names)], tf.float64)
+    signature = (source.feed_spec(self.rows), number, number, sums)
+    self.run: Callable = (
+      self._run if compile == 'eager' else tf.function(self._run, input_signature=signature, autograph=False)
+    )
 
   def _ask(self, noise):
     """Asks for all the noise of a step, as a step does, and learns the metrics' names on the way."""

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shutil
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ import numpy as np
 from tfvae.errors import RunError, SpecError, UserError
 
 PATIENCE = 3.0  # seconds before waiting is worth a word; and between two tries
+HTTP2_PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # what gRPC answers to
 GREETING = 'tfvae worker {} {}\n'
 
 
@@ -87,7 +89,9 @@ def _from_slurm():
   import tensorflow as tf
 
   try:
-    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
+    # Without that program, which it would ask, it is told of more GPUs than anyone uses: it cannot count to none.
+    none = {'gpus_per_node': 1024, 'gpus_per_task': 1, 'auto_set_gpu': False}
+    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(**({} if shutil.which('nvidia-smi') else none))
     addresses = tuple(resolver.cluster_spec().as_dict()['worker'])
     return Cluster(addresses, int(resolver.task_id), resolver)
   except (KeyError, ValueError, RuntimeError) as error:
@@ -232,12 +236,13 @@ class Workers:
     return ', '.join(self._cluster.name(index) for index in sorted(gone)) or 'another worker'
 
   def _listens(self, index):
+    """Whether TensorFlow's server answers there: that of a stopped process takes the connection but says nothing."""
     host, _, port = self._cluster.addresses[index].rpartition(':')
-    try:
-      socket.create_connection((host.strip('[]'), int(port)), timeout=1.0).close()
-      return True
-    except OSError:
-      return False
+    with contextlib.suppress(OSError), socket.create_connection((host.strip('[]'), int(port)), timeout=1.0) as peer:
+      peer.settimeout(2.0)
+      peer.sendall(HTTP2_PREFACE)
+      return bool(peer.recv(1))
+    return False
 
 
 def strategy_of(train, cluster: Cluster | None):
@@ -247,10 +252,17 @@ def strategy_of(train, cluster: Cluster | None):
   """
   import tensorflow as tf
 
+  if train.strategy != 'one':
+    # Grappler's pass groups control edges between devices, and with them loses some: a weight was then, now and then,
+    # read after the update that was to follow (two players on two logical devices, TensorFlow 2.21).
+    tf.config.optimizer.set_experimental_options({'dependency_optimization': False})
   if train.strategy == 'multi_worker':
     return _multi_worker(cluster, train.startup_timeout)
   if train.strategy == 'mirrored':
-    return tf.distribute.MirroredStrategy(_local_devices(train.logical_devices))
+    devices = _local_devices(train.logical_devices)
+    # TensorFlow's collectives are for one group of devices in the life of a process; several CPUs need none.
+    operations = tf.distribute.ReductionToOneDevice() if 'CPU' in devices[0] else None
+    return tf.distribute.MirroredStrategy(devices, cross_device_ops=operations)
   gpus = tf.config.list_logical_devices('GPU')
   return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else '/cpu:0')
 
@@ -261,7 +273,7 @@ def _local_devices(logical):
 
   if not logical:
     gpus = tf.config.list_logical_devices('GPU')
-    return [device.name for device in gpus] or ['/cpu:0']
+    return [device.name for device in gpus] or [tf.config.list_logical_devices('CPU')[0].name]
   cpu, *_ = tf.config.list_physical_devices('CPU')
   with contextlib.suppress(RuntimeError):  # TensorFlow has its devices already
     if len(tf.config.get_logical_device_configuration(cpu) or ()) < logical:

@@ -59,9 +59,16 @@ class Source:
     if not isinstance(part, Part):
       return tf.constant(self.order(first, count)[:, rows])
     if self._next_step != first:
-      self._iterator = iter(self._pipeline(part, first, rows))
+      self._iterator = reading.iterator(self._pipeline(part, first, rows))
     self._next_step = first + count
     return self._iterator
+
+  def feed_spec(self, rows: np.ndarray):
+    """The TensorSpec or IteratorSpec of a feed."""
+    part = self.dataset.splits['train']
+    if not isinstance(part, Part):
+      return tf.TensorSpec([None, len(rows)], tf.int64)
+    return tf.data.IteratorSpec(self._pipeline(part, 0, rows).element_spec)
 
   def _pipeline(self, part, first, rows):
     steps = max(1, CHUNK // len(rows))
@@ -89,8 +96,8 @@ class Source:
     """n stored examples, all zero: what `batch` takes, to trace it with."""
     part = self.dataset.splits['train']
     if isinstance(part, Part):
-      (example,) = reading.examples(part, tf.data.Dataset.range(1), self._binarized_once('train')).take(1)
-      shapes = {name: (value.shape, value.dtype) for name, value in example.items()}
+      specs = reading.examples(part, tf.data.Dataset.range(1), self._binarized_once('train')).element_spec
+      shapes = {name: (spec.shape, spec.dtype) for name, spec in specs.items()}
     else:
       shapes = {name: (value.shape[1:], value.dtype) for name, value in self._split('train').items()}
       shapes['index'] = ((), tf.int64)
@@ -125,7 +132,7 @@ class Source:
     mask = np.arange(batches * batch_size) < n
     if isinstance(part, Part):
       stream = reading.examples(part, tf.data.Dataset.from_tensor_slices(numbers), self._binarized_once(split))
-      stream = iter(stream.batch(batch_size, drop_remainder=True).prefetch(2))
+      stream = reading.iterator(stream.batch(batch_size, drop_remainder=True).prefetch(2))
     else:
       stream = (self._gather(split, tf.constant(index)) for index in numbers.reshape(batches, batch_size))
     for examples, kept in zip(stream, mask.reshape(batches, batch_size), strict=True):

@@ -1,0 +1,302 @@
+"""One device, logical devices and workers train the same, and resume to the bit after kill -9; faults of workers.
+
+The cases are those of `CASES`: convolutions (a batch that three devices cannot share evenly), dense nets compiled by
+XLA with clipping and a moving average, and an objective of two players.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent import futures
+
+import pytest
+from conftest import ROOT
+from test_training import assert_same_run, rows_of
+
+from tfvae import commands, workers
+from tfvae import spec as spec_lib
+from tfvae.errors import RunError, SpecError
+from tfvae.names import NAMES
+from tfvae.training import checksum
+
+COMMON = {'train.steps': 100, 'train.log_every': 10, 'train.checkpoint_every': 20, 'eval.every': 0}
+COMMON |= {'eval.evaluators': 'bounds', 'eval.num_samples': 1}
+CASES = {
+  'hit': ('specs/hit.py', {}),
+  'clipping and ema': (
+    'specs/aevb.py',
+    {'train.clip_norm': 5.0, 'train.ema': 0.9, 'train.compile': 'xla', 'decoder.variance': 'optimal'}
+    | {'decoder.likelihood': 'gaussian', 'data.binarize': 'dynamic', 'objective.num_samples': 2},
+  ),
+  'two players': (
+    'specs/hit.py:vector',
+    {'objective.name': 'alternating', 'train.compile': 'graph', 'train.learning_rate': 3e-4},
+  ),
+}
+
+
+@pytest.fixture(autouse=True)
+def two_players(monkeypatch):
+  monkeypatch.setitem(NAMES['objective.name'], 'alternating', 'alternating:Alternating')
+
+
+def train(case, workdir, devices=0, **fields):
+  path, own = CASES[case]
+  fields = COMMON | own | fields
+  if devices:
+    fields |= {'train.strategy': 'mirrored', 'train.logical_devices': devices}
+  return commands.train(spec_lib.load(ROOT / path, fields), workdir)
+
+
+@pytest.fixture(scope='session')
+def one_device(tmp_path_factory):
+  """case -> the rows that one device logs."""
+  found = {}
+
+  def rows(case):
+    if case not in found:
+      with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, '_draw', lambda run: [])
+        folder = tmp_path_factory.mktemp('one')
+        train(case, folder / 'run')
+        found[case] = rows_of(folder / 'run')
+    return found[case]
+
+  return rows
+
+
+def assert_same_numbers(found, want):
+  """The ELBO and the losses, to a relative 1e-4; the rest feels it more where rounding turns a unit on or off."""
+  assert len(found) == len(want) > 10
+  for a, b in zip(found, want, strict=True):
+    assert a.keys() == b.keys() and any(name.startswith('elbo') for name in a)
+    for name, value in b.items():
+      if isinstance(value, float):
+        rel = 1e-4 if name.startswith(('elbo', 'loss')) else 1e-2
+        assert a[name] == pytest.approx(value, rel=rel, abs=1e-5), (b['step'], name)
+
+
+@pytest.mark.parametrize('devices', [2, 3])
+@pytest.mark.parametrize('case', CASES)
+def test_logical_devices_train_as_one(case, devices, tmp_path, monkeypatch, one_device):
+  monkeypatch.setattr(commands, '_draw', lambda run: [])
+  train(case, tmp_path / 'run', devices)
+  assert_same_numbers(rows_of(tmp_path / 'run'), one_device(case))
+
+
+def ports(count):
+  """Free ports of this machine."""
+  sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
+  found = [s.getsockname()[1] for s in sockets]
+  for s in sockets:
+    s.close()
+  return found
+
+
+class Launched:
+  """A process of launch.py, with the objective of two players."""
+
+  def __init__(self, case, workdir, *flags, addresses=(), index=0, signals=''):
+    path, own = CASES[case]
+    fields = COMMON | own
+    args = [f'--spec.{name}={value}' for name, value in fields.items()]
+    env = dict(os.environ, TEST_SIGNAL=signals)
+    if addresses:
+      env['TF_CONFIG'] = json.dumps({'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}})
+      args.append('--spec.train.strategy=multi_worker')
+    self.log = pathlib.Path(f'{workdir}.{index}.log')
+    with open(self.log, 'a') as log:
+      command = [sys.executable, str(ROOT / 'tests/launcher.py'), '--spec', str(ROOT / path), '--workdir', str(workdir)]
+      self.process = subprocess.Popen([*command, *args, *flags], env=env, stdout=log, stderr=subprocess.STDOUT)
+
+  def wait(self, timeout=90):
+    """(exit status, all that it and its predecessors said)."""
+    return self.process.wait(timeout), self.log.read_text()
+
+
+def pair(case, workdir, signals=None):
+  """Two workers; `signals` are those that they send themselves, {index: 'KILL@step'}."""
+  addresses, signals = [f'localhost:{port}' for port in ports(2)], signals or {}
+  return [Launched(case, workdir, addresses=addresses, index=i, signals=signals.get(i, '')) for i in (0, 1)]
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_two_workers_train_as_one_and_resume_to_the_bit(case, tmp_path, one_device):
+  """Uninterrupted; and with one of them killed (kill -9) at step 50, which ends the other, then both started again."""
+  whole = pair(case, tmp_path / 'whole')
+  assert [each.wait()[0] for each in whole] == [0, 0], whole[0].log.read_text()
+  assert_same_numbers(rows_of(tmp_path / 'whole'), one_device(case))
+  gone = list(CASES).index(case) % 2
+  begun = pair(case, tmp_path / 'run', signals={gone: 'KILL@50'})
+  assert begun[gone].wait()[0] == -signal.SIGKILL
+  status, said = begun[1 - gone].wait(40)
+  assert status == 1 and 'Traceback' not in said
+  assert f'error: worker {gone}{" (the chief)" if gone == 0 else ""} at localhost:' in said.splitlines()[-1]
+  assert 'ckpt-40' in said.splitlines()[-1] and 'the same command' in said.splitlines()[-1]
+  for each in (again := pair(case, tmp_path / 'run')):
+    assert each.wait()[0] == 0, each.log.read_text()
+  assert 'at step 40' in again[0].log.read_text()
+  assert_same_run(tmp_path / 'run', tmp_path / 'whole')
+
+
+def test_logical_devices_resume_to_the_bit_after_kill(tmp_path, monkeypatch):
+  monkeypatch.setattr(commands, '_draw', lambda run: [])
+  mirrored = ['--spec.train.strategy=mirrored', '--spec.train.logical_devices=2']
+  status, said = Launched('two players', tmp_path / 'run', *mirrored, signals='KILL@50').wait()
+  assert status == -signal.SIGKILL, said
+  train('two players', tmp_path / 'run', 2)
+  train('two players', tmp_path / 'whole', 2)
+  assert_same_run(tmp_path / 'run', tmp_path / 'whole')
+
+
+def test_workers_stopped_in_both_ways_go_on(tmp_path):
+  """SIGTERM to the one that is not the chief saves and ends both; one that hangs (SIGSTOP) is noticed."""
+  case, run = 'clipping and ema', tmp_path / 'run'
+  both = pair(case, run, signals={1: 'TERM@30'})
+  (first, said), (second, said_too) = (each.wait() for each in both)
+  assert (first, second) == (0, 0), said + said_too
+  assert 'Worker 1 was told to stop: saved step 3' in said and 'SIGTERM: saved step 3' in said_too
+  both = pair(case, run, signals={1: 'STOP@50'})
+  status, said = both[0].wait(60)
+  last = said.splitlines()[-1]
+  assert status == 1 and 'error: worker 1 at localhost:' in last and 'ckpt-40' in last and 'Traceback' not in said
+  both[1].process.send_signal(signal.SIGCONT)
+  status, said = both[1].wait(60)
+  assert status != 0 and 'Traceback' not in said
+  for name in ('run', 'whole'):
+    assert [each.wait()[0] for each in pair(case, tmp_path / name)] == [0, 0]
+  assert_same_run(run, tmp_path / 'whole')
+
+
+def test_a_worker_that_never_comes(tmp_path):
+  addresses = [f'localhost:{port}' for port in ports(2)]
+  alone = Launched('hit', tmp_path / 'run', '--spec.train.startup_timeout=4', addresses=addresses)
+  status, said = alone.wait()
+  assert status == 1 and 'Traceback' not in said
+  assert f'Worker 0 waits for worker 1 at {addresses[1]}' in said
+  assert 'gave up after 4 s (spec.train.startup_timeout)' in said
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+  """A disk of 8 MiB, where it may be mounted."""
+  disk = tmp_path / 'disk'
+  disk.mkdir()
+  if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], capture_output=True).returncode:
+    pytest.skip('a tmpfs cannot be mounted here')
+  yield disk
+  subprocess.run(['umount', '-l', disk], check=True)
+
+
+@pytest.mark.parametrize('what', ['logging', 'checkpointing'])
+def test_the_disk_is_full(what, small_disk, tmp_path, monkeypatch, capsys):
+  """From step 50 on, to the last byte."""
+  from tfvae.training import Trainer
+
+  monkeypatch.setattr(commands, '_draw', lambda run: [])
+  fields = {'train.log_every': 1 if what == 'logging' else 50}
+  own, case = Trainer._log, 'clipping and ema'
+
+  def log(self, *args):
+    sums = own(self, *args)
+    if self.step == 50:
+      with open(small_disk / 'ballast', 'wb', buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+          ballast.write(bytes(512))
+    return sums
+
+  with (
+    monkeypatch.context() as patch,
+    pytest.raises(RunError, match=r'(?s)/disk/run.*No space left.*same command'),
+  ):
+    patch.setattr(Trainer, '_log', log)
+    train(case, small_disk / 'run', **fields)
+  before = {path.name: path.read_bytes() for path in (small_disk / 'run/checkpoints').glob('ckpt-40.*')}
+  assert len(before) == 2
+  (small_disk / 'ballast').unlink()
+  capsys.readouterr()
+  train(case, small_disk / 'run', **fields)
+  assert 'at step 40' in capsys.readouterr().out
+  train(case, tmp_path / 'whole', **fields)
+  assert_same_run(small_disk / 'run', tmp_path / 'whole')
+
+
+# Who the workers are.
+
+
+@pytest.mark.parametrize(
+  ('text', 'says'),
+  [
+    ('{', 'must be JSON'),
+    ('{"cluster": {"worker": ["a:1"]}}', "KeyError 'task'"),
+    ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}', 'the task must be one of them'),
+    ('{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "worker", "index": 0}}', '"chief" jobs'),
+    ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', 'there is no worker 1'),
+    ('{"cluster": {"worker": ["a", "b:1"]}, "task": {"type": "worker", "index": 1}}', "host:port, not 'a'"),
+    ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 1}}', 'the same address'),
+  ],
+)
+def test_mistakes_in_tf_config(monkeypatch, text, says):
+  monkeypatch.setenv('TF_CONFIG', text)
+  with pytest.raises(SpecError, match='TF_CONFIG: ') as error:
+    workers.cluster_of('multi_worker')
+  assert says in str(error.value)
+
+
+def test_who_the_workers_are(monkeypatch):
+  for name in ('TF_CONFIG', 'SLURM_PROCID'):
+    monkeypatch.delenv(name, raising=False)
+  assert workers.cluster_of('one') is None
+  with pytest.raises(SpecError, match='neither TF_CONFIG nor Slurm'):
+    workers.cluster_of('multi_worker')
+  cluster = {'worker': ['b:1', 'c:2'], 'chief': ['a:9']}
+  monkeypatch.setenv('TF_CONFIG', json.dumps({'cluster': cluster, 'task': {'type': 'worker', 'index': 1}}))
+  assert workers.cluster_of('multi_worker')[:2] == (('a:9', 'b:1', 'c:2'), 2)
+  monkeypatch.delenv('TF_CONFIG')
+  slurm = {'PROCID': '2', 'STEP_NUM_TASKS': '4', 'STEP_NODELIST': 'node[01-02]', 'STEP_TASKS_PER_NODE': '2(x2)'}
+  for name, value in {**slurm, 'LOCALID': '0', 'NTASKS': '4', 'JOB_ID': '7'}.items():
+    monkeypatch.setenv(f'SLURM_{name}', value)
+  found = workers.cluster_of('multi_worker')
+  assert found.addresses == ('node01:8888', 'node01:8889', 'node02:8888', 'node02:8889') and found.index == 2
+  assert not found.is_chief and 'worker 0 (the chief) at node01:8888' in found.name(0)
+  monkeypatch.delenv('SLURM_STEP_NODELIST')
+  with pytest.raises(SpecError, match='Slurm'):
+    workers.cluster_of('multi_worker')
+
+
+def test_three_workers_meet(capsys):
+  """The last one comes late: the others say for whom they wait. A stranger at a port does no harm."""
+  addresses = tuple(f'localhost:{port}' for port in ports(3))
+  said = []
+
+  def come(index, delay=0.0):
+    time.sleep(delay)
+    workers.meet(workers.Cluster(addresses, index), 20, lambda text, flush: said.append(text))
+
+  with pytest.MonkeyPatch.context() as patch, futures.ThreadPoolExecutor() as pool:
+    patch.setattr(workers, 'PATIENCE', 0.3)
+    coming = [pool.submit(come, index, delay) for index, delay in enumerate((0, 0, 1.5))]
+    time.sleep(0.5)
+    with socket.create_connection(('localhost', int(addresses[0].partition(':')[2]))) as stranger:
+      stranger.sendall(b'GET / HTTP/1.0\r\n\r\n')
+    for each in coming:
+      each.result()
+  assert {f'Worker {i} waits for' for i in (0, 1)} == {text[:18] for text in said}
+  assert all(f'worker 2 at {addresses[2]}' in text for text in said)
+  with socket.create_server(('', 0)) as taken:
+    address = f'localhost:{taken.getsockname()[1]}'
+    with pytest.raises(RunError, match='cannot be used'):
+      workers.meet(workers.Cluster((address, 'localhost:1'), 0), 1)
+
+
+def test_what_all_workers_must_have_in_common():
+  spec = spec_lib.load(ROOT / 'specs/hit.py')
+  same = spec_lib.resolve(spec, {'data.data_dir': '/elsewhere', 'train.startup_timeout': 5.0})
+  assert checksum(spec) == checksum(same) != checksum(spec_lib.resolve(spec, {'seed': 1}))
