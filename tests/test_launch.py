@@ -186,7 +186,7 @@ def test_show_prints_the_spec_before_tensorflow(capsys):
 
 
 TABLES = {
-  'absent': (None, ['spec.data.path', 'there is no']),
+  'absent': (None, ['spec.data.path', 'is not there']),
   'word': ('a,b\n1,2\n3,x\n4,5\n', ['spec.data.path', 'line 3', "'b'", "'x'"]),
   'nan': ('a,b\n1,2\n3,nan\n', ['spec.data.path', 'line 3', "'b'", 'nan']),
   'infinity': ('a,b\n1,2\n-inf,4\n', ['spec.data.path', 'line 3', "'a'", 'inf']),
@@ -225,12 +225,12 @@ def test_mistakes_in_images(launch, tmp_path):
   (tmp_path / 'pictures/7.png').write_bytes(whole)
   assert_refused(launch(*folder, '--spec.data.crop=9'), 'spec.data.crop', '9', '8')
   Image.new('L', (9, 8)).save(tmp_path / 'pictures/odd.png')
-  assert_refused(launch(*folder), '9 x 8', 'spec.data.resize')
+  assert_refused(launch(*folder), '8 x 9', 'spec.data.resize')
   nothing = ['--spec', 'hit:mnist', f'--spec.data.data_dir={tmp_path / "nothing"}']
   assert_refused(launch(*nothing), 'spec.data.name', 'mnist', str(tmp_path / 'nothing'), 'tfds build mnist', 'download')
   assert_refused(launch('--spec', 'hit', '--spec.data.name=fashion_mnits'), 'Did you mean fashion_mnist?')
   # Data that do not fit the model: convolutions on a table, and a grid that 30 pixels cannot lead to.
-  assert_refused(launch('--spec', 'hit', '--spec.data.name=table'), 'z2_encoder', 'convolutions need images')
+  assert_refused(launch('--spec', 'hit', '--spec.data.name=table'), 'z2_encoder', 'use kind=mlp')
   (tmp_path / 'pictures/odd.png').unlink()
   assert_refused(launch(*folder, '--spec.data.resize=30'), 'kind=conv', '30', '4')
   assert_refused(launch('--spec', 'hit', '--spec.data.path=x'), 'spec.data.path', 'only data of table and folder')

@@ -351,3 +351,37 @@ def test_trains_on_the_real_mnist(tfds_dir, tmp_path):
   grey = data.splits['test']['x'] / 255
   independent = (grey * np.log(p) + (1 - grey) * np.log1p(-p)).sum((1, 2, 3)).mean()
   assert independent < -200 and run.evaluation['elbo'] > independent + 40
+
+
+def test_examples_read_when_they_are_needed_train_the_same_and_resume(tiny, tmp_path, monkeypatch):
+  """tf.data instead of memory: the same bits, also when interrupted before and after a checkpoint."""
+  tiny = everything_on(tiny)
+  tiny.data.update({'binarize': 'dynamic', 'validation': 0.1, 'flip': 'horizontal', 'batch_size': 64})
+  commands.train(tiny, tmp_path / 'memory')
+  tiny.data.memory_limit = 0
+  for step in (7, 28):
+    with interrupted_at(monkeypatch, step):
+      commands.train(tiny, tmp_path / 'stream')
+  commands.train(tiny, tmp_path / 'stream')
+  assert_same_run(tmp_path / 'memory', tmp_path / 'stream')
+
+
+def test_data_that_changed_are_refused_and_the_kept_scaling_holds(tiny, tmp_path):
+  rng = np.random.default_rng(0)
+  table = rng.standard_normal((300, 4))
+  np.savetxt(tmp_path / 'mine.csv', table, delimiter=',')
+  tiny.data.update({'name': 'table', 'path': str(tmp_path / 'mine.csv'), 'scaling': 'standard'})
+  run = commands.train(tiny, tmp_path / 'run')
+  kept = run.data
+  assert kept['sizes'] == {'train': 270, 'test': 30} and len(kept['scaling']['center']) == 4
+  assert run.model(np.zeros((2, 4), np.float32)).shape == (2, 4)
+  before = (tmp_path / 'run/evaluation.json').read_bytes()
+  (tmp_path / 'mine.csv').rename(tmp_path / 'moved.csv')  # data may move
+  commands.evaluate(run.workdir, {'data.path': str(tmp_path / 'moved.csv')})
+  assert (tmp_path / 'run/evaluation.json').read_bytes() == before
+  np.savetxt(tmp_path / 'mine.csv', table[:-1], delimiter=',')
+  tiny.train.steps = 50
+  for call in (lambda: commands.train(tiny, run.workdir), lambda: commands.evaluate(run.workdir)):
+    with pytest.raises(RunError, match=r'the data have changed since the run began: .*269'):
+      call()
+  assert json.loads((tmp_path / 'run/data.json').read_text()) == kept

@@ -164,12 +164,15 @@ class Source:
   def _split(self, split):
     """The tensors of a split, put on the device when they are first used."""
     if split not in self._tensors:
-      arrays = self.dataset.splits[split]
-      if self.section.binarize == 'static':
+      arrays, static = self.dataset.splits[split], self.section.binarize == 'static'
+      if static:
         whole = Part(reading.ArrayReader(arrays), np.arange(len(arrays['x'])))
         arrays = reading.read(whole, self._binarized_once(split))
       with tf.init_scope():
         self._tensors[split] = {name: tf.constant(array) for name, array in arrays.items()}
+        if not static:  # on a CPU the tensors' own memory, seen as arrays: the set is not held twice
+          views = {name: np.asarray(memoryview(tensor)) for name, tensor in self._tensors[split].items()}
+          self.dataset.splits[split] = views
     return self._tensors[split]
 
   def _scaled(self, x):
