@@ -11,7 +11,9 @@ so that its peak of memory is its own. Prints
 - first batch: seconds from there to the first batch of 256 in shuffled order, as numbers of `reading.examples` for
   examples that are read, as rows of the array for those in memory,
 - images/s and ms a batch over the rest of two epochs,
-- the peak of resident memory after loading, and after one and two epochs.
+- the peak of resident memory after loading, and after one and two epochs,
+- milliseconds of a training step of specs/hit.py:cifar10 (images scaled to 32 x 32) with its examples in memory, and
+  read when needed: what the input adds to a step, the cores being shared.
 
 Seconds count from when TensorFlow has been imported. Run it on an idle machine; the files are in the page cache, as
 they have just been written.
@@ -21,6 +23,7 @@ import argparse
 import os
 import pathlib
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -116,8 +119,45 @@ def measure(section):
   )
 
 
-def waiting():
-  """The share of a training step that is spent waiting for input. To come."""
+def train(section, steps=40, repeats=3):
+  """Training steps of specs/hit.py:cifar10 on one case, in this process: seconds a step (the median of `repeats`)."""
+  from tfvae import build
+  from tfvae.quiet import import_tensorflow
+
+  import_tensorflow()
+  import tensorflow as tf
+
+  from tfvae.step import Stepper
+
+  tf.config.experimental.enable_op_determinism()
+  fields = {f'data.{name}': section[name] for name in ('name', 'path', 'data_dir', 'memory_limit')}
+  fields |= {'data.resize': 32} if section.name == 'folder' else {}
+  spec = spec_lib.load(f'{ROOT}/specs/hit.py:cifar10', fields)
+  data = build.dataset(spec)
+  source, model = build.source(spec, data), build.model(spec, data.shape)
+  objective = build.objective(spec, model)
+  groups = build.optimizers(spec, model, objective)
+  strategy = tf.distribute.OneDeviceStrategy('/gpu:0' if tf.config.list_logical_devices('GPU') else '/cpu:0')
+  stepper = Stepper(strategy, model, objective, source, groups, None, 0, 0.0, 'graph')
+  took, first = [], 0
+  for count in (5, *[steps] * repeats):
+    begun = time.perf_counter()
+    feed = source.feed(first, count, stepper.rows)
+    number = lambda n: tf.constant(n, tf.int64)
+    stepper.run(feed, number(first), number(count), tf.constant(stepper.zeros()))
+    took.append((time.perf_counter() - begun) / count)
+    first += count
+  return statistics.median(took[1:])
+
+
+def waiting(seconds):
+  """The share of a training step that reading adds to one with all examples in memory."""
+  memory, needed = seconds
+  print(
+    f'  a training step of specs/hit.py:cifar10: {1e3 * memory:.1f} ms in memory, {1e3 * needed:.1f} ms read when '
+    f'needed: {100 * (needed / memory - 1):+.0f}%',
+    flush=True,
+  )
 
 
 def cases(args):
@@ -142,22 +182,26 @@ def main():
   parser.add_argument('--data_dir', default='', help='where TensorFlow Datasets are')
   parser.add_argument('--files', type=int, default=20000)
   parser.add_argument('--side', type=int, default=96)
-  parser.add_argument('--one', nargs='*', help=argparse.SUPPRESS)  # a case, as a process of its own: field=value ...
+  for name in ('--one', '--train'):  # a case, as a process of its own: field=value ...
+    parser.add_argument(name, nargs='*', help=argparse.SUPPRESS)
   args = parser.parse_args()
-  if args.one:
+  if args.one or args.train:
     section = spec_lib.base().data
-    for field in args.one:
+    for field in args.one or args.train:
       name, _, value = field.partition('=')
       section[name] = type(section[name])(value)
-    return measure(section)
+    return measure(section) if args.one else print(train(section))
   if os.getloadavg()[0] > 0.5:
     print(f'warning: the load is {os.getloadavg()[0]:.2f}; the machine is not idle')
   for title, fields in cases(args):
+    steps = []
     for where, more in (('in memory', {}), ('read when needed', {'memory_limit': 0.0})):
       print(f'{title}, {where}', flush=True)
       words = [f'{name}={value}' for name, value in {**fields, **more}.items()]
       subprocess.run([sys.executable, __file__, '--one', *words], check=True)
-  waiting()
+      command = [sys.executable, __file__, '--train', *words]
+      steps.append(float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.split()[-1]))
+    waiting(steps)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfvae import spec as spec_lib
-from tfvae.data import table
+from tfvae.data import csv_table, table
 from tfvae.data.dataset import make
 from tfvae.errors import UserError
 
@@ -93,8 +93,8 @@ def test_every_bit_is_read_and_both_readers_agree(read, tmp_path):
   assert stored.name == 'SUSY' and stored.columns == ()
   np.testing.assert_array_equal(stored.splits['train']['x'], x)
   np.testing.assert_array_equal(stored.splits['train']['label'], np.arange(2000) % 7)
-  form = table._form(tmp_path / 'SUSY.csv.gz', section_of(label='0'))
-  for reader in (table._read_fast, table._read_slowly):
+  form = csv_table._form(tmp_path / 'SUSY.csv.gz', section_of(label='0'))
+  for reader in (csv_table._read_fast, csv_table._read_slowly):
     again, label = reader(form)
     assert again.dtype == np.float64 and label.dtype == np.int32
     np.testing.assert_array_equal(again, x)
@@ -340,6 +340,6 @@ def test_wide_rows_are_read_at_once(read, monkeypatch):
   x = np.random.default_rng(0).standard_normal((3, 3000))
   text = io.StringIO()
   csv.writer(text).writerows(x.tolist())
-  monkeypatch.setattr(table, 'BLOCK_SIZE', 1000)
-  monkeypatch.setattr(table, '_read_slowly', None)
+  monkeypatch.setattr(csv_table, 'BLOCK_SIZE', 1000)
+  monkeypatch.setattr(csv_table, '_read_slowly', None)
   np.testing.assert_array_equal(read(text.getvalue()).splits['train']['x'], x)

@@ -1,0 +1,136 @@
+"""NPZ files of NumPy."""
+
+import re
+import zipfile
+import zlib
+
+import numpy as np
+
+from tfvae.data import columns
+from tfvae.data.dataset import Stored
+from tfvae.errors import UserError, nearest
+
+
+def load(path, section):
+  try:
+    archive = np.load(path, allow_pickle=False)
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    archive = None
+  if not isinstance(archive, np.lib.npyio.NpzFile):
+    raise UserError(f'spec.data.path: {path} is no whole NPZ file; make it by numpy.savez(path, x=x)')
+  with archive:
+    label, arrays = section.label or 'label', archive.files
+    name = _name_of_x(path, arrays, label)
+    splits = {}
+    for split, x, own in (('train', name, label), ('test', 'x_test', f'{label}_test')):
+      if x in arrays:
+        splits[split] = {'x': _examples(path, archive, x)}
+        if own in arrays and label in arrays:
+          splits[split]['label'] = _vector(path, archive, own, len(splits[split]['x']))
+  x, x_test = splits['train']['x'], splits.get('test', splits['train'])['x']
+  if x_test.shape[1:] != x.shape[1:] or x_test.dtype != x.dtype:
+    raise UserError(
+      f'spec.data.path: {path}, array x_test: got examples of shape {x_test.shape[1:]} and type {x_test.dtype}; '
+      f'allowed: {x.shape[1:]} and {x.dtype}, as in {name}'
+    )
+  if section.label and label not in arrays:
+    splits = _label_column(path, label, splits, arrays)
+  if 'label' in splits['train']:
+    _encode(path, splits)
+  return Stored(path.stem, splits, limits=(0.0, 255.0) if x.dtype == np.uint8 else None)
+
+
+def _name_of_x(path, names, label):
+  if 'x' in names:
+    return 'x'
+  others = [name for name in names if name not in ('x_test', label, f'{label}_test', 'label', 'label_test')]
+  if len(others) == 1:
+    return others[0]
+  raise UserError(
+    f'spec.data.path: {path} has no array x; its arrays: {columns.listed(names) or "none"}; make it by '
+    'numpy.savez(path, x=x)'
+  )
+
+
+def _read_array(path, archive, name):
+  where = f'spec.data.path: {path}, array {name}'
+  try:
+    values = archive[name]
+  except ValueError as error:
+    if 'allow_pickle' not in str(error):
+      raise UserError(f'{where} is broken ({error}); write the file anew') from None
+    raise UserError(f'{where}: got Python objects; allowed: numbers; convert it by x.astype(float)') from None
+  except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    raise UserError(f'{where} is broken ({error}); write the file anew') from None
+  if not isinstance(values, np.ndarray):
+    raise UserError(f'{where}: got no array; make the file by numpy.savez(path, x=x)')
+  return values
+
+
+def _examples(path, archive, name):
+  """An array x: images as stored, others in float64 where [N, D]."""
+  x, where = _read_array(path, archive, name), f'spec.data.path: {path}, array {name}'
+  if x.dtype.kind not in 'buif':
+    raise UserError(f'{where}: got the type {x.dtype}; allowed: numbers; convert it by x.astype(float)')
+  if x.ndim not in (2, 4):
+    hint = '; an axis is added by x[..., None]' if x.ndim in (1, 3) else ''
+    raise UserError(f'{where}: got the shape {x.shape}; allowed: [N, D] or images [N, height, width, channels]{hint}')
+  if len(x) < (1 if name == 'x_test' else 2) or not x[:1].size:
+    raise UserError(f'{where}: got the shape {x.shape}; allowed: at least 2 rows (x_test: 1) and 1 column')
+  is_kept = x.ndim == 4 and (x.dtype == np.uint8 or x.dtype.kind == 'f')
+  values = x if is_kept else x.astype(np.float64)
+  if x.dtype.kind != 'f':
+    return values
+  for number in range(values.shape[1]):  # of images: line by line, so that no mask of all is made
+    right = np.isfinite(values[:, number]).reshape(len(values), -1).all(axis=1)
+    if not right.all():
+      row, what = int(right.argmin()), f'column {number}' if x.ndim == 2 else f'line {number}'
+      raise UserError(
+        f'{where}, row {row}, {what} (from 0): got NaN or infinity; allowed: finite numbers; leave it out'
+      )
+  return values
+
+
+def _vector(path, archive, name, size):
+  values = _read_array(path, archive, name)
+  if values.shape != (size,) or values.dtype.kind not in 'buifSU':
+    raise UserError(
+      f'spec.data.{"path" if name.startswith("label") else "label"}: {path}, array {name}: got the shape '
+      f'{values.shape} of {values.dtype}; allowed: a number or a word for each of the {size} rows of x: ({size},)'
+    )
+  return np.strings.decode(values, 'utf-8', 'replace') if values.dtype.kind == 'S' else values
+
+
+def _label_column(path, label, splits, names):
+  x = splits['train']['x']
+  if x.ndim != 2 or not re.fullmatch(r'-?\d+', label):
+    arrays = f'an array of {path}: {columns.listed(names)}'
+    arrays += ', or the number of a column of x' if x.ndim == 2 else ''
+    raise UserError(f'spec.data.label: got {label!r}; allowed: {arrays}.{nearest(label, names)}')
+  number, width = int(label), x.shape[1]
+  if not -width <= number < width:
+    raise UserError(
+      f'spec.data.label: got {label!r}, not a column of {path}; allowed: a number from 0 to {width - 1} (-1: the last)'
+    )
+  if width == 1:
+    raise UserError(f'spec.data.label: got {label!r}, the only column of {path}; x needs one at least')
+  return {
+    split: {'x': np.delete(part['x'], number, axis=1), 'label': part['x'][:, number]} for split, part in splits.items()
+  }
+
+
+def _encode(path, splits):
+  """Labels of all splits together, so that a word has the same code in each."""
+  labelled = [part for part in splits.values() if 'label' in part]
+  if len({part['label'].dtype.kind == 'U' for part in labelled}) > 1:
+    raise UserError(f'spec.data.path: {path}: the labels are words in one split and numbers in the other')
+  values = np.concatenate([part['label'] for part in labelled])
+  if values.dtype.kind == 'U':
+    texts, codes = np.unique(values, return_inverse=True)
+    values = columns.words(codes, texts.tolist())
+  else:
+    values = columns.numbers(values.astype(np.float64))
+  if not np.isfinite(values).all():
+    raise UserError(f'spec.data.path: {path}: a label is NaN or infinite; allowed: finite numbers or words')
+  for part in labelled:
+    part['label'], values = values[: len(part['label'])], values[len(part['label']) :]
