@@ -23,7 +23,7 @@ from tfvae import commands, workers
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError
 from tfvae.names import NAMES
-from tfvae.training import checksum
+from tfvae.run import checksum
 
 COMMON = {'train.steps': 100, 'train.log_every': 10, 'train.checkpoint_every': 20, 'eval.every': 0}
 COMMON |= {'eval.evaluators': 'bounds', 'eval.num_samples': 1}
@@ -120,10 +120,13 @@ class Launched:
     return self.process.wait(timeout), self.log.read_text()
 
 
-def pair(case, workdir, signals=None):
+def pair(case, workdir, *flags, signals=None):
   """Two workers; `signals` are those that they send themselves, {index: 'KILL@step'}."""
   addresses, signals = [f'localhost:{port}' for port in ports(2)], signals or {}
-  return [Launched(case, workdir, addresses=addresses, index=i, signals=signals.get(i, '')) for i in (0, 1)]
+  return [Launched(case, workdir, *flags, addresses=addresses, index=i, signals=signals.get(i, '')) for i in (0, 1)]
+
+
+READ = '--spec.data.memory_limit=0'  # through tf.data, which starts TensorFlow before training does
 
 
 @pytest.mark.parametrize('case', CASES)
@@ -147,7 +150,7 @@ def test_two_workers_train_as_one_and_resume_to_the_bit(case, tmp_path, one_devi
 
 def test_logical_devices_resume_to_the_bit_after_kill(tmp_path, monkeypatch):
   monkeypatch.setattr(commands, '_draw', lambda run: [])
-  mirrored = ['--spec.train.strategy=mirrored', '--spec.train.logical_devices=2']
+  mirrored = ['--spec.train.strategy=mirrored', '--spec.train.logical_devices=2', READ]
   status, said = Launched('two players', tmp_path / 'run', *mirrored, signals='KILL@50').wait()
   assert status == -signal.SIGKILL, said
   train('two players', tmp_path / 'run', 2)
@@ -158,7 +161,7 @@ def test_logical_devices_resume_to_the_bit_after_kill(tmp_path, monkeypatch):
 def test_workers_stopped_in_both_ways_go_on(tmp_path):
   """SIGTERM to the one that is not the chief saves and ends both; one that hangs (SIGSTOP) is noticed."""
   case, run = 'clipping and ema', tmp_path / 'run'
-  both = pair(case, run, signals={1: 'TERM@30'})
+  both = pair(case, run, READ, signals={1: 'TERM@30'})
   (first, said), (second, said_too) = (each.wait() for each in both)
   assert (first, second) == (0, 0), said + said_too
   assert 'Worker 1 was told to stop: saved step 3' in said and 'SIGTERM: saved step 3' in said_too
@@ -276,9 +279,9 @@ def test_three_workers_meet(capsys):
   addresses = tuple(f'localhost:{port}' for port in ports(3))
   said = []
 
-  def come(index, delay=0.0):
+  def come(index, delay=0.0, tag='same'):
     time.sleep(delay)
-    workers.meet(workers.Cluster(addresses, index), 20, lambda text, flush: said.append(text))
+    workers.meet(workers.Cluster(addresses, index), 20, tag, lambda text, flush: said.append(text))
 
   with pytest.MonkeyPatch.context() as patch, futures.ThreadPoolExecutor() as pool:
     patch.setattr(workers, 'PATIENCE', 0.3)
@@ -290,6 +293,11 @@ def test_three_workers_meet(capsys):
       each.result()
   assert {f'Worker {i} waits for' for i in (0, 1)} == {text[:18] for text in said}
   assert all(f'worker 2 at {addresses[2]}' in text for text in said)
+  with futures.ThreadPoolExecutor() as pool:
+    coming = [pool.submit(come, index, 0, f'spec {index}') for index in range(3)]
+    for each in coming:
+      with pytest.raises(RunError, match='has another command or other devices'):
+        each.result()
   with socket.create_server(('', 0)) as taken:
     address = f'localhost:{taken.getsockname()[1]}'
     with pytest.raises(RunError, match='cannot be used'):

@@ -10,10 +10,8 @@ from tfvae import build, workers
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError, UserError
 from tfvae.quiet import import_tensorflow
-from tfvae.run import Run
+from tfvae.run import PLACES, Run, checksum
 from tfvae.signals import StopSignal
-
-PLACES = ('data.data_dir', 'data.path', 'data.memory_limit')  # where a run's data are, which may have moved
 
 
 def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
@@ -31,21 +29,21 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
   cluster = workers.cluster_of(spec.train.strategy)
   with StopSignal() as stop, _closing(run):
     run.check(spec, overwrite)
-    data = build.dataset(spec, None if overwrite else run.data)
-    if not cluster or cluster.is_chief:
-      run.open(spec, overwrite)
-    import_tensorflow()
-    from tfvae.training import Trainer
-
-    if cluster:
-      workers.meet(cluster, spec.train.startup_timeout)
-    trainer = Trainer(spec, run, data, cluster)
+    # Several devices must be made before reading data may make TensorFlow start with one.
+    strategy = workers.connect(spec.train, cluster, checksum(spec)) if spec.train.strategy != 'one' else None
+    group = workers.Workers(cluster, strategy)
     stop.listen()
-    if trainer.train(stop, overwrite):
-      result = trainer.finish()
-      if result:
+    with group.guarded(run.checkpoints):
+      data = build.dataset(spec, None if overwrite else run.data)
+      if group.is_chief:
+        run.open(spec, overwrite)
+      import_tensorflow()
+      from tfvae.training import Trainer
+
+      trainer = Trainer(spec, run, data, strategy, group)
+      if trainer.train(stop, overwrite) and (result := trainer.finish()):
         _summarize(run, spec.eval.split, result.numbers, _draw(run))
-      trainer.leave()
+      group.gather()  # who leaves early looks like one that was lost
   return run
 
 
@@ -88,8 +86,8 @@ def show(spec) -> None:
   print(spec_lib.to_json(spec), end='', flush=True)
   data = build.dataset(spec)
   print(f'\ndata: {data.name}, examples of shape {data.shape}')
-  for split, arrays in data.splits.items():
-    print(f'  {split:<12}{len(arrays["x"]):>9,}')
+  for split in data.splits:
+    print(f'  {split:<12}{data.size(split):>9,}')
   import_tensorflow()
   model = build.model(spec, data.shape)
   print(f'\nmodel: {spec.model.name}, layers {", ".join(model.layer_names)}')

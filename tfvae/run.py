@@ -12,18 +12,21 @@ import os
 import pathlib
 import platform
 import tempfile
+import zlib
 
 import numpy as np
 
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError
 from tfvae.quiet import import_tensorflow
+from tfvae.schema import flatten
 
 # A resumed run may differ in these: its numbers do not depend on them, but for rounding where the devices differ.
-FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep', 'train.startup_timeout')
-FREE_FIELDS += ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit')
+PLACES = ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit')  # where the data are, and are held
+FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep', 'train.startup_timeout', *PLACES)
 FREE_FIELDS += ('train.strategy', 'train.logical_devices')
 FREE_SECTIONS = ('eval.',)
+OWN = (*PLACES, 'train.startup_timeout')  # what each worker may have of its own
 VERSIONS = ('tfvae', 'tensorflow', 'keras', 'tensorflow-probability', 'numpy')
 
 
@@ -42,7 +45,7 @@ class Run:
   def __init__(self, workdir: str | os.PathLike):
     self.workdir = pathlib.Path(workdir)
     self._lock = self._metrics_file = None
-    self._made = False  # whether `lock` made the directory
+    self._made = []  # the directories that `lock` made: the run's own, and those above it that were not there
 
   @property
   def checkpoints(self) -> pathlib.Path:
@@ -120,7 +123,7 @@ class Run:
     path = self.workdir / 'lock'
     while self._lock is None:
       try:
-        self._made = self._made or not self.workdir.exists()
+        self._made = self._made or [path for path in (self.workdir, *self.workdir.parents) if not path.exists()]
         self.workdir.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
       except OSError as error:
@@ -150,7 +153,8 @@ class Run:
     if self._made and [path.name for path in self.workdir.iterdir()] == ['lock']:
       with contextlib.suppress(OSError):  # another process is just coming in
         (self.workdir / 'lock').unlink()
-        self.workdir.rmdir()
+        for path in self._made:
+          path.rmdir()
     os.close(self._lock)
     self._lock = None
 
@@ -320,6 +324,12 @@ class Run:
         f'--workdir {self.workdir}: cannot be written ({error.strerror}). What was saved is as it was; mend this and '
         'run the same command again'
       ) from None
+
+
+def checksum(spec) -> int:
+  """Of all that the workers of one run must have in common."""
+  fields = flatten(spec.to_dict())
+  return zlib.crc32(repr(sorted((name, value) for name, value in fields.items() if name not in OWN)).encode())
 
 
 def environment() -> dict:

@@ -182,7 +182,8 @@ DATA = {
   'batch_size': Field(100, 'Examples of a training step, over all devices together.', low=1),
   'validation': Field(
     0.0,
-    'Fraction of the training split set aside as the validation split, drawn from the seed. 0: the stored one, if any.',
+    'Fraction of the training split set aside as the validation split, drawn from the seed, in place of a stored one. '
+    '0: the stored one, if any.',
     low=0,
     below=1,
   ),

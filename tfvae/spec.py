@@ -248,7 +248,8 @@ def _schedule_rule(f):
 
 
 def _split_rule(f):
-  if f['eval.split'] == 'validation' and f['data.validation'] == 0:
+  stored = f['data.name'] not in ('digits', 'table')  # the others may have such a split
+  if f['eval.split'] == 'validation' and f['data.validation'] == 0 and not stored:
     yield (
       'spec.eval.split: got validation, but there is no validation split: set spec.data.validation to the '
       'fraction of the training split that it takes'

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import time
-import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +20,7 @@ from tfvae.run import Run
 from tfvae.schema import flatten
 from tfvae.signals import StopSignal
 from tfvae.step import Stepper, compile_mode
-from tfvae.workers import Cluster, Workers, strategy_of
+from tfvae.workers import Workers, one_device
 
 # A call of the compiled loop takes about this long at most, so that a stop signal is heard.
 SECONDS_PER_CALL = 1.5
@@ -40,11 +39,12 @@ class Trainer:
   Building it may raise UserError (nets that do not fit the data, say), before anything is written.
   """
 
-  def __init__(self, spec, run: Run, data: Dataset, cluster: Cluster | None = None):
+  def __init__(self, spec, run: Run, data: Dataset, strategy=None, workers: Workers | None = None):
     tf.config.experimental.enable_op_determinism()
     self.spec, self.run = spec, run
-    self.strategy = strategy_of(spec.train, cluster)
-    self.workers = Workers(cluster, self.strategy)
+    self.strategy = strategy or one_device()
+    self.workers = workers or Workers(None, self.strategy)
+    self.workers.require_same('the data (their checksum)', data.summary['fingerprint'])
     if spec.data.batch_size < self.strategy.num_replicas_in_sync:
       raise SpecError(
         [
@@ -98,13 +98,8 @@ class Trainer:
     stop.at_once = None
     try:
       return self._train(stop, overwrite)
-    except tf.errors.OpError as error:
-      if lost := self.workers.lost(error):
-        raise RunError(
-          f'{lost} was lost; worker {self.workers.index} ends, too. {self._good_checkpoint()}. Start all workers '
-          'again with the same command, and they go on from there'
-        ) from None
-      if isinstance(error, tf.errors.InvalidArgumentError) and isinstance(self._part, Part):
+    except tf.errors.InvalidArgumentError as error:
+      if isinstance(self._part, Part):
         raise UserError(self._part.reader.explain(error)) from None
       raise
 
@@ -178,8 +173,6 @@ class Trainer:
       raise RunError(
         f'spec.train.steps: got {self.spec.train.steps}, but the run {self.run.workdir} has taken {step} steps already'
       )
-    self.workers.require_same('the spec (its checksum; all workers need the same command)', checksum(self.spec))
-    self.workers.require_same('the data (their checksum)', self.source.dataset.summary['fingerprint'])
     self.workers.require_same(
       f'--workdir {self.run.workdir} is not the same directory for all workers: its newest checkpoint', step or 0
     )
@@ -273,18 +266,6 @@ class Trainer:
     self._events['eval'].close()
     self.run.write_evaluation(self.step, split, result.numbers, result.arrays)
     return result
-
-  def leave(self) -> None:
-    """Waits for the other workers: one that ended early would look like one that was lost."""
-    with contextlib.suppress(tf.errors.OpError):
-      self.workers.gather(0)
-
-
-def checksum(spec) -> int:
-  """Of what all workers must have in common."""
-  own = ('data.path', 'data.data_dir', 'data.download', 'train.startup_timeout')
-  fields = {name: value for name, value in flatten(spec.to_dict()).items() if name not in own}
-  return zlib.crc32(repr(sorted(fields.items())).encode())
 
 
 def write_events(events: Events, step: int, result) -> None:

@@ -9,17 +9,19 @@ import re
 import select
 import shutil
 import socket
+import sys
 import threading
 import time
 from typing import NamedTuple
 
 import numpy as np
 
+from tfvae import __version__
 from tfvae.errors import RunError, SpecError, UserError
 
 PATIENCE = 3.0  # seconds before waiting is worth a word; and between two tries
 HTTP2_PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # what gRPC answers to
-GREETING = 'tfvae worker {} {}\n'
+GREETING = 'tfvae worker {} of {}, {}\n'
 
 
 class Cluster(NamedTuple):
@@ -106,11 +108,11 @@ def _from_slurm():
 # Before TensorFlow's own start, which waits for ever and without a word.
 
 
-def meet(cluster: Cluster, timeout: float, say=print) -> None:
+def meet(cluster: Cluster, timeout: float, tag: str = '', say=print) -> None:
   """Waits until all workers are there, each at its own address: says for whom, and gives up after `timeout` seconds.
 
   Each worker answers at its address, and asks the others at theirs, until it has been asked by all and answered by
-  all. Raises RunError, naming the workers that did not come.
+  all. `tag` is what all of them must have in common. Raises RunError, naming the workers that did not come or differ.
   """
   others = set(range(len(cluster.addresses))) - {cluster.index}
   if not others:
@@ -120,11 +122,11 @@ def meet(cluster: Cluster, timeout: float, say=print) -> None:
   with _listener(cluster) as listener:
     while unanswered or unasked:
       for index in sorted(unanswered):
-        if _ask(cluster, index):
+        if _ask(cluster, index, tag):
           unanswered.discard(index)
       deadline = time.monotonic() + 0.2
       while (left := deadline - time.monotonic()) > 0 and (unanswered or unasked):
-        unasked.discard(_answer(listener, cluster, left))
+        unasked.discard(_answer(listener, cluster, tag, left))
       waited = time.monotonic() - begun
       missing = ', '.join(cluster.name(index) for index in sorted(unanswered | unasked))
       if not missing:
@@ -155,28 +157,44 @@ def _listener(cluster):
   return listener
 
 
-def _ask(cluster, index):
+def _ask(cluster, index, tag):
   """Whether worker `index` answers at its address."""
   host, _, port = cluster.addresses[index].rpartition(':')
   with contextlib.suppress(OSError), socket.create_connection((host.strip('[]'), int(port)), timeout=1.0) as peer:
     peer.settimeout(1.0)
-    peer.sendall(GREETING.format(cluster.index, len(cluster.addresses)).encode())
-    return peer.recv(64).decode(errors='replace') == GREETING.format(index, len(cluster.addresses))
+    peer.sendall(_greeting(cluster, tag))
+    return _who(cluster, tag, peer.recv(256)) == index
   return False
 
 
-def _answer(listener, cluster, seconds):
+def _answer(listener, cluster, tag, seconds):
   """Answers one worker that asks within `seconds`; returns which one."""
   if not select.select([listener], [], [], seconds)[0]:
     return None
   with contextlib.suppress(OSError), listener.accept()[0] as peer:
     peer.settimeout(1.0)
-    asked = re.fullmatch(GREETING.format(r'(\d+)', len(cluster.addresses)), peer.recv(64).decode(errors='replace'))
-    if asked:
-      peer.sendall(GREETING.format(cluster.index, len(cluster.addresses)).encode())
+    said = peer.recv(256)
+    if said.startswith(b'tfvae worker'):
+      peer.sendall(_greeting(cluster, tag))
+      index = _who(cluster, tag, said)
       peer.recv(1)  # the other end closes first, so that our port is free at once
-      return int(asked[1])
+      return index
   return None
+
+
+def _greeting(cluster, tag):
+  return GREETING.format(cluster.index, len(cluster.addresses), tag).encode()
+
+
+def _who(cluster, tag, said):
+  """The worker that said this, or None. Raises RunError where it is not about the same."""
+  there = re.fullmatch(GREETING.format(r'(\d+)', len(cluster.addresses), '(.*)'), said.decode(errors='replace'))
+  if there and there[2] != tag:
+    raise RunError(
+      f'{cluster.name(int(there[1]))} has another command or other devices ({there[2]}) than this one ({tag}); all '
+      'workers need the same spec, the same version of tfvae, and the same number of GPUs'
+    )
+  return int(there[1]) if there else None
 
 
 class Workers:
@@ -184,15 +202,14 @@ class Workers:
 
   Args:
     cluster: of `cluster_of`.
-    strategy: of `strategy_of`.
+    strategy: of `connect`.
   """
 
   def __init__(self, cluster: Cluster | None, strategy):
-    import tensorflow as tf
-
     self._cluster, self._strategy, self._gather = cluster, strategy, None
     self.index, self.is_chief = (cluster.index, cluster.is_chief) if cluster else (0, True)
     if cluster and len(cluster.addresses) > 1:
+      import tensorflow as tf
 
       def gather(value):
         def own():
@@ -210,8 +227,8 @@ class Workers:
       return np.array([values], np.float64)
     import tensorflow as tf
 
-    table = np.zeros((len(self._cluster.addresses), len(values)))
-    table[self.index] = values
+    table = np.zeros((len(self._cluster.addresses), max(1, len(values))))
+    table[self.index, : len(values)] = values
     return self._gather(tf.constant(table)).numpy()
 
   def require_same(self, what: str, value: int) -> None:
@@ -221,13 +238,32 @@ class Workers:
       other = next(index for index, one in enumerate(values) if one != values[0])
       raise RunError(f'{what}: {self._cluster.name(other)} has {values[other]}, the chief has {values[0]}')
 
-  def lost(self, error: Exception) -> str | None:
-    """What to tell where `error` came because another worker is gone; None for errors of another kind."""
+  @contextlib.contextmanager
+  def guarded(self, checkpoints):
+    """Inside, the errors that come of a lost worker end this one with a RunError that names it."""
+    try:
+      yield
+    except Exception as error:
+      if not (lost := self._lost(error)):
+        raise
+      from tfvae.checkpoints import newest
+
+      found = newest(checkpoints)
+      last = checkpoints / f'ckpt-{found}' if found else 'none yet'
+      raise RunError(
+        f'{lost} was lost; worker {self.index} ends, too. Last good checkpoint: {last}. Start all workers again with '
+        'the same command, and they go on from there'
+      ) from None
+
+  def _lost(self, error):
+    """The worker that is gone, where `error` came of that; None for errors of another kind."""
+    if self._gather is None:
+      return None
     import tensorflow as tf
 
     kinds = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError)
     kinds += (tf.errors.DeadlineExceededError, tf.errors.FailedPreconditionError, tf.errors.UnknownError)
-    if self._gather is None or not isinstance(error, kinds):
+    if not isinstance(error, kinds):
       return None
     gone = {int(task) for task in re.findall(r'task:(\d+)', str(error))} - {self.index}
     gone = {index for index in gone if index < len(self._cluster.addresses)} or {
@@ -245,26 +281,40 @@ class Workers:
     return False
 
 
-def strategy_of(train, cluster: Cluster | None):
-  """The tf.distribute strategy of spec.train; to be called before TensorFlow has made its devices.
-
-  Raises UserError where the devices cannot be had.
-  """
+def one_device():
+  """The strategy of a GPU, or of the CPU where there is none."""
   import tensorflow as tf
 
-  if train.strategy != 'one':
-    # Grappler's pass groups control edges between devices, and with them loses some: a weight was then, now and then,
-    # read after the update that was to follow (two players on two logical devices, TensorFlow 2.21).
-    tf.config.optimizer.set_experimental_options({'dependency_optimization': False})
-  if train.strategy == 'multi_worker':
-    return _multi_worker(cluster, train.startup_timeout)
-  if train.strategy == 'mirrored':
-    devices = _local_devices(train.logical_devices)
-    # TensorFlow's collectives are for one group of devices in the life of a process; several CPUs need none.
-    operations = tf.distribute.ReductionToOneDevice() if 'CPU' in devices[0] else None
-    return tf.distribute.MirroredStrategy(devices, cross_device_ops=operations)
   gpus = tf.config.list_logical_devices('GPU')
   return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else '/cpu:0')
+
+
+def connect(train, cluster: Cluster | None = None, common: int = 0):
+  """The strategy of several devices that spec.train asks for; before anything has made TensorFlow's devices.
+
+  Args:
+    train: spec.train, whose strategy is not `one`.
+    cluster: of `cluster_of`.
+    common: a number that all workers must have in common.
+
+  Raises UserError where the devices cannot be had, RunError where workers do not come or differ.
+  """
+  from tfvae.quiet import import_tensorflow
+
+  import_tensorflow()
+  import tensorflow as tf
+
+  # Grappler's pass groups control edges between devices, and with them loses some: a weight was then, now and then,
+  # read after the update that was to follow (two players on two logical devices, TensorFlow 2.21).
+  tf.config.optimizer.set_experimental_options({'dependency_optimization': False})
+  if cluster:
+    gpus = len(tf.config.list_physical_devices('GPU'))
+    meet(cluster, train.startup_timeout, f'tfvae {__version__}, spec {common:08x}, {gpus} GPUs')
+    return _multi_worker(cluster, train.startup_timeout)
+  devices = _local_devices(train.logical_devices)
+  # TensorFlow's collectives are for one group of devices in the life of a process; several CPUs need none.
+  operations = tf.distribute.ReductionToOneDevice() if 'CPU' in devices[0] else None
+  return tf.distribute.MirroredStrategy(devices, cross_device_ops=operations)
 
 
 def _local_devices(logical):
@@ -294,6 +344,7 @@ def _multi_worker(cluster, timeout):
     print(
       f'error: TensorFlow did not connect the workers within {timeout:g} s (spec.train.startup_timeout); another '
       'worker ended, or cannot be reached. Start all of them again',
+      file=sys.stderr,
       flush=True,
     )
     os._exit(1)
@@ -302,6 +353,8 @@ def _multi_worker(cluster, timeout):
   watch.daemon = True
   watch.start()
   try:
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=cluster.resolver)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=cluster.resolver)
+    Workers(cluster, strategy).gather()
+    return strategy
   finally:
     watch.cancel()

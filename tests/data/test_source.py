@@ -114,7 +114,8 @@ def test_scaling_is_fitted_on_each_column_of_the_training_split():
   x = data.splits['train']['x']
   np.testing.assert_allclose(x.mean(0), 0, atol=1e-6)
   np.testing.assert_allclose(x.std(0), 1, rtol=1e-6)
-  assert toy(scaling='min_max').range() == pytest.approx((-2 / 12, 1))
+  assert toy(scaling='min_max').range() == (0, 1)
+  assert toy(scaling='min_max').extremes == pytest.approx((-2 / 12, 1))
   with pytest.raises(UserError, match=r"spec\.data\.scaling: got min_max, but column 'b'"):
     flat = np.array([[1.0, 2], [2, 2], [3, 2]])
     make(Stored('flat', {'train': {'x': flat}, 'test': {'x': flat}}, columns=('a', 'b')), section(scaling='min_max'), 0)
@@ -147,12 +148,12 @@ def test_what_a_run_keeps_of_its_data():
   """The scaling of the run holds; other examples are refused, be they held in memory or not."""
   kept = toy(scaling='standard').summary
   assert kept['sizes'] == {'train': 7, 'test': 5} and kept['shape'] == [2]
-  stored = lambda x: Stored('toy', {'train': {'x': x}, 'test': {'x': -np.ones((5, 2))}})
+  stored = lambda x: Stored('toy', {'train': {'x': x, 'label': np.arange(len(x))}, 'test': {'x': -np.ones((5, 2))}})
   x = np.arange(14.0).reshape(7, 2)
   for limit in (0, 10):
     again = make(stored(x), section(scaling='standard', memory_limit=limit), 0, kept)
     assert again.summary == kept
-    for other in (x + np.eye(7, 2), x[:6]):
+    for other in (x + np.eye(7, 2), x[:6], x[:, :1], np.zeros((7, 2, 1, 1), np.uint8)):
       with pytest.raises(RunError, match='the data have changed'):
         make(stored(other), section(scaling='standard', memory_limit=limit), 0, kept)
   kept = kept | {'scaling': {'center': [0.0, 1.0], 'width': [2.0, 2.0]}}
@@ -240,6 +241,7 @@ def test_digits_as_they_are():
       ['spec.data.batch_size', 'spec.decoder.likelihood'],
     ),
     ({'data.name': 'table', 'data.test': 0.0}, ['spec.eval.split']),
+    ({'data.name': 'table', 'decoder.likelihood': 'bernoulli'}, ['spec.decoder.likelihood']),
     ({'data.name': 'table', 'data.flip': 'horizontal'}, ['spec.data.flip']),
   ],
 )
@@ -247,6 +249,12 @@ def test_specs_that_do_not_fit_the_data(fields, named):
   with pytest.raises(SpecError) as error:
     build.dataset(spec_lib.resolve(spec_lib.base(), fields))
   assert [problem.partition(':')[0] for problem in error.value.problems] == named
+
+
+def test_held_out_values_beyond_the_training_range_can_be_binarised():
+  fields = {'data.name': 'table', 'data.binarize': 'dynamic', 'decoder.likelihood': 'bernoulli'}
+  data = build.dataset(spec_lib.resolve(spec_lib.base(), fields))
+  assert data.range() == (0, 1) and data.extremes[1] > 1
 
 
 def test_bernoulli_on_thresholded_data_is_fine():

@@ -195,7 +195,7 @@ def mistake(call, field, parts):
   with pytest.raises(UserError) as error:
     call()
   message = str(error.value)
-  assert message.startswith(f'spec.data.{field}: ') and '\n' not in message and len(message) < 420, message
+  assert message.startswith(f'spec.data.{field}: ') and '\n' not in message and len(message) < 600, message
   for part in parts:
     assert part in message, message
   assert not any('\ud800' <= char <= '\udfff' for char in message)

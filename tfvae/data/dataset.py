@@ -66,7 +66,8 @@ class Dataset(NamedTuple):
   splits: dict[str, dict[str, np.ndarray] | Part]  # {'x': [N, ...], 'label': [N] where there is one}, or a Part
   scale: float
   offset: float
-  limits: tuple[float, float]  # smallest and largest stored value
+  limits: tuple[float, float]  # smallest and largest stored value of the training split
+  extremes: tuple[float, float]  # of all splits
   summary: dict  # what a run keeps of its data (data.json)
 
   @property
@@ -79,7 +80,7 @@ class Dataset(NamedTuple):
     return _size(self.splits[split])
 
   def range(self) -> tuple[float, float]:
-    """The smallest and the largest value of the scaled (and not yet binarised) data, over all splits."""
+    """The smallest and the largest value of the scaled (and not yet binarised) training split."""
     low, high = (self.scale * end + self.offset for end in self.limits)
     return low, high
 
@@ -114,7 +115,12 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     RunError: the data are not those of `kept`.
   """
   positions = _split(stored, section, seed)
+  if kept is not None:
+    sizes = {split: len(chosen) for split, (_, chosen) in positions.items()}
+    _compare(kept, {'shape': list(_shape(stored.splits['train'])), 'sizes': sizes})
   splits, scaling = {}, (kept or {}).get('scaling')
+  if scaling and isinstance(scaling['center'], list) != (stored.limits is None):
+    raise RunError('spec.data: the data have changed since the run began: images are no table; put the data back')
   if stored.limits is None:
     scaling = scaling or _fit_columns(stored, positions['train'][1], section.scaling)
     stored = _scale_columns(stored, scaling)
@@ -123,13 +129,15 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     splits[split] = _part(stored.splits[name], chosen, too_large)
   if stored.limits is None:
     scale, offset = 1.0, 0.0
-    limits = [f(part['x']) for part in stored.splits.values() for f in (np.min, np.max)]
-    limits = (float(min(limits)), float(max(limits)))
+    ends = [(float(part['x'].min()), float(part['x'].max())) for part in stored.splits.values() if len(part['x'])]
+    extremes = (min(low for low, _ in ends), max(high for _, high in ends))
+    train = stored.splits['train']['x'][positions['train'][1]]
+    limits = (float(train.min()), float(train.max()))
   else:
-    limits = stored.limits
+    limits = extremes = stored.limits
     scaling = scaling or _fit_images(splits['train'], limits, section.scaling)
     scale, offset = 1 / scaling['width'], -scaling['center'] / scaling['width']
-  data = Dataset(stored.name, splits, scale, offset, limits, {})
+  data = Dataset(stored.name, splits, scale, offset, limits, extremes, {})
   data.summary.update(_summary(data, scaling))
   if kept is not None:
     _compare(kept, data.summary)
@@ -252,18 +260,22 @@ def _summary(data, scaling):
     'shape': list(data.shape),
     'sizes': {split: data.size(split) for split in data.splits},
     'scaling': scaling,
-    'fingerprint': _fingerprint(data.splits['train']),
+    'fingerprint': zlib.crc32(
+      repr([(split, _fingerprint(data.splits[split])) for split in sorted(data.splits)]).encode()
+    ),
   }
 
 
-def _fingerprint(train):
-  """A checksum of up to 64 training examples from the first to the last."""
-  chosen = np.unique(np.linspace(0, _size(train) - 1, 64).round().astype(np.int64))
-  if isinstance(train, Part):
+def _fingerprint(part):
+  """Checksums of up to 64 examples of a split, from the first to the last, and of their labels."""
+  chosen = np.unique(np.linspace(0, _size(part) - 1, 64).round().astype(np.int64))
+  if isinstance(part, Part):
     from tfvae.data.reading import read
 
-    return zlib.crc32(np.ascontiguousarray(read(Part(train.reader, train.positions[chosen]))['x']))
-  return zlib.crc32(np.ascontiguousarray(train['x'][chosen]))
+    arrays = read(Part(part.reader, part.positions[chosen]))
+  else:
+    arrays = {name: array[chosen] for name, array in part.items()}
+  return sorted((name, zlib.crc32(np.ascontiguousarray(array))) for name, array in arrays.items())
 
 
 def _compare(kept, now):
@@ -272,7 +284,7 @@ def _compare(kept, now):
     ('sizes', 'splits of'),
     ('fingerprint', 'other examples, checksum'),
   ):
-    if kept[key] != now[key]:
+    if key in now and kept[key] != now[key]:
       raise RunError(
         f'spec.data: the data have changed since the run began: {what} {_words(now[key])}, the run has '
         f'{_words(kept[key])}. Put the data back, or start afresh with --overwrite (the run is set aside)'
@@ -289,7 +301,9 @@ def problems(spec, dataset: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
   found, n = [], dataset.size('train')
   low, high = dataset.range()
-  inside, section = low >= -1e-6 and high <= 1 + 1e-6, spec.data
+  lowest, highest = (dataset.scale * end + dataset.offset for end in dataset.extremes)
+  inside, within = (a >= -1e-6 and b <= 1 + 1e-6 for a, b in ((low, high), (lowest, highest)))
+  section = spec.data
   if section.batch_size > n:
     found.append(
       f'spec.data.batch_size: got {section.batch_size}; allowed: at most the {n} training examples of {dataset.name}'
@@ -303,6 +317,11 @@ def problems(spec, dataset: Dataset) -> list[str]:
     found.append(
       f'spec.data.binarize: got {section.binarize}, which needs values in [0, 1], but those of {dataset.name} are '
       f'in [{low:g}, {high:g}]; use spec.data.scaling=min_max'
+    )
+  elif spec.decoder.likelihood == 'bernoulli' and section.binarize == 'none' and inside and not within:
+    found.append(
+      f'spec.decoder.likelihood: got bernoulli, which needs data in [0, 1], but held-out values of {dataset.name} are '
+      f'in [{lowest:g}, {highest:g}]; use spec.data.binarize, or spec.decoder.likelihood=gaussian'
     )
   elif spec.decoder.likelihood == 'bernoulli' and section.binarize == 'none' and not inside:
     found.append(
