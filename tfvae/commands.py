@@ -8,6 +8,7 @@ from typing import Any
 
 from tfvae import build, workers
 from tfvae import spec as spec_lib
+from tfvae.cluster import cluster_of
 from tfvae.errors import SpecError, UserError
 from tfvae.quiet import import_tensorflow
 from tfvae.run import PLACES, Run, checksum
@@ -26,7 +27,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
     UserError: a SpecError naming every problem of the spec, or what is wrong with the directory or the data.
   """
   spec, run = spec_lib.resolve(spec), Run(workdir)
-  cluster = workers.cluster_of(spec.train.strategy)
+  cluster = cluster_of(spec.train.strategy)
   with StopSignal() as stop, _closing(run):
     run.check(spec, overwrite)
     # Several devices must be made before reading data may make TensorFlow start with one.
