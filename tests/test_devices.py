@@ -116,7 +116,7 @@ class Launched:
       command = [sys.executable, str(ROOT / 'tests/launcher.py'), '--spec', str(ROOT / path), '--workdir', str(workdir)]
       self.process = subprocess.Popen([*command, *args, *flags], env=env, stdout=log, stderr=subprocess.STDOUT)
 
-  def wait(self, timeout=90):
+  def wait(self, timeout=240):
     """(exit status, all that it and its predecessors said)."""
     return self.process.wait(timeout), self.log.read_text()
 
@@ -139,7 +139,7 @@ def test_two_workers_train_as_one_and_resume_to_the_bit(case, tmp_path, one_devi
   gone = list(CASES).index(case) % 2
   begun = pair(case, tmp_path / 'run', signals={gone: 'KILL@50'})
   assert begun[gone].wait()[0] == -signal.SIGKILL
-  status, said = begun[1 - gone].wait(40)
+  status, said = begun[1 - gone].wait()
   assert status == 1 and 'Traceback' not in said
   assert f'error: worker {gone}{" (the chief)" if gone == 0 else ""} at localhost:' in said.splitlines()[-1]
   assert 'ckpt-40' in said.splitlines()[-1] and 'the same command' in said.splitlines()[-1]
@@ -167,11 +167,11 @@ def test_workers_stopped_in_both_ways_go_on(tmp_path):
   assert (first, second) == (0, 0), said + said_too
   assert 'Worker 1 was told to stop: saved step 3' in said and 'SIGTERM: saved step 3' in said_too
   both = pair(case, run, signals={1: 'STOP@50'})
-  status, said = both[0].wait(60)
+  status, said = both[0].wait()
   last = said.splitlines()[-1]
   assert status == 1 and 'error: worker 1 at localhost:' in last and 'ckpt-40' in last and 'Traceback' not in said
   both[1].process.send_signal(signal.SIGCONT)
-  status, said = both[1].wait(60)
+  status, said = both[1].wait()
   assert status != 0 and 'Traceback' not in said
   for name in ('run', 'whole'):
     assert [each.wait()[0] for each in pair(case, tmp_path / name)] == [0, 0]
