@@ -131,7 +131,8 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     scale, offset = 1.0, 0.0
     ends = [(float(part['x'].min()), float(part['x'].max())) for part in stored.splits.values() if len(part['x'])]
     extremes = (min(low for low, _ in ends), max(high for _, high in ends))
-    train = stored.splits['train']['x'][positions['train'][1]]
+    # The part itself where it is in memory: taking it out once more would double a large table.
+    train = splits['train']['x'] if not too_large else stored.splits['train']['x'][positions['train'][1]]
     limits = (float(train.min()), float(train.max()))
   else:
     limits = extremes = stored.limits
@@ -196,7 +197,7 @@ def _part(part, positions, too_large):
 def _fit_columns(stored, train, kind):
   """Of data without limits: center and width of each column, or of all values where an example is no vector."""
   x = stored.splits['train']['x']
-  x = x.reshape(len(x), -1 if x.ndim == 2 else 1, *([] if x.ndim == 2 else [math.prod(x.shape[1:])]))
+  x = x if x.ndim == 2 else x.reshape(len(x), 1, -1)
   centers, widths = [], []
   for number in range(x.shape[1]):
     column = x[train, number].astype(np.float64)
