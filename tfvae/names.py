@@ -31,6 +31,7 @@ NAMES = {
   },
   'objective.name': {
     'elbo': 'tfvae.objectives.elbo:Elbo',
+    'iwae': 'tfvae.objectives.iwae:Iwae',
   },
   'eval.evaluators': {
     'bounds': 'tfvae.analysis.bounds:Bounds',

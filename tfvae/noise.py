@@ -41,7 +41,7 @@ class Noise:
     return Noise(self._answer, f'{self._prefix}{prefix}/')
 
   def _ask(self, kind, name, shape, batch_axis, dtype):
-    shape = tuple(int(size) for size in shape)
+    shape = tuple(size if tf.is_tensor(size) else int(size) for size in shape)  # tensors: of any size, for export
     return self._answer(Request(kind, self._prefix + name, shape, batch_axis, tf.as_dtype(dtype).name))
 
 

@@ -135,7 +135,8 @@ def _layer(is_top: bool) -> dict:
 
 
 SECTIONS = {
-  'model.<layer>.encoder': 'Net from x to the features of q(z_l | z_>l, x).',
+  'model.<layer>.encoder': 'Net from x to the features of q(z_l | z_>l, x). With inference=reverse: of z1 alone; from '
+  'the layer below for the others.',
   'model.<layer>.above': 'Net from the layers above to where they meet the features of x; linear: as they are, or by a '
   'linear map where `posterior` needs a feature map. Not for the top layer.',
   'model.<layer>.posterior': 'Net after those features and the layers above are joined. Not for the top layer.',
@@ -322,10 +323,18 @@ def _model(layers) -> dict:
   return {
     'name': Field('hierarchy', 'Kind of model.', choices=tuple(NAMES['model.name'])),
     'layers': Field(tuple(layers), "Latent layers, top first: ('z2', 'z1'). The bottom one is z1.", item=str),
+    'inference': Field(
+      'generic',
+      'Order of inference. generic: from the top, q(zL | x) ... q(z_l | z_>l, x). reverse: from the bottom, q(z1 | x) '
+      'q(z2 | z1) ...; `encoder` of z2 and above then leads from the layer below, and `above`, `posterior` and '
+      '`join_grid` are without effect.',
+      choices=('generic', 'reverse'),
+    ),
     'conditioning': Field(
       'next',
       'next: p(z_l | z_l+1), q(z_l | z_l+1, x) and p(x | z1). all: p(z_l | z_>l), q(z_l | z_>l, x) and '
-      'p(x | z1, ..., zL). Two layers differ in p(x | z) only.',
+      'p(x | z1, ..., zL). Two layers differ in p(x | z) only. With inference=reverse, q(z_l | z_l-1) and '
+      'q(z_l | z_<l, x).',
       choices=('next', 'all'),
     ),
     **{name: _layer(is_top=i == 0) for i, name in enumerate(layers)},
@@ -334,8 +343,19 @@ def _model(layers) -> dict:
 
 def _objective(layers) -> dict:
   return {
-    'name': Field('elbo', 'elbo: minimise distortion + sum_l beta_l R_l.', choices=tuple(NAMES['objective.name'])),
-    'num_samples': Field(1, 'Latent samples S of each example in training.', low=1, high=10**5),
+    'name': Field(
+      'elbo',
+      'elbo: minimise distortion + sum_l beta_l R_l. iwae: maximise the importance-weighted bound of S samples '
+      '(betas 1, no annealing).',
+      choices=tuple(NAMES['objective.name']),
+    ),
+    'num_samples': Field(1, 'Latent samples S of each example in training (the k of IWAE).', low=1, high=10**5),
+    'estimator': Field(
+      'reparameterized',
+      "Of the gradient. doubly_reparameterized: of the encoder's part of iwae, with less variance at about twice the "
+      'cost (Tucker et al. 2019).',
+      choices=('reparameterized', 'doubly_reparameterized'),
+    ),
     'beta': {name: Field(1.0, f'Weight of the rate of {name}.', low=0) for name in layers},
     'anneal': Field(
       'none',

@@ -296,6 +296,30 @@ def _data_rule(f):
     )
 
 
+def _objective_rule(f):
+  name = f['objective.name']
+  if f['objective.estimator'] != 'reparameterized' and name != 'iwae':
+    yield f'spec.objective.estimator: got {f["objective.estimator"]}; only spec.objective.name=iwae has it, not {name}'
+  if name != 'iwae':
+    return
+  for layer in f['model.layers']:
+    if f[f'objective.beta.{layer}'] != 1:
+      yield (
+        f'spec.objective.beta.{layer}: got {f[f"objective.beta.{layer}"]:g}; the importance-weighted bound has no '
+        'betas: leave it at 1, or use spec.objective.name=elbo'
+      )
+  if f['objective.anneal'] != 'none':
+    yield (
+      f'spec.objective.anneal: got {f["objective.anneal"]}; the importance-weighted bound has no betas to anneal: use '
+      'none, or spec.objective.name=elbo'
+    )
+  if f['decoder.likelihood'] == 'gaussian' and f['decoder.variance'] == 'optimal':
+    yield (
+      'spec.decoder.variance: got optimal, which is the closed form for the ELBO, not for the importance-weighted '
+      'bound; use learned'
+    )
+
+
 def _strategy_rule(f):
   if f['train.logical_devices'] and f['train.strategy'] != 'mirrored':
     yield (
@@ -306,6 +330,7 @@ def _strategy_rule(f):
 
 RULES: tuple[Callable, ...] = (
   _data_rule,
+  _objective_rule,
   _strategy_rule,
   _annealing_rule,
   _schedule_rule,

@@ -281,7 +281,7 @@ def test_published_networks(variant, shape, meeting, total):
     batch['x'] = tf.round(batch['x'])
   layer = model.latents[1]
   assert layer.encoder(batch['x']).shape == (4, meeting, meeting, 32)
-  assert layer.merge.above(tf.zeros([4, 32])).shape == (4, meeting, meeting, 32)
+  assert layer.merge.others(tf.zeros([4, 32])).shape == (4, meeting, meeting, 32)
   with tf.GradientTape() as tape:
     trace = model.infer(batch, noise_lib.stateless(0, 0), 1)
     elbo = trace.terms()['elbo']

@@ -40,7 +40,7 @@ class Latents(Evaluator):
 
       moments |= {
         f'{layer}.mean': mean(q.mean()),
-        f'{layer}.mean_squared': self._square_of_mean(layer, mean, q.mean()),
+        f'{layer}.mean_squared': _square_of_mean(layer == next(iter(trace.q)), mean, q.mean()),
         f'{layer}.encoder_entropy': mean(q.distribution.entropy()),
         f'{layer}.prior_entropy': mean(p.distribution.entropy()),
         f'{layer}.prior_variance': mean(p.variance()),
@@ -48,15 +48,6 @@ class Latents(Evaluator):
         f'{layer}.prior_mean_squared': mean(tf.square(p.mean())),
       }
     return moments
-
-  def _square_of_mean(self, layer, mean, values):
-    """E[z | x]^2: [B, H]. With S > 1 samples, ((sum_s m_s)^2 - sum_s m_s^2) / (S (S - 1))."""
-    if layer == self.spec.model.layers[0]:
-      return tf.square(mean(values))
-    samples = values.shape[0]
-    if samples < 2:
-      raise UserError('spec.eval.num_samples: got 1; the evaluator latents needs at least 2 where there are two layers')
-    return (samples * tf.square(mean(values)) - mean(tf.square(values))) / (samples - 1)
 
   def finish(self, means, model, source, split):
     numbers, arrays = {'active_units': 0.0, 'active_units_entropy': 0.0}, {}
@@ -78,3 +69,13 @@ class Latents(Evaluator):
     trace = model.infer(batch, stateless(self.spec.seed, 0).scope('eval/latents'), 1)
     arrays |= {f'{layer}.z': sample[0].numpy() for layer, sample in trace.z.items()}
     return numbers, arrays
+
+
+def _square_of_mean(first, mean, values):
+  """E[z | x]^2: [B, H]. With S > 1 samples, ((sum_s m_s)^2 - sum_s m_s^2) / (S (S - 1))."""
+  if first:  # of x alone
+    return tf.square(mean(values))
+  samples = values.shape[0]
+  if samples < 2:
+    raise UserError('spec.eval.num_samples: got 1; the evaluator latents needs at least 2 where there are two layers')
+  return (samples * tf.square(mean(values)) - mean(tf.square(values))) / (samples - 1)

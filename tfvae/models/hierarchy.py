@@ -4,12 +4,15 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfvae.families.family import Family, kl
-from tfvae.models.latent import LatentLayer, Merge, fold
+from tfvae.models.latent import LatentLayer, Merge, fold, sizes
 from tfvae.models.trace import Trace
 from tfvae.nets.heads import Join, density_dtype
 from tfvae.noise import Noise
+
+tfd = tfp.distributions
 
 
 class Decoder(keras.layers.Layer):
@@ -22,24 +25,35 @@ class Decoder(keras.layers.Layer):
 
   def distribution(self, z: list[tf.Tensor]):
     """p(x | z) with batch shape [S, B] from samples [S, B, ...]."""
-    return self.likelihood(self.net(self.join([fold(sample) for sample in z])), batch_shape=tuple(z[0].shape[:2]))
+    return self.likelihood(self.net(self.join([fold(sample) for sample in z])), batch_shape=sizes(z[0], 2))
 
 
 class Hierarchy(keras.Model):
-  """p(x, z) = p(z_L) ... p(z_1 | z_>1) p(x | z), with q(z | x) = q(z_L | x) ... q(z_1 | z_>1, x).
+  """p(x, z) = p(z_L) ... p(z_1 | z_>1) p(x | z), with q(z | x) in one of two orders.
 
-  (Kingma & Welling 2013 for one layer; Xiao & Bamler 2023, section 3, for more.)
+  generic: q(z_L | x) ... q(z_1 | z_>1, x) (Kingma & Welling 2013 for one layer; Xiao & Bamler 2023, section 3).
+  reverse: q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1) (Burda et al. 2016, eq. 3).
 
   Args:
     layers: the latent layers, top first.
     decoder: p(x | z).
     shape: of an example.
-    markov: whether a layer depends on the next one above only, and x on the bottom one; else on all above.
+    markov: whether a layer depends on the next one only, and x on the bottom one; else on all above (of q in the
+      reverse order: on all below).
+    reverse: whether the order of inference is that.
   """
 
-  def __init__(self, layers: list[LatentLayer], decoder: Decoder, shape: tuple[int, ...], markov: bool = True):
+  def __init__(
+    self,
+    layers: list[LatentLayer],
+    decoder: Decoder,
+    shape: tuple[int, ...],
+    markov: bool = True,
+    reverse: bool = False,
+  ):
     super().__init__(name='hierarchy')
-    self.latents, self.decoder, self.shape, self.markov = list(layers), decoder, tuple(shape), markov
+    self.latents, self.decoder, self.shape = list(layers), decoder, tuple(shape)
+    self.markov, self.reverse = markov, reverse
 
   @property
   def layer_names(self) -> list[str]:
@@ -55,10 +69,19 @@ class Hierarchy(keras.Model):
 
   def call(self, x):
     """E[x | z] at the posterior's means: a reconstruction, [B, ...] -> [B, ...]."""
-    features, z = self._features(x), {}
-    for layer in self.latents:
-      z[layer.name] = layer.posterior(features[layer.name], self._above(layer.name, z)).mean()
-    return self.decoder.distribution(self._below(z)).mean()[0]
+    z, _ = self.encode(x)
+    return self.decode(z).mean()[0]
+
+  def encode(self, x) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
+    """The posterior at its means: ({layer: E[z_l], [1, B, ...]}, {layer: q(z_l | ., x), batch shape [1, B]}).
+
+    Each layer is conditioned on the means of those inferred before it.
+    """
+    return self._infer(x, lambda layer, q: q.mean())
+
+  def decode(self, z: dict[str, tf.Tensor]) -> tfd.Distribution:
+    """p(x | z), batch shape [S, B], from {layer: [S, B, ...]}."""
+    return self.decoder.distribution(self._below(z))
 
   def infer(self, batch: dict, noise: Noise, num_samples: int = 1) -> Trace:
     """Trace with z ~ q(z | x), reparameterised from `noise`.
@@ -68,7 +91,7 @@ class Hierarchy(keras.Model):
       noise: one draw 'z/<layer>' for each layer.
       num_samples: S.
     """
-    lead = (num_samples, batch['x'].shape[0])
+    lead = (num_samples, *sizes(batch['x'], 1))
     return self._trace(batch, lambda layer, q: layer.family.sample(q, noise, f'z/{layer.name}', lead))
 
   def score(self, batch: dict, z: dict[str, tf.Tensor]) -> Trace:
@@ -86,7 +109,7 @@ class Hierarchy(keras.Model):
     for layer in self.latents:
       p = layer.conditional(self._above(layer.name, z))
       z[layer.name] = layer.family.sample(p, noise, f'p/{layer.name}', (1, n))
-    px = self.decoder.distribution(self._below(z))
+    px = self.decode(z)
     x = self.decoder.likelihood.sample(px, noise, 'p/x', (1, n))[0]
     return self.score({'x': x}, z)
 
@@ -109,11 +132,8 @@ class Hierarchy(keras.Model):
     if self.closed_form:
       self.decoder.likelihood.update(means)
 
-  def _features(self, x):
-    return {layer.name: layer.encoder(x) for layer in self.latents}
-
   def _above(self, name, z):
-    """Samples that layer `name` depends on, the nearest first."""
+    """Samples that p(z_l | .) depends on, the nearest first."""
     above = [z[n] for n in self.layer_names[: self.layer_names.index(name)]][::-1]
     return above[:1] if self.markov else above
 
@@ -121,58 +141,97 @@ class Hierarchy(keras.Model):
     """Samples that x depends on, the nearest first."""
     return [z[name] for name in self.layer_names[::-1]][: 1 if self.markov else None]
 
+  def _infer(self, x, choose: Callable):
+    """({layer: z}, {layer: q}) in the order of inference, z chosen by choose(layer, q)."""
+    layers = self.latents[::-1] if self.reverse else self.latents
+    features = {layer.name: layer.encoder(x) for layer in layers if layer.encoder}
+    z, q = {}, {}
+    for layer in layers:
+      others = list(z.values())[::-1]  # the nearest first
+      q[layer.name] = layer.posterior(features.get(layer.name), others[:1] if self.markov else others)
+      z[layer.name] = choose(layer, q[layer.name])
+    return z, q
+
   def _trace(self, batch, choose: Callable) -> Trace:
-    features = self._features(batch['x'])
-    z, q, p, log_q, log_p, kls = {}, {}, {}, {}, {}, {}
+    chosen, q = self._infer(batch['x'], choose)
+    z, p, log_q, log_p, kls = {name: chosen[name] for name in self.layer_names}, {}, {}, {}, {}
     for layer in self.latents:
-      name, above = layer.name, self._above(layer.name, z)
-      q[name], p[name] = layer.posterior(features[name], above), layer.conditional(above)
-      z[name] = choose(layer, q[name])
+      name = layer.name
+      p[name] = layer.conditional(self._above(name, z))
       log_q[name], log_p[name] = q[name].log_prob(z[name]), p[name].log_prob(z[name])
-      kls[name] = tf.broadcast_to(kl(q[name], p[name], log_q[name], log_p[name]), tf.shape(log_q[name]))
-    px = self.decoder.distribution(self._below(z))
+      # In the reverse order the layers above are drawn given z_l: KL(q || p) at a sample of theirs is no part of the
+      # rate, the expectation of log q - log p is.
+      analytic = not self.reverse or layer is self.latents[0]
+      value = kl(q[name], p[name], log_q[name], log_p[name]) if analytic else log_q[name] - log_p[name]
+      kls[name] = tf.broadcast_to(value, tf.shape(log_q[name]))
+    px = self.decode(z)
     return Trace(batch['x'], z, px.log_prob(batch['x']), log_p, log_q, kls, q, p, px)
 
   @classmethod
   def from_spec(cls, spec, shape: tuple[int, ...], make) -> 'Hierarchy':
     """The hierarchy of a spec for examples of `shape`. `make` builds nets, families and priors by name."""
-    layers = [_latent_layer(spec.model, name, spec.prior, make) for name in spec.model.layers]
-    net = spec.decoder.net
+    net, model = spec.decoder.net, spec.model
+    infer = _reverse if model.inference == 'reverse' else _generic
+    layers = [_latent_layer(model, name, spec.prior, make, infer) for name in model.layers]
     decoder = Decoder(
-      _join(net, spec.model.z1.grid if len(shape) == 3 else 0, 'decoder_join'),
+      _join(net, model.z1.grid if len(shape) == 3 else 0, 'decoder_join'),
       make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net'),
       make.likelihood(spec.decoder, shape, 'likelihood'),
     )
-    return cls(layers, decoder, shape, markov=spec.model.conditioning == 'next')
+    return cls(layers, decoder, shape, model.conditioning == 'next', model.inference == 'reverse')
 
 
-def _latent_layer(model, name, top_prior, make):
-  section, position = model[name], model.layers.index(name)
-  shape = make.latent_shape(section)
+def _latent_layer(model, name, top_prior, make, infer):
+  shape, position = make.latent_shape(model[name]), model.layers.index(name)
   if position == 0:
-    encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
-    family = make.family(section, f'{name}_q', section.encoder.kernel)
-    return LatentLayer(shape, encoder, family, make.prior(top_prior, shape, f'{name}_prior'), None, name)
-  above_grid = model[model.layers[position - 1]].grid
-  prior = make.conditional_prior(
+    prior = make.prior(top_prior, shape, f'{name}_prior')
+  else:
+    prior = _conditional_prior(model[name], model[model.layers[position - 1]].grid, name, make)
+  encoder, family, merge = infer(model, name, position, make)
+  return LatentLayer(shape, encoder, family, prior, merge, name)
+
+
+def _conditional_prior(section, above_grid, name, make):
+  return make.conditional_prior(
     _join(section.prior, above_grid, f'{name}_prior_join'),
     make.net(section.prior, section.grid, f'{name}_prior_net'),
     make.family(section, f'{name}_p', section.prior.kernel),
     f'{name}_prior',
   )
-  meeting = section.join_grid or section.grid
+
+
+def _generic(model, name, position, make):
+  """Encoder, family and merge of q(z_l | z_>l, x)."""
+  section = model[name]
+  if position == 0:
+    return _from_x(section, name, make)
+  above_grid, meeting = model[model.layers[position - 1]].grid, section.join_grid or section.grid
   encoder = make.net(section.encoder, meeting, f'{name}_encoder', head=False)
   family = make.family(section, f'{name}_q', section.posterior.kernel)
-  return LatentLayer(shape, encoder, family, prior, _merge(section, meeting, above_grid, name, make), name)
-
-
-def _merge(section, meeting, above_grid, name, make):
   join = _join(section.posterior, meeting, f'{name}_posterior_join')
   net = make.net(section.posterior, section.grid, f'{name}_posterior')
   if section.above.kind == 'linear':  # `join` is linear already
-    return Merge(join, net, name=f'{name}_merge')
+    return encoder, family, Merge(join, net, name=f'{name}_merge')
   above = make.net(section.above, meeting, f'{name}_above', head=False)
-  return Merge(join, net, above, _join(section.above, above_grid, f'{name}_above_join'), f'{name}_merge')
+  above_join = _join(section.above, above_grid, f'{name}_above_join')
+  return encoder, family, Merge(join, net, above, above_join, f'{name}_merge')
+
+
+def _reverse(model, name, position, make):
+  """Encoder, family and merge of q(z_l | z_<l), or of q(z_l | z_<l, x) where layers depend on all below."""
+  section = model[name]
+  if name == 'z1':
+    return _from_x(section, name, make)
+  join = _join(section.encoder, model[model.layers[position + 1]].grid, f'{name}_encoder_join')
+  net = make.net(section.encoder, section.grid, f'{name}_encoder')
+  family = make.family(section, f'{name}_q', section.encoder.kernel)
+  encoder = keras.layers.Identity(name=f'{name}_x') if model.conditioning == 'all' else None
+  return encoder, family, Merge(join, net, name=f'{name}_merge')
+
+
+def _from_x(section, name, make):
+  encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
+  return encoder, make.family(section, f'{name}_q', section.encoder.kernel), None
 
 
 def _join(net, grid, name):

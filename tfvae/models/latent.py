@@ -1,5 +1,7 @@
 """One layer of latent variables: its prior and its posterior."""
 
+import math
+
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -12,18 +14,23 @@ tfd = tfp.distributions
 
 def fold(tensor: tf.Tensor) -> tf.Tensor:
   """[S, B, ...] -> [S B, ...]: nets see one batch axis."""
-  s, b, *rest = tensor.shape
-  return tf.reshape(tensor, [s * b, *rest])
+  return tf.reshape(tensor, [-1 if None in tensor.shape[:2] else math.prod(tensor.shape[:2]), *tensor.shape[2:]])
+
+
+def sizes(tensor: tf.Tensor, axes: int) -> tuple:
+  """The first sizes of a tensor: numbers where they are known; else (a batch of any size, for export) tensors."""
+  dynamic = tf.shape(tensor) if None in tensor.shape[:axes] else ()
+  return tuple(dynamic[i] if size is None else size for i, size in enumerate(tensor.shape[:axes]))
 
 
 class Merge(keras.layers.Layer):
-  """Where the features of x meet the layers above: both, joined, through a net, to the features of q(z_l | z_>l, x).
+  """Where the features of x meet the layers that q(z_l | ., x) depends on: joined, through a net, to its features.
 
   Args:
-    join: of the features and the layers above (or what `above` makes of them).
+    join: of the features and those layers (or what `others` makes of them).
     net: after that.
-    above: a net for the joined layers above, on their way to the meeting point. None: they go there as they are.
-    above_join: what joins them before it.
+    others: a net for those layers, joined, on their way to the meeting point. None: they go there as they are.
+    others_join: what joins them before it.
     name: the layer's name.
   """
 
@@ -31,37 +38,40 @@ class Merge(keras.layers.Layer):
     self,
     join: Join,
     net: keras.layers.Layer,
-    above: keras.layers.Layer | None = None,
-    above_join: Join | None = None,
+    others: keras.layers.Layer | None = None,
+    others_join: Join | None = None,
     name: str | None = None,
   ):
     super().__init__(name=name)
-    self.join, self.net, self.above, self.above_join = join, net, above, above_join
+    self.join, self.net, self.others, self.others_join = join, net, others, others_join
     self.built = True  # it has no weights of its own
 
-  def features(self, features: tf.Tensor, above: list[tf.Tensor]) -> tf.Tensor:
-    """[N, ...] from the features of x [N, ...] and samples [N, ...] of the layers above."""
-    if self.above:
-      above = [self.above(self.above_join(above))]
-    return self.net(self.join([features, *above]))
+  def features(self, features: tf.Tensor | None, others: list[tf.Tensor]) -> tf.Tensor:
+    """[N, ...] from the features of x [N, ...] (None: x is not looked at) and samples [N, ...] of other layers."""
+    if self.others:
+      others = [self.others(self.others_join(others))]
+    return self.net(self.join(others if features is None else [features, *others]))
 
 
 class LatentLayer(keras.layers.Layer):
-  """z_l with q(z_l | z_>l, x) in the generic, top-down order (Xiao & Bamler 2023) and p(z_l | z_>l).
+  """z_l with q(z_l | other layers, x) and p(z_l | z_>l).
+
+  The other layers are z_>l in the generic, top-down order (Xiao & Bamler 2023), z_<l in the reverse, bottom-up order
+  (Burda et al. 2016).
 
   Args:
     shape: of z_l, [H] or [G, G, H].
-    encoder: net from x to features.
+    encoder: net from x to features. None: q does not look at x itself.
     family: from features to q.
     prior: (above, batch_shape) -> p.
-    merge: where the features and the layers above meet. None for the top layer.
+    merge: where the features and the other layers meet. None for the layer that is inferred from x alone.
     name: 'z1', ...
   """
 
   def __init__(
     self,
     shape: tuple[int, ...],
-    encoder: keras.layers.Layer,
+    encoder: keras.layers.Layer | None,
     family: Family,
     prior: keras.layers.Layer,
     merge: Merge | None,
@@ -72,22 +82,19 @@ class LatentLayer(keras.layers.Layer):
     self.encoder, self.family, self.prior, self.merge = encoder, family, prior, merge
     self.built = True  # it has no weights of its own
 
-  def posterior(self, features: tf.Tensor, above: list[tf.Tensor]) -> tfd.Distribution:
-    """q(z_l | above, x) from the features of x, [B, ...], and samples [S, B, ...] of the layers above.
+  def posterior(self, features: tf.Tensor | None, others: list[tf.Tensor]) -> tfd.Distribution:
+    """q(z_l | others, x) from the features of x, [B, ...], and samples [S, B, ...] of the other layers.
 
-    Its batch shape is [S, B], or [1, B] where there is no layer above.
+    Its batch shape is [S, B], or [1, B] where there is no other layer.
     """
-    batch = features.shape[0]
-    if not above:
-      return self.family(features, batch_shape=(1, batch))
-    samples = above[0].shape[0]
-    if samples > 1:
-      features = tf.repeat(features[None], samples, axis=0)
-      features = tf.reshape(features, [samples * batch, *features.shape[2:]])
-    merged = self.merge.features(features, [fold(z) for z in above])
+    if not others:
+      return self.family(features, batch_shape=(1, *sizes(features, 1)))
+    samples, batch = sizes(others[0], 2)
+    if features is not None and samples > 1:
+      features = fold(tf.repeat(features[None], samples, axis=0))
+    merged = self.merge.features(features, [fold(z) for z in others])
     return self.family(merged, batch_shape=(samples, batch))
 
   def conditional(self, above: list[tf.Tensor]) -> tfd.Distribution:
     """p(z_l | above): batch shape [S, B], or [] where there is no layer above."""
-    lead = tuple(above[0].shape[:2]) if above else ()
-    return self.prior([fold(z) for z in above], batch_shape=lead)
+    return self.prior([fold(z) for z in above], batch_shape=sizes(above[0], 2) if above else ())

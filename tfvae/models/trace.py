@@ -1,5 +1,6 @@
 """What one evaluation of a model produced, and the quantities that follow from it alone."""
 
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -15,9 +16,9 @@ class Trace(NamedTuple):
   z: dict[str, tf.Tensor]  # layer: [S, B, ...]
   log_px: tf.Tensor  # log p(x | z), summed over the dimensions of x: [S, B]
   log_p: dict[str, tf.Tensor]  # layer: log p(z_l | z_>l): [S, B]
-  log_q: dict[str, tf.Tensor]  # layer: log q(z_l | z_>l, x): [S, B]
+  log_q: dict[str, tf.Tensor]  # layer: log q(z_l | ., x): [S, B]
   kl: dict[str, tf.Tensor]  # layer: KL(q || p), analytic where it exists, else log_q - log_p: [S, B]
-  q: dict[str, tfd.Distribution]  # layer: q(z_l | z_>l, x); batch shape [S, B], or [1, B] for the top
+  q: dict[str, tfd.Distribution]  # in the order of inference: q(z_l | ., x); batch shape [S, B], of the first [1, B]
   p: dict[str, tfd.Distribution]  # layer: p(z_l | z_>l); batch shape [S, B], or [] for the top
   px: tfd.Distribution  # p(x | z), batch shape [S, B]
 
@@ -28,6 +29,15 @@ class Trace(NamedTuple):
   def log_likelihood(self) -> tf.Tensor:
     """E_q log p(x | z), the negative distortion: [B] nats."""
     return tf.reduce_mean(self.log_px, 0)
+
+  def log_weights(self) -> tf.Tensor:
+    """log p(x, z) - log q(z | x) of each sample: [S, B] nats."""
+    return self.log_px + tf.add_n(list(self.log_p.values())) - tf.add_n(list(self.log_q.values()))
+
+  def importance_bound(self) -> tf.Tensor:
+    """log (1/S) sum_s p(x, z_s) / q(z_s | x): [B] nats (Burda et al. 2016, eq. 8)."""
+    weights = self.log_weights()
+    return tf.reduce_logsumexp(weights, 0) - math.log(weights.shape[0])
 
   def squared_error(self) -> tf.Tensor:
     """Mean over samples and dimensions of (x - E[x | z])^2: [B]."""

@@ -1,0 +1,59 @@
+"""The importance-weighted bound."""
+
+import tensorflow as tf
+
+from tfvae.models.trace import Trace
+from tfvae.objectives.objective import Objective
+
+
+class Iwae(Objective):
+  """Maximise E log (1/S) sum_s w_s, w_s = p(x, z_s) / q(z_s | x) with z_s ~ q(z | x) (Burda et al. 2016, eq. 8).
+
+  Metrics: `iwae`, the bound, beside those of every model (`elbo` is then the bound of one sample).
+
+  Args:
+    model: infers; its variables are the only player's.
+    num_samples: S.
+    doubly_reparameterized: the estimator of the encoder's gradient. False: the bound's own, through the reparameterised
+      samples and the densities of q (Burda et al. 2016, eq. 14). True: through the samples alone, by the squares of
+      the normalised weights (Tucker et al. 2019, eq. 8). Both are unbiased, and the rest of the gradient is the same.
+  """
+
+  def __init__(self, model, num_samples: int, doubly_reparameterized: bool = False):
+    self._model, self._num_samples, self._doubly = model, num_samples, doubly_reparameterized
+
+  @property
+  def players(self):
+    return {'model': self._model.trainable_variables}
+
+  def loss(self, player, model, batch, step, noise):
+    trace = model.infer(batch, noise, self._num_samples)
+    if self._doubly:
+      trace, loss = self._doubly_reparameterized_loss(model, batch, trace.z)
+    else:
+      loss = -trace.importance_bound()
+    return loss, {'iwae': -loss, **trace.terms(), **model.diagnostics(trace)}
+
+  def _doubly_reparameterized_loss(self, model, batch, z) -> tuple[Trace, tf.Tensor]:
+    """The trace at samples z, and the loss [B] with that estimator for its gradient.
+
+    With the samples held fixed, the gradient on the decoder is sum_s v_s d log p(x, z_s), v_s the normalised weights,
+    and that on a sample G_s = d log w_s / d z_s. The encoder is moved by sum_s v_s^2 G_s d z_s, that is, not by the
+    densities of q.
+    """
+    held = {layer: tf.stop_gradient(sample) for layer, sample in z.items()}
+    with tf.GradientTape() as tape:
+      tape.watch(held)
+      trace = model.score(batch, held)
+      log_weights = trace.log_weights()
+    weights = tf.stop_gradient(tf.nn.softmax(log_weights, axis=0))
+    surrogate = tf.reduce_sum(weights * (trace.log_px + tf.add_n(list(trace.log_p.values()))), 0)
+    for layer, gradient in tape.gradient(log_weights, held).items():
+      moved = tf.stop_gradient(gradient) * z[layer]
+      surrogate += tf.reduce_sum(tf.square(weights) * tf.reduce_sum(moved, list(range(2, moved.shape.rank))), 0)
+    return trace, tf.stop_gradient(surrogate - trace.importance_bound()) - surrogate
+
+  @classmethod
+  def from_spec(cls, spec, model) -> 'Iwae':
+    """The objective of a spec."""
+    return cls(model, spec.objective.num_samples, spec.objective.estimator == 'doubly_reparameterized')
