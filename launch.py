@@ -2,6 +2,7 @@
 
 python launch.py --spec specs/hit.py[:variant] [--workdir runs/hit] [--spec.FIELD=VALUE ...]
 python launch.py --mode=evaluate --workdir runs/hit [--spec.eval.split=train]
+python launch.py --mode=sample --workdir runs/hit [--spec.sample.num=100]
 """
 
 import os
@@ -15,6 +16,8 @@ from tfvae.errors import SpecError, UserError
 MODES = {
   'train': 'train, evaluate and draw; resumes where the workdir holds the same run',
   'evaluate': 'evaluate the run in --workdir',
+  'sample': 'draw samples, reconstructions, traversals and interpolations from the run in --workdir',
+  'export': 'write a SavedModel and a file of weights of the run in --workdir',
   'report': 'draw the figures of the run in --workdir again',
   'show': 'print the resolved spec, the data and the model',
 }
@@ -28,7 +31,7 @@ def main(arguments):
   rest, overrides = arguments
   problems = [f'{arg}: not understood; flags are written --name=value, fields --spec.FIELD=VALUE' for arg in rest]
   try:
-    if MODE.value in ('evaluate', 'report'):
+    if MODE.value in ('evaluate', 'sample', 'export', 'report'):
       on_a_run(problems, overrides)
     else:
       from_a_spec(problems, overrides)
@@ -52,6 +55,10 @@ def on_a_run(problems, overrides):
     raise SpecError(problems)
   if MODE.value == 'evaluate':
     commands.evaluate(WORKDIR.value, overrides)
+  elif MODE.value == 'sample':
+    commands.sample(WORKDIR.value, overrides)
+  elif MODE.value == 'export':
+    commands.export(WORKDIR.value, overrides)
   else:
     commands.report(WORKDIR.value)
 

@@ -50,6 +50,8 @@ def get_config(variant=''):
     spec.decoder.sigma = 1.0
 
   spec.objective.num_samples = 1
+  if not mnist:
+    spec.eval.evaluators = (*spec.eval.evaluators, 'log_evidence')
   spec.train.steps = 4690 if mnist else 3000
   spec.train.learning_rate = 1e-3
   return spec

@@ -85,6 +85,8 @@ def digits(words):
 
   spec.train.steps = 3000
   spec.train.learning_rate = 1e-3
+  spec.eval.evaluators = (*spec.eval.evaluators, 'log_evidence')
+  spec.eval.evidence_samples = 300
   return spec
 
 

@@ -1,16 +1,23 @@
 """Evaluation: whole-split averages, closed-form variances, active units, entropies."""
 
 import math
+import os
+import signal
+import types
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae import build
+from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.analysis.entropies import Entropies
+from tfvae.analysis.evaluator import TraceEvaluator
 from tfvae.analysis.latents import Latents
+from tfvae.analysis.log_evidence import LogEvidence
+from tfvae.errors import RunError, SpecError
 from tfvae.evaluation import Evaluation
 from tfvae.models.trace import Trace
 
@@ -27,8 +34,17 @@ def make(tiny, **fields):
   return spec, source, model
 
 
+class Result(NamedTuple):
+  numbers: dict
+  arrays: dict
+
+
 def evaluate(spec, source, model, split='test'):
-  return Evaluation(model, source, build.evaluators(spec), spec).run(split)
+  result = Result({}, {})
+  for evaluator, found in Evaluation(model, source, spec).run(split, build.evaluators(spec)):
+    result.numbers.update(found.numbers)
+    result.arrays[evaluator.name] = found.arrays
+  return result
 
 
 @pytest.mark.parametrize('size', [297, 100, 64, 1])
@@ -103,12 +119,18 @@ class Fake:
     return self.trace
 
 
-class FakeSource:
-  class dataset:
-    size = staticmethod(lambda split: 4)
+class FakeSplit:
+  name, size = 'test', 4
 
-  def first(self, split, n):
-    return {'x': tf.zeros([4, 1])}
+  class source:
+    first = staticmethod(lambda split, n: {'x': tf.zeros([4, 1])})
+
+
+def moments(trace):
+  """Means over the examples of a trace."""
+  n = trace.x.shape[0]
+  sums = Latents(spec_lib.base()).sums(None, trace, None, tf.ones([n]))
+  return {name: value.numpy().astype(float) / n for name, value in sums.items()}
 
 
 def test_active_units_by_both_definitions():
@@ -131,9 +153,7 @@ def test_active_units_by_both_definitions():
   q['z1'], p['z1'] = twice(q['z1']), twice(p['z1'])
   trace = Trace(tf.zeros([4, 1]), z, None, None, None, None, q, p, None)
   spec = spec_lib.base()
-  latents = Latents(spec)
-  means = {name: value.numpy().mean(0) for name, value in latents.per_example(None, trace).items()}
-  numbers, arrays = latents.finish(means, Fake(trace), FakeSource(), 'test')
+  numbers, arrays = Latents(spec).finish(moments(trace), Fake(trace), FakeSplit())
   assert numbers['active_units/z2'] == 2  # 0.15^2 > 0.01
   assert numbers['active_units_entropy/z2'] == 1
   assert numbers['active_units/z1'] == 1  # 1 > 0.01 * 13, 0.09 is not
@@ -149,7 +169,7 @@ def test_units_that_follow_their_prior_are_not_active():
   q1 = normal(above / 2, np.ones((samples, n, 3)))
   q = {'z2': normal(np.zeros((1, n, 3)), np.ones((1, n, 3))), 'z1': q1}
   trace = Trace(tf.zeros([n, 1]), q, None, None, None, None, q, {'z2': normal(np.zeros(3), np.ones(3)), 'z1': q1}, None)
-  means = {name: value.numpy().mean(0) for name, value in Latents(spec_lib.base()).per_example(None, trace).items()}
+  means = moments(trace)
   variance = means['z1.mean_squared'] - means['z1.mean'] ** 2
   # Zero within five standard errors of a mean of products of two independent N(0, 1/4).
   assert np.all(np.abs(variance) < 5 * 0.25 / math.sqrt(n) + 1e-3)
@@ -174,8 +194,10 @@ def test_entropies_of_a_hierarchy():
 def test_the_identity_is_reported_on_the_training_split_only():
   means = {'entropy/encoder': 1.0, 'entropy/prior': 2.0, 'entropy/decoder': -5.0, 'entropy_sum': 4.0, 'elbo': 3.5}
   evaluator = Entropies(spec_lib.base())
-  assert evaluator.finish(dict(means), None, None, 'train')[0]['elbo_minus_entropies'] == -0.5
-  assert set(evaluator.finish(dict(means), None, None, 'test')[0]) == set(means) - {'elbo'}
+  split = types.SimpleNamespace(name='train')
+  assert evaluator.finish(dict(means), None, split).numbers['elbo_minus_entropies'] == -0.5
+  split.name = 'test'
+  assert set(evaluator.finish(dict(means), None, split).numbers) == set(means) - {'elbo'}
 
 
 def test_samples_keep_what_the_figures_need(tiny):
@@ -185,3 +207,157 @@ def test_samples_keep_what_the_figures_need(tiny):
   assert arrays['reconstruction'].shape == arrays['prior'].shape == (9, 8, 8, 1)
   np.testing.assert_array_equal(arrays['value_range'], [0, 1])
   assert np.abs(np.diff(arrays['prior'], axis=0)).max() > 0  # not one sample nine times
+
+
+def test_the_aggregate_posterior_against_the_prior(tiny):
+  """Mean and covariance of q(z) of a two-layer model by hand, and the KL of the Gaussians with these moments."""
+  spec = spec_lib.base()
+  rng, n, samples = np.random.default_rng(3), 50, 4
+  loc2, scale2 = rng.standard_normal((1, n, 3)) @ rng.standard_normal((3, 3)) + 1, 0.2 + rng.random((1, n, 3))
+  loc1, scale1 = rng.standard_normal((samples, n, 2)), 0.2 + rng.random((samples, n, 2))
+  prior1, width1 = rng.standard_normal((samples, n, 2)) - 1, 0.5 + rng.random((samples, n, 2))
+  q = {'z2': normal(loc2, scale2), 'z1': normal(loc1, scale1)}
+  p = {'z2': normal(np.zeros(3), np.ones(3)), 'z1': normal(prior1, width1)}
+  z = {name: d.mean() for name, d in q.items()}
+  trace = Trace(tf.zeros([n, 1]), z, None, None, None, None, q, p, None)
+  found = Latents(spec).finish(moments(trace), Fake(trace), FakeSplit())
+
+  def aggregate(loc, scale):
+    loc, scale = loc.reshape(-1, loc.shape[-1]), scale.reshape(-1, loc.shape[-1])
+    return loc.mean(0), np.cov(loc.T, bias=True) + np.diag((scale**2).mean(0))
+
+  def kl(m, c, m_p, c_p):
+    inverse = np.linalg.inv(c_p)
+    distance = (m - m_p) @ inverse @ (m - m_p)
+    return 0.5 * (np.trace(inverse @ c) + distance - len(m) + math.log(np.linalg.det(c_p) / np.linalg.det(c)))
+
+  for layer, own, prior in (
+    ('z2', aggregate(loc2, scale2), (np.zeros(3), np.eye(3))),
+    ('z1', aggregate(loc1, scale1), aggregate(prior1, width1)),
+  ):
+    np.testing.assert_allclose(found.arrays[f'{layer}.mean'], own[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.arrays[f'{layer}.covariance'], own[1], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(found.arrays[f'{layer}.prior_covariance'], prior[1], rtol=1e-3, atol=1e-5)
+    assert found.numbers[f'aggregate_kl/{layer}'] == pytest.approx(kl(*own, *prior), rel=1e-3)
+    scale = np.sqrt(np.diag(own[1]))
+    others = (own[1] / np.outer(scale, scale))[~np.eye(len(scale), dtype=bool)]
+    assert found.numbers[f'correlation/{layer}'] == pytest.approx(np.sqrt((others**2).mean()), rel=1e-3)
+    assert found.numbers[f'correlation_max/{layer}'] == pytest.approx(np.abs(others).max(), rel=1e-3)
+
+
+EVERY = 'bounds,reconstruction,entropies,latents,bits_per_dim,log_evidence,samples'
+
+
+@pytest.fixture
+def trained(tiny, tmp_path):
+  """A run with checkpoints of steps 10, 20 and 30."""
+  tiny.eval.every, tiny.eval.evidence_samples, tiny.train.steps = 0, 20, 30
+  return commands.train(tiny, tmp_path / 'run')
+
+
+@pytest.fixture
+def work(monkeypatch):
+  """The evaluators that worked, by name."""
+  done = []
+  for name in EVERY.split(','):
+    own = build.lookup('eval.evaluators', name)
+    method = 'finish' if issubclass(own, TraceEvaluator) else 'evaluate'
+
+    monkeypatch.setattr(own, method, noting(getattr(own, method), done))
+  return done
+
+
+def noting(method, names):
+  def noted(self, *args):
+    names.append(self.name)
+    return method(self, *args)
+
+  return noted
+
+
+def files(run):
+  return {path.relative_to(run.workdir): path.read_bytes() for path in run.workdir.rglob('*.npz')} | {
+    path.relative_to(run.workdir): path.read_bytes() for path in run.workdir.rglob('evaluation*.json')
+  }
+
+
+def test_evaluators_on_their_own_find_what_they_find_together(trained, work):
+  for name in EVERY.split(',')[::-1]:
+    commands.evaluate(trained.workdir, {'eval.evaluators': name})
+  alone = files(trained)
+  assert 'log_evidence' in trained.evaluation and 'psnr' in trained.evaluation and trained.evaluation['step'] == 30
+  assert work == EVERY.split(',')[:0:-1]  # bounds are there since training
+  for path in [*trained.workdir.rglob('evaluations/*'), *trained.workdir.rglob('*.npz')]:
+    path.unlink()
+  work.clear()
+  numbers = commands.evaluate(trained.workdir, {'eval.evaluators': EVERY})
+  assert work == EVERY.split(',')
+  assert {k: v for k, v in files(trained).items() if k.suffix == '.json'} == {
+    k: v for k, v in alone.items() if k.suffix == '.json'
+  }
+  assert numbers.items() <= trained.evaluation.items() and 'made_with' not in trained.arrays('latents', 'test')
+
+
+def test_what_is_there_is_not_sought_again(trained, work, capsys):
+  chosen = {'eval.evaluators': 'bounds,log_evidence,samples'}
+  commands.evaluate(trained.workdir, chosen)
+  assert work == ['log_evidence', 'samples']
+  before = files(trained)
+  work.clear()
+  commands.evaluate(trained.workdir, chosen)
+  assert work == [] and files(trained) == before
+  commands.evaluate(trained.workdir, chosen | {'eval.evidence_samples': 30, 'eval.num_images': 5})
+  assert work == ['log_evidence', 'samples'] and trained.evaluation['log_evidence_samples'] == 30
+  work.clear()
+  commands.evaluate(trained.workdir, chosen | {'eval.split': 'train', 'eval.evidence_examples': 10})
+  assert work == ['bounds', 'log_evidence', 'samples']
+  work.clear()
+  (trained.workdir / 'arrays/samples-test.npz').write_bytes(b'broken')
+  (trained.workdir / 'evaluations/train-30.json').write_text('{"bounds": ')
+  commands.evaluate(trained.workdir, chosen | {'eval.evidence_samples': 30, 'eval.num_images': 5})
+  assert work == ['samples']
+  commands.evaluate(trained.workdir, chosen | {'eval.split': 'train', 'eval.evidence_examples': 10})
+  assert work == ['samples', 'bounds', 'log_evidence', 'samples']
+
+
+def test_every_checkpoint(trained, work):
+  commands.evaluate(trained.workdir, {'eval.checkpoint': 'all', 'eval.evaluators': 'bounds,samples'})
+  assert work == ['bounds', 'samples'] * 2 + ['samples']  # bounds of step 30 are there since training
+  found = {step: trained.found(step, 'test')['bounds']['numbers']['elbo'] for step in (10, 20, 30)}
+  assert len(set(found.values())) == 3 and trained.evaluation['elbo'] == found[30]
+  work.clear()
+  commands.evaluate(trained.workdir, {'eval.checkpoint': '20', 'eval.evaluators': 'bounds,samples'})
+  assert work == ['samples']  # the arrays were those of step 30
+  assert trained.evaluation['step'] == 20 and trained.evaluation['elbo'] == found[20]
+  with pytest.raises(RunError, match=r'no checkpoint of step 25 in .*10, 20, 30'):
+    commands.evaluate(trained.workdir, {'eval.checkpoint': '25'})
+  with pytest.raises(SpecError, match=r'spec.eval.checkpoint.*newest \| all'):
+    commands.evaluate(trained.workdir, {'eval.checkpoint': 'last'})
+
+
+def test_an_interruption_loses_only_the_evaluator_at_work(trained, work, monkeypatch, capsys):
+  own = LogEvidence.evaluate
+
+  def stopped(self, model, split):
+    for _ in split.batches():
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  chosen = {'eval.evaluators': 'entropies,log_evidence,samples'}
+  with monkeypatch.context() as patch:
+    patch.setattr(LogEvidence, 'evaluate', stopped)
+    with pytest.raises(SystemExit) as error:
+      commands.evaluate(trained.workdir, chosen)
+  assert error.value.code == 0 and 'SIGTERM: stopped; what was finished is kept' in capsys.readouterr().out
+  assert work == ['entropies'] and list(trained.found(30, 'test')) == ['bounds', 'entropies']
+  monkeypatch.setattr(LogEvidence, 'evaluate', own)
+  commands.evaluate(trained.workdir, chosen)
+  assert work == ['entropies', 'log_evidence', 'samples'] and 'log_evidence' in trained.evaluation
+
+
+def test_only_the_chosen_evaluators_run_during_training(tiny, tmp_path, work):
+  tiny.eval.evaluators, tiny.eval.during, tiny.eval.evidence_samples = ('bounds', 'log_evidence'), ('bounds',), 5
+  run = commands.train(tiny, tmp_path / 'run')
+  assert work == ['bounds', 'bounds', 'log_evidence']
+  rows = run.metrics['test']
+  assert list(rows['step']) == [20, 40] and np.isnan(rows['log_evidence'][0]) and np.isfinite(rows['log_evidence'][1])
+  assert commands.train(tiny, run.workdir).evaluation['log_evidence'] == rows['log_evidence'][1] and len(work) == 3

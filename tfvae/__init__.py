@@ -13,6 +13,8 @@ __version__ = '0.1.0'
 _EXPORTS = {
   'train': ('tfvae.commands', 'train'),
   'evaluate': ('tfvae.commands', 'evaluate'),
+  'sample': ('tfvae.commands', 'sample'),
+  'export': ('tfvae.commands', 'export'),
   'load': ('tfvae.commands', 'load'),
   'load_spec': ('tfvae.spec', 'load'),
 }

@@ -113,6 +113,22 @@ def variance(section, shape: tuple[int, ...], name: str):
   return mode(shape, section.sigma, section.sigma_floor, section.net.kernel, name=name)
 
 
+def verbs(spec, model_, kept: dict):
+  """What the trained model of a spec is used for.
+
+  A closed-form variance is given the training split's value first, as in evaluation; only that takes the data.
+
+  kept: what a run keeps of its data (`Run.summary`).
+  """
+  from tfvae.analysis.evaluator import Split, squared_error
+  from tfvae.verbs import Verbs
+
+  if model_.closed_form:
+    split = Split(source(spec, dataset(spec, kept)), 'train', spec)
+    model_.update(split.means(squared_error(model_, split)))
+  return Verbs(model_, spec, kept['scaling'])
+
+
 def objective(spec, model_):
   """The objective of a spec."""
   return lookup('objective.name', spec.objective.name).from_spec(spec, model_)

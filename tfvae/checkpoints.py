@@ -33,6 +33,14 @@ def named(variables: list) -> dict[str, tf.Variable]:
   return by_path
 
 
+def why(error: Exception, directory: pathlib.Path) -> str:
+  """Why something could not be written to a directory."""
+  with contextlib.suppress(OSError):  # TensorFlow does not say
+    if shutil.disk_usage(directory).free < 2**16:
+      return 'No space left on device'
+  return _first_line(error)
+
+
 class Checkpoints:
   """The checkpoints of a directory.
 
@@ -59,24 +67,23 @@ class Checkpoints:
     except (tf.errors.OpError, OSError) as error:
       earlier = _names(other for other in steps(self.directory) if other < step) or 'none'
       raise RunError(
-        f'the checkpoint of step {step} could not be written to {self.directory}: {self._why(error)}. The earlier '
-        f'ones ({earlier}) are as they were; mend this and run the same command again'
+        f'the checkpoint of step {step} could not be written to {self.directory}: {why(error, self.directory)}. The '
+        f'earlier ones ({earlier}) are as they were; mend this and run the same command again'
       ) from None
 
-  def _why(self, error):
-    with contextlib.suppress(OSError):  # TensorFlow does not say
-      if shutil.disk_usage(self.directory).free < 2**16:
-        return 'No space left on device'
-    return _first_line(error)
-
-  def restore(self, say=print) -> int | None:
+  def restore(self, say=print, only: int | None = None) -> int | None:
     """Restores the newest checkpoint that is intact and returns its step; None where there is none at all.
 
+    only: the step of the one that will do. None: any.
+
     Raises:
-      RunError: where there are checkpoints but all of them are broken. Nothing is changed on disk.
+      RunError: where there are checkpoints but all of them (or the `only` one) are broken, or that one is not there.
+        Nothing is changed on disk.
     """
-    broken = []
-    for step in steps(self.directory):
+    broken, there = [], steps(self.directory)
+    if only is not None and only not in there:
+      raise RunError(f'there is no checkpoint of step {only} in {self.directory}; there are those of {_words(there)}')
+    for step in there if only is None else [only]:
       path = self.directory / f'ckpt-{step}'
       try:
         if not path.with_name(f'{path.name}.index').is_file():
@@ -108,6 +115,10 @@ class Checkpoints:
 def _first_line(error):
   lines = [line for line in str(error).strip().splitlines() if line.strip()]
   return re.sub(r'{{.*?}} ?', '', lines[0])[:200] if lines else type(error).__name__
+
+
+def _words(numbers):
+  return ', '.join(map(str, sorted(numbers))) or 'none'
 
 
 def _names(found):

@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tfvae import build, workers
 from tfvae import spec as spec_lib
 from tfvae.cluster import cluster_of
@@ -42,14 +44,17 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
       from tfvae.training import Trainer
 
       trainer = Trainer(spec, run, data, strategy, group)
-      if trainer.train(stop, overwrite) and (result := trainer.finish()):
-        _summarize(run, spec.eval.split, result.numbers, _draw(run))
+      if trainer.train(stop, overwrite) and (numbers := trainer.finish()):
+        _summarize(run, spec.eval.split, numbers, _draw(run))
       group.gather()  # who leaves early looks like one that was lost
   return run
 
 
 def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ()) -> dict[str, float]:
-  """Evaluates the newest checkpoint of a run on spec.eval.split, writes the numbers and arrays, and draws.
+  """Evaluates a run on spec.eval.split, writes the numbers and arrays, and draws. Returns the numbers.
+
+  What evaluators found before, with the same settings, is not sought again. Of several checkpoints
+  (spec.eval.checkpoint=all) the numbers are those of the newest; evaluations/ has them all.
 
   Args:
     workdir: the run directory.
@@ -58,28 +63,104 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
   """
   run = Run(workdir)
   run.require()
-  spec = _override(run, overrides)
+  spec = _override(run, overrides, 'eval')
   data = build.dataset(spec, run.data)
+  with StopSignal() as stop, _closing(run):
+    stop.at_once = f'stopped; what was finished is kept in {run.workdir}, and the same command goes on from there'
+    run.lock()
+    import_tensorflow()
+    from tfvae.checkpoints import steps
+    from tfvae.evaluation import Evaluation, complete
+    from tfvae.progress import watch
+
+    model, split = build.model(spec, data.shape), spec.eval.split
+    evaluation, evaluators = Evaluation(model, build.source(spec, data), spec), build.evaluators(spec)
+    chosen = {'newest': [None], 'all': sorted(steps(run.checkpoints))}.get(spec.eval.checkpoint)
+    for wanted in chosen or [int(spec.eval.checkpoint)]:
+      _, step = run.restore(model, step=wanted)
+      numbers = complete(evaluation, evaluators, run, step, split, watch)
+      print(f'step {step}:')
+      _summarize(run, split, numbers, _draw(run) if wanted == (chosen or [wanted])[-1] else ())
+  return numbers
+
+
+def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ()) -> dict[str, dict[str, np.ndarray]]:
+  """Makes what spec.sample.what names of a run: arrays, and pictures of them.
+
+  Args:
+    workdir: the run directory.
+    overrides: fields of spec.sample, such as {'sample.num': 100}, of spec.eval (checkpoint: a step, else the newest;
+      batch_size), and `PLACES`; the run's own spec holds for the rest.
+
+  Returns:
+    {name: arrays}, as samples/<name>.npz holds them.
+  """
+  run = Run(workdir)
+  run.require()
+  spec = _override(run, overrides, 'sample', 'eval')
+  data = build.dataset(spec, run.data)
+  if problem := _sample_problem(spec, data):
+    raise SpecError([problem])
+  samples = {}
   with _closing(run):
     run.lock()
     import_tensorflow()
     from tfvae.evaluation import Evaluation
+    from tfvae.sampling import Sampler
 
-    model, step = run.restore(build.model(spec, data.shape))
-    result = Evaluation(model, build.source(spec, data), build.evaluators(spec), spec).run(spec.eval.split)
-    run.write_evaluation(step, spec.eval.split, result.numbers, result.arrays)
-    _summarize(run, spec.eval.split, result.numbers, _draw(run))
-  return result.numbers
+    model, step, source = build.model(spec, data.shape), spec.eval.checkpoint, build.source(spec, data)
+    model, step = run.restore(model, step=int(step) if step.isdecimal() else None)
+    sampler = Sampler(model, source, spec)
+    with Evaluation(model, source, spec).closed_forms():
+      for name, arrays in sampler.run():
+        run.write_samples(name, step, arrays)
+        samples[name] = arrays
+        print(*_draw_samples(run, [name]), flush=True)
+    if 'projector' in spec.sample.what:
+      print(f'{run.write_projector(sampler.projector())}: see tensorboard --logdir {run.workdir}', flush=True)
+  return samples
+
+
+def _sample_problem(spec, data):
+  split = spec.sample.split
+  if split not in data.splits:
+    return f'spec.sample.split: got {split}; allowed: the splits of {data.name}: {", ".join(data.splits)}'
+  if data.size(split) < 2:
+    return f'spec.sample.split: got {split}, which has one example; at least two are needed'
+  return None
 
 
 def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
-  """Draws the figures of a run again, from its directory alone."""
+  """Draws the figures of a run, and of its samples, again, from its directory alone."""
   run = Run(workdir)
   run.require(checkpoint=False)
-  paths = _draw(run)
+  paths = _draw(run) + _draw_samples(run)
   for path in paths:
     print(path)
   return paths
+
+
+def export(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ()) -> pathlib.Path:
+  """Writes export/ of a run: its trained model as a SavedModel, and as a file of Keras weights. Returns its directory.
+
+  Args:
+    workdir: the run directory.
+    overrides: eval.num_samples (of the signature elbo), eval.checkpoint (a step; else the newest), and `PLACES`, as the
+      data are needed where the decoder's variance has a closed form.
+  """
+  run = Run(workdir)
+  run.require()
+  spec = _override(run, overrides, 'eval')
+  with _closing(run):
+    run.lock()
+    import_tensorflow()
+    kept, step = run.summary, spec.eval.checkpoint
+    model = build.model(spec, tuple(kept['shape']))
+    model, step = run.restore(model, step=int(step) if step.isdecimal() else None)
+    directory = run.write_export(build.verbs(spec, model, kept), step)
+  names = ', '.join(sorted(path.name for path in directory.iterdir()))
+  print(f'{directory}: {names} of step {step}')
+  return directory
 
 
 def show(spec) -> None:
@@ -99,7 +180,7 @@ def show(spec) -> None:
 
 
 def load(workdir: str | os.PathLike) -> Run:
-  """A run that was trained: `.spec`, `.model`, `.metrics`, `.evaluation`."""
+  """A run that was trained: `.spec`, `.model`, `.metrics`, `.evaluation`, `.encode(x)`, `.sample(n)`, ..."""
   run = Run(workdir)
   run.require()
   return run
@@ -129,13 +210,14 @@ def _closing(run):
     run.close()
 
 
-def _override(run, overrides):
+def _override(run, overrides, *sections):
   pairs = list(overrides.items() if isinstance(overrides, Mapping) else overrides)
   places = ', '.join(f'spec.{place}' for place in PLACES)
   if problems := [
-    f'spec.{name}: only fields of spec.eval, and {places}, can be overridden for a run that is there'
+    f'spec.{name}: only fields of {" and ".join(f"spec.{section}" for section in sections)}, and {places}, can be '
+    'overridden for a run that is there'
     for name, _ in pairs
-    if not name.startswith('eval.') and name not in PLACES
+    if name.partition('.')[0] not in sections and name not in PLACES
   ]:
     raise SpecError(problems)
   return spec_lib.resolve(run.spec, pairs)
@@ -150,7 +232,17 @@ def _draw(run):
     raise UserError(f'{run.figures}: the figures cannot be written ({error.strerror or error})') from None
 
 
+def _draw_samples(run, names=None):
+  from tfvae.report.samples import draw
+
+  try:
+    return draw(run, names)
+  except OSError as error:
+    raise UserError(f'{run.samples}: the pictures cannot be written ({error.strerror or error})') from None
+
+
 def _summarize(run, split, numbers, paths):
   for name, value in numbers.items():
-    print(f'  {name:<28}{value:>14.6g}')
-  print(f'{split} split, {run.evaluation_path(split)}; figures: {", ".join(str(path) for path in paths)}', flush=True)
+    print(f'  {name:<30}{value:>14.6g}')
+  figures = f'; figures: {", ".join(str(path) for path in paths)}' if paths else ''
+  print(f'{split} split, {run.evaluation_path(split)}{figures}', flush=True)

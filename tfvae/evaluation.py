@@ -1,99 +1,131 @@
 """The only evaluation loop."""
 
 import contextlib
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Iterator
 
-import numpy as np
 import tensorflow as tf
 
-from tfvae.noise import stateless
-
-
-class Result(NamedTuple):
-  """What the evaluators found on a split."""
-
-  numbers: dict[str, float]
-  arrays: dict[str, dict[str, np.ndarray]]  # evaluator: name: array
+from tfvae import __version__
+from tfvae.analysis.evaluator import Evaluator, Found, Split, TraceEvaluator, squared_error
 
 
 class Abandoned(Exception):
   """The evaluation was given up between two batches, as it was asked to."""
 
 
+def complete(evaluation: 'Evaluation', evaluators: list[Evaluator], run, step: int, split: str, show) -> dict:
+  """Finds and keeps in a Run what is not there yet of a checkpoint; returns all numbers of the split there.
+
+  Each evaluator's part is kept as soon as it is found, so that an interruption loses at most the one at work.
+  """
+  settings = {
+    evaluator.name: {'version': __version__, **{field: evaluator.spec.eval[field] for field in evaluator.fields}}
+    for evaluator in evaluators
+  }
+  missing = [e for e in evaluators if not run.has_found(step, split, e.name, settings[e.name])]
+  for evaluator, found in evaluation.run(split, missing, show=show):
+    run.write_found(step, split, evaluator.name, settings[evaluator.name], found.numbers, found.arrays)
+  return run.write_evaluation(step, split)
+
+
 class Evaluation:
   """Runs evaluators on splits.
 
-  Its noise depends on (seed, split, batch) alone, so that the numbers of one model are always the same.
+  Their noise depends on (seed, split, batch) alone, so that the numbers of one model are always the same, whichever
+  evaluators run together.
 
   Args:
     model, source: what is evaluated, on what.
-    evaluators: a list of `analysis.evaluator.Evaluator`.
     spec: for seed, eval.num_samples and eval.batch_size.
   """
 
-  def __init__(self, model, source, evaluators: list, spec):
-    self._model, self._source, self._evaluators, self._spec = model, source, evaluators, spec
-    self._sums = tf.function(self._batch_sums, autograph=False)
-    self._squared_error = tf.function(self._batch_squared_error, autograph=False)
+  def __init__(self, model, source, spec):
+    self._model, self._source, self._spec = model, source, spec
+    self._splits, self._compiled = {}, {}
+    self._watch = None
 
-  def run(self, split: str, stopped=lambda: False) -> Result:
-    """Evaluates on a split. A closed-form variance has the training split's value meanwhile.
+  def run(
+    self,
+    split: str,
+    evaluators: list[Evaluator],
+    stopped: Callable[[], bool] = lambda: False,
+    show: Callable[[str, Iterator, int], Iterator] = lambda label, batches, number: batches,
+  ) -> Iterator[tuple[Evaluator, Found]]:
+    """Each evaluator with what it found, as soon as it is found. A closed-form variance has the training split's value.
 
-    Raises Abandoned as soon as `stopped()`, which is asked before each batch.
+    Args:
+      split: its name.
+      evaluators: those of a trace come first, from one pass over the split.
+      stopped: asked before each batch; Abandoned is raised where it says so.
+      show: (label, batches, their number) -> the batches, with progress shown.
     """
-    with self._closed_forms(stopped):
-      means = self._means(split, self._sums, stopped)
-      numbers, arrays = {}, {}
-      for evaluator in self._evaluators:
-        prefix = f'{evaluator.name}:'
-        own = {name.removeprefix(prefix): value for name, value in means.items() if name.startswith(prefix)}
-        found, kept = evaluator.finish(own, self._model, self._source, split)
-        numbers |= found
-        if kept:
-          arrays[evaluator.name] = kept
-      return Result(numbers, arrays)
+    of_trace = [evaluator for evaluator in evaluators if isinstance(evaluator, TraceEvaluator)]
+    with self.closed_forms(stopped) if evaluators else contextlib.nullcontext():
+      if of_trace:
+        self._watch = self._watcher(', '.join(evaluator.name for evaluator in of_trace), stopped, show)
+        means = self._split(split).means(self._trace_sums(of_trace, split))
+        for evaluator in of_trace:
+          prefix = f'{evaluator.name}:'
+          own = {name.removeprefix(prefix): value for name, value in means.items() if name.startswith(prefix)}
+          yield evaluator, evaluator.finish(own, self._model, self._split(split))
+      for evaluator in evaluators:
+        if evaluator not in of_trace:
+          self._watch = self._watcher(evaluator.name, stopped, show)
+          yield evaluator, evaluator.evaluate(self._model, self._split(split))
+
+  def _split(self, name):
+    if name not in self._splits:
+      self._splits[name] = Split(self._source, name, self._spec, lambda batches, number: self._watch(batches, number))
+    return self._splits[name]
+
+  @staticmethod
+  def _watcher(label, stopped, show):
+    def watch(batches, number):
+      for batch in show(label, batches, number):
+        if stopped():
+          raise Abandoned
+        yield batch
+
+    return watch
 
   @contextlib.contextmanager
-  def _closed_forms(self, stopped):
+  def closed_forms(self, stopped: Callable[[], bool] = lambda: False):
+    """Inside, a closed-form variance has the training split's value."""
     if not self._model.closed_form:
       yield
       return
     own = [tf.identity(v.value) for v in self._model.non_trainable_variables]
+    self._watch = self._watcher('', stopped, lambda label, batches, number: batches)
     try:
-      self._model.update(self._means('train', self._squared_error, stopped))
+      self._model.update(self._split('train').means(self._squared_error))
       yield
     finally:
       for variable, value in zip(self._model.non_trainable_variables, own, strict=True):
         variable.assign(value)
 
-  def _means(self, split, batch_sums, stopped):
-    """Masked means over the split, summed in float64 on the host: the last, partial batch counts as what it is."""
-    size = min(self._spec.eval.batch_size, self._source.dataset.size(split))
-    totals = {}
-    for number, examples in enumerate(self._source.evaluation_examples(split, size)):
-      if stopped():
-        raise Abandoned
-      for name, value in batch_sums(split, tf.constant(number), examples).items():
-        totals[name] = totals.get(name, 0.0) + value.numpy().astype(np.float64)
-    return {name: total / self._source.dataset.size(split) for name, total in totals.items()}
+  def _compile(self, key, function):
+    """A compiled function of (number, stored examples), made once for each key: evaluation is repeated."""
+    if key not in self._compiled:
+      self._compiled[key] = tf.function(function, autograph=False)
+    return self._compiled[key]
 
-  def _infer(self, split, number, examples):
-    batch = self._source.evaluation_batch(split, examples, number)
-    noise = stateless(self._spec.seed, number).scope(f'eval/{split}')
-    return batch['mask'], self._model.infer(batch, noise, self._spec.eval.num_samples)
+  def _trace(self, split, number, stored):
+    split = self._split(split)
+    batch = split.batch(number, stored)
+    return batch['mask'], self._model.infer(batch, split.noise(number), self._spec.eval.num_samples)
 
-  def _batch_sums(self, split, number, examples):
-    mask, trace = self._infer(split, number, examples)
-    return {
-      f'{evaluator.name}:{name}': _masked_sum(value, mask)
-      for evaluator in self._evaluators
-      for name, value in evaluator.per_example(self._model, trace).items()
-    }
+  def _trace_sums(self, evaluators, split):
+    def sums(number, stored):
+      mask, trace = self._trace(split, number, stored)
+      return {
+        f'{evaluator.name}:{name}': value
+        for evaluator in evaluators
+        for name, value in evaluator.sums(self._model, trace, self._split(split), mask).items()
+      }
 
-  def _batch_squared_error(self, split, number, examples):
-    mask, trace = self._infer(split, number, examples)
-    return {'mse': _masked_sum(trace.squared_error(), mask)}
+    return self._compile((split, *(evaluator.name for evaluator in evaluators)), sums)
 
-
-def _masked_sum(value, mask):
-  return tf.tensordot(tf.cast(mask, value.dtype), value, 1)
+  @functools.cached_property
+  def _squared_error(self):
+    return squared_error(self._model, self._split('train'))

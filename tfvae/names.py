@@ -35,8 +35,11 @@ NAMES = {
   },
   'eval.evaluators': {
     'bounds': 'tfvae.analysis.bounds:Bounds',
+    'reconstruction': 'tfvae.analysis.reconstruction:Reconstruction',
     'entropies': 'tfvae.analysis.entropies:Entropies',
     'latents': 'tfvae.analysis.latents:Latents',
+    'bits_per_dim': 'tfvae.analysis.bits_per_dim:BitsPerDim',
+    'log_evidence': 'tfvae.analysis.log_evidence:LogEvidence',
     'samples': 'tfvae.analysis.samples:Samples',
   },
   'net': {

@@ -45,10 +45,10 @@ class Noise:
     return self._answer(Request(kind, self._prefix + name, shape, batch_axis, tf.as_dtype(dtype).name))
 
 
-def purpose_seed(seed: int, name: str, step) -> tf.Tensor:
-  """The stateless seed int32[2] of a purpose `name` at a step."""
+def purpose_seed(seed, name: str, step) -> tf.Tensor:
+  """The stateless seed int32[2] of a purpose `name` at a step. Seed and step may be tensors."""
   return tf.random.experimental.stateless_fold_in(
-    tf.constant([seed, zlib.crc32(name.encode()) & 0x7FFFFFFF], tf.int32), step
+    tf.convert_to_tensor([seed, zlib.crc32(name.encode()) & 0x7FFFFFFF], tf.int32), step
   )
 
 
@@ -68,8 +68,8 @@ class Share(NamedTuple):
     return self.begin + tf.range(self.size) < self.total
 
 
-def stateless(seed: int, step, share: Share | None = None) -> Noise:
-  """Noise that is drawn when it is asked for. `step` may be a tensor; not for use inside XLA."""
+def stateless(seed, step, share: Share | None = None) -> Noise:
+  """Noise that is drawn when it is asked for. Seed and step may be tensors; not for use inside XLA."""
   return Noise(lambda request: _draw(request, seed, step, share))
 
 

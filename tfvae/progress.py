@@ -1,6 +1,8 @@
-"""What is shown during training: a bar on a terminal, plain lines elsewhere."""
+"""What is shown during training and evaluation: a bar on a terminal, plain lines elsewhere."""
 
 import sys
+import time
+from collections.abc import Iterator
 
 
 class Progress:
@@ -45,3 +47,15 @@ class Progress:
     """Ends the bar."""
     if self._bar:
       self._bar.close()
+
+
+def watch(label: str, batches: Iterator, number: int) -> Iterator:
+  """The batches of an evaluation, their progress shown: a bar on a terminal, elsewhere a line at the end."""
+  if sys.stdout.isatty():
+    from tqdm import tqdm
+
+    yield from tqdm(batches, label, number, unit='batch', file=sys.stdout, dynamic_ncols=True, leave=False)
+    return
+  begun = time.monotonic()
+  yield from batches
+  print(f'evaluated {label}: {number} batches in {time.monotonic() - begun:.1f} s', flush=True)

@@ -4,6 +4,7 @@ Opening and checking a run imports no TensorFlow.
 """
 
 import contextlib
+import errno
 import fcntl
 import functools
 import importlib.metadata
@@ -11,13 +12,16 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import tempfile
+import zipfile
 import zlib
 
 import numpy as np
 
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError
+from tfvae.names import NAMES
 from tfvae.quiet import import_tensorflow
 from tfvae.schema import flatten
 
@@ -25,8 +29,9 @@ from tfvae.schema import flatten
 PLACES = ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit')  # where the data are, and are held
 FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep', 'train.startup_timeout', *PLACES)
 FREE_FIELDS += ('train.strategy', 'train.logical_devices')
-FREE_SECTIONS = ('eval.',)
+FREE_SECTIONS = ('eval.', 'sample.')
 OWN = (*PLACES, 'train.startup_timeout')  # what each worker may have of its own
+MADE_WITH = 'made_with'  # the array that says of which checkpoint and settings the others of an archive are
 VERSIONS = ('tfvae', 'tensorflow', 'keras', 'tensorflow-probability', 'numpy')
 
 
@@ -40,6 +45,8 @@ class Run:
     metrics: {'train': {name: array}, 'test': ...} of metrics.jsonl, with the 'step' of each row; NaN where a row lacks
       a name. Evaluations on the training split are under 'train (evaluated)'.
     evaluation: the last evaluation of spec.eval.split.
+    verbs: what `model` is used for, a `Verbs`; `scale`, `encode`, `decode`, `reconstruct`, `sample` and `elbo` call it.
+      A closed-form variance is given the training split's value when it is made, which takes the data.
   """
 
   def __init__(self, workdir: str | os.PathLike):
@@ -183,8 +190,8 @@ class Run:
     if overwrite and self.exists():
       told.append(f'The run that was there is now {self._set_aside()}.')
     with self._writing():
-      for path in filter(_is_temporary, self.workdir.rglob('.*')):  # of a process that was killed while it wrote
-        path.unlink()
+      for path in filter(_is_temporary, list(self.workdir.rglob('.*'))):  # of a process that was killed while it wrote
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
       write(self.workdir / 'spec.json', spec_lib.to_json(spec))
       write(self.workdir / 'data.json', json.dumps(data) + '\n')
       path, now = self.workdir / 'environment.json', environment()
@@ -267,15 +274,49 @@ class Run:
     own = self.spec.eval.split
     return self.workdir / ('evaluation.json' if split == own else f'evaluation-{split}.json')
 
-  def write_evaluation(self, step: int, split: str, numbers: dict, arrays: dict[str, dict[str, np.ndarray]]) -> None:
-    """Writes the numbers and the arrays (evaluator: name: array) of one evaluation."""
+  def found(self, step: int, split: str) -> dict[str, dict]:
+    """What evaluators found at a checkpoint: {evaluator: {'settings': {...}, 'numbers': {...}}}, in the table's order.
+
+    settings: the fields of spec.eval that it was found with, and tfvae's version.
+    """
+    try:
+      records = json.loads(self._record_path(step, split).read_text())
+    except (OSError, ValueError):  # absent, or damaged: then it is sought again
+      return {}
+    return {name: records[name] for name in NAMES['eval.evaluators'] if name in records}
+
+  def has_found(self, step: int, split: str, evaluator: str, settings: dict) -> bool:
+    """Whether an evaluator found something there with these settings, whose arrays are those of that checkpoint."""
+    record = self.found(step, split).get(evaluator)
+    if record is None or record['settings'] != settings:
+      return False
+    return not record['arrays'] or self._arrays(evaluator, split).get(MADE_WITH) == _made_with(step, settings)
+
+  def write_found(self, step: int, split: str, evaluator: str, settings: dict, numbers: dict, arrays: dict) -> None:
+    """Keeps what an evaluator found: its arrays, its record in evaluations/, and all numbers of the checkpoint."""
     with self._writing():
-      for evaluator, named in arrays.items():
+      if arrays:
         path = self.workdir / 'arrays' / f'{evaluator}-{split}.npz'
         path.parent.mkdir(exist_ok=True)
         with atomic(path, 'wb') as file:
-          np.savez_compressed(file, **named)
+          np.savez_compressed(file, **arrays, **{MADE_WITH: _made_with(step, settings)})
+      records = self.found(step, split) | {
+        evaluator: {'settings': settings, 'arrays': bool(arrays), 'numbers': numbers}
+      }
+      self._record_path(step, split).parent.mkdir(exist_ok=True)
+      write(self._record_path(step, split), json.dumps(records, indent=2) + '\n')
+
+  def write_evaluation(self, step: int, split: str) -> dict[str, float]:
+    """Writes and returns all numbers that were found at a checkpoint: the last evaluation of the split."""
+    numbers = {}
+    for record in self.found(step, split).values():
+      numbers |= record['numbers']
+    with self._writing():
       write(self.evaluation_path(split), json.dumps({'step': step, 'split': split, **numbers}, indent=2) + '\n')
+    return numbers
+
+  def _record_path(self, step, split):
+    return self.workdir / 'evaluations' / f'{split}-{step}.json'
 
   @property
   def evaluation(self) -> dict:
@@ -286,29 +327,120 @@ class Run:
 
   def arrays(self, evaluator: str, split: str) -> dict[str, np.ndarray]:
     """What an evaluator left; empty where it left nothing."""
-    path = self.workdir / 'arrays' / f'{evaluator}-{split}.npz'
-    if not path.is_file():
+    return {name: array for name, array in self._arrays(evaluator, split).items() if name != MADE_WITH}
+
+  def _arrays(self, evaluator, split):
+    try:
+      with np.load(self.workdir / 'arrays' / f'{evaluator}-{split}.npz') as archive:
+        return dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or damaged
       return {}
-    with np.load(path) as archive:
-      return dict(archive)
+
+  # What --mode=sample makes.
+
+  @property
+  def samples(self) -> pathlib.Path:
+    """Where the arrays and pictures of --mode=sample are."""
+    return self.workdir / 'samples'
+
+  def write_samples(self, name: str, step: int, arrays: dict[str, np.ndarray]) -> None:
+    """Writes samples/<name>.npz: the arrays, and the step of the checkpoint that they were drawn from."""
+    with self._writing():
+      self.samples.mkdir(exist_ok=True)
+      with atomic(self.samples / f'{name}.npz', 'wb') as file:
+        np.savez_compressed(file, **arrays, step=np.array(step))
+
+  def read_samples(self, name: str) -> dict[str, np.ndarray]:
+    """The arrays of samples/<name>.npz. Raises RunError where it cannot be read."""
+    path = self.samples / f'{name}.npz'
+    try:
+      with np.load(path) as archive:
+        return dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+      raise RunError(f'{path}: cannot be read; run --mode=sample again') from None
+
+  def write_projector(self, files: dict[str, bytes]) -> pathlib.Path:
+    """Writes the files of TensorBoard's projector, in their order; returns their directory."""
+    with self._writing():
+      (self.workdir / 'projector').mkdir(exist_ok=True)
+      for name, content in files.items():
+        with atomic(self.workdir / 'projector' / name, 'wb') as file:
+          file.write(content)
+    return self.workdir / 'projector'
+
+  # The trained model.
+
+  @property
+  def summary(self) -> dict:
+    """`data`; made again from the data themselves where data.json was lost."""
+    from tfvae import build
+
+    return self.data or build.dataset(self.spec).summary
 
   @functools.cached_property
   def model(self):
     from tfvae import build
 
     import_tensorflow()
-    shape = tuple(self.data['shape']) if self.data else build.dataset(self.spec).shape
-    return self.restore(build.model(self.spec, shape))[0]
+    return self.restore(build.model(self.spec, tuple(self.summary['shape'])))[0]
 
-  def restore(self, model, say=print):
-    """(`model` with the weights of the newest intact checkpoint, its step). Averaged weights where the run has them."""
+  @functools.cached_property
+  def verbs(self):
+    from tfvae import build
+
+    import_tensorflow()
+    return build.verbs(self.spec, self.model, self.summary)
+
+  def scale(self, values) -> dict[str, np.ndarray]:
+    """x [B, ...] as the model takes it from values [B, ...] as they are stored: pixels, or columns of a table."""
+    return self.verbs.run('scale', values=values)
+
+  def encode(self, x) -> dict[str, np.ndarray]:
+    """<layer>_loc, <layer>_scale [B, ...]: q(z | x) of x [B, ...]."""
+    return self.verbs.run('encode', x=x)
+
+  def decode(self, **z) -> dict[str, np.ndarray]:
+    """mean, and scale or logits [B, ...]: p(x | z) of z1=[B, ...], and of the other layers where x depends on them."""
+    return self.verbs.run('decode', **z)
+
+  def reconstruct(self, x) -> dict[str, np.ndarray]:
+    """mean [B, ...]: E[x | z] at the posterior's means of x [B, ...]."""
+    return self.verbs.run('reconstruct', x=x)
+
+  def sample(self, n: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """<layer>, x, mean [n, ...]: z ~ p(z), x ~ p(x | z), E[x | z]."""
+    return self.verbs.run('sample', n=n, seed=seed)
+
+  def elbo(self, x, seed: int = 0) -> dict[str, np.ndarray]:
+    """elbo (beta 1), log_likelihood, rate, rate_<layer> [B] of x [B, ...] in nats, by spec.eval.num_samples samples."""
+    return self.verbs.run('elbo', x=x, seed=seed)
+
+  def write_export(self, verbs, step: int) -> pathlib.Path:
+    """Writes export/ whole or not at all; returns it."""
+    import tensorflow as tf
+
+    from tfvae.checkpoints import why
+
+    path = self.workdir / 'export'
+    with self._writing(), replaced(path) as directory:
+      try:
+        verbs.write(directory, step)
+      except tf.errors.OpError as error:
+        raise OSError(errno.EIO, why(error, directory)) from error
+    return path
+
+  def restore(self, model, say=print, step: int | None = None):
+    """(`model` with the weights of a checkpoint, its step). Averaged weights where the run has them.
+
+    step: of the checkpoint, which must be intact (RunError). None: the newest that is.
+    """
     from tfvae.checkpoints import Checkpoints, named
     from tfvae.ema import Ema
 
     self.require()
     ema = Ema(model.trainable_variables, self.spec.train.ema) if self.spec.train.ema else None
     objects = {'model': named(model.variables)} | ({'ema': ema.variables} if ema else {})
-    step = Checkpoints(self.checkpoints, self.spec.train.keep, **objects).restore(say)
+    step = Checkpoints(self.checkpoints, self.spec.train.keep, **objects).restore(say, step)
     if step is None:
       raise RunError(self._no_checkpoint())
     if ema:
@@ -321,9 +453,13 @@ class Run:
       yield
     except OSError as error:
       raise RunError(
-        f'--workdir {self.workdir}: cannot be written ({error.strerror}). What was saved is as it was; mend this and '
-        'run the same command again'
+        f'--workdir {self.workdir}: cannot be written ({error.strerror or error}). What was saved is as it was; mend '
+        'this and run the same command again'
       ) from None
+
+
+def _made_with(step, settings):
+  return json.dumps({'step': step, **settings})
 
 
 def checksum(spec) -> int:
@@ -360,6 +496,40 @@ def atomic(path: pathlib.Path, mode: str):
     os.replace(name, path)
   except BaseException:
     pathlib.Path(name).unlink(missing_ok=True)
+    raise
+
+
+@contextlib.contextmanager
+def replaced(path: pathlib.Path):
+  """A directory that replaces `path` when it is filled, and leaves `path` as it was if that fails.
+
+  Killed between its last two steps it leaves the old directory as <path>.old, which the next call puts back.
+  """
+  aside = path.with_name(f'{path.name}.old')
+
+  def put_back():
+    if aside.exists() and not path.exists():
+      aside.rename(path)
+
+  put_back()
+  for litter in path.parent.glob(f'.{path.name}.*.tmp'):  # of a process that was killed while it wrote
+    shutil.rmtree(litter)
+  new = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp'))
+  try:
+    new.chmod(0o755)
+    yield new
+    for file in new.rglob('*'):
+      handle = os.open(file, os.O_RDONLY)
+      os.fsync(handle)
+      os.close(handle)
+    shutil.rmtree(aside, ignore_errors=True)
+    if path.exists():
+      path.rename(aside)
+    new.rename(path)
+    shutil.rmtree(aside, ignore_errors=True)
+  except BaseException:
+    put_back()
+    shutil.rmtree(new, ignore_errors=True)
     raise
 
 

@@ -310,12 +310,64 @@ TRAIN = {
 EVAL = {
   'every': Field(1000, 'Steps between two evaluations during training. 0: at the end only.', low=0),
   'split': Field('test', 'Split that is evaluated.', choices=('train', 'validation', 'test')),
+  'checkpoint': Field(
+    'newest', '--mode=evaluate: newest, all (those kept, oldest first), or the step of one that is there.'
+  ),
   'evaluators': Field(
-    tuple(NAMES['eval.evaluators']), 'What is evaluated.', choices=tuple(NAMES['eval.evaluators']), item=str
+    ('bounds', 'reconstruction', 'entropies', 'latents', 'samples'),
+    'What is evaluated. bounds: the ELBO and its parts. reconstruction: mse, psnr, ssim. entropies: those that the '
+    'ELBO converges to. latents: active units, aggregate posterior. bits_per_dim: of images and binary data. '
+    'log_evidence: log p(x) by importance sampling. samples: pictures.',
+    choices=tuple(NAMES['eval.evaluators']),
+    item=str,
+  ),
+  'during': Field(
+    ('bounds', 'reconstruction', 'entropies', 'latents', 'samples'),
+    'Those of `evaluators` that also run during training, every `every` steps.',
+    choices=tuple(NAMES['eval.evaluators']),
+    item=str,
   ),
   'num_samples': Field(10, 'Latent samples of each example.', low=1, high=10**5),
+  'evidence_samples': Field(1000, 'log_evidence: importance samples of each example.', low=2, high=10**8),
+  'evidence_examples': Field(0, 'log_evidence: how many of the first examples of the split. 0: all.', low=0),
   'batch_size': Field(250, 'Examples of an evaluation step.', low=1),
   'num_images': Field(64, 'Images kept for the figures.', low=1),
+}
+
+SAMPLES = ('prior', 'reconstructions', 'traversals', 'interpolations', 'layers', 'projector')
+SAMPLE = {
+  'what': Field(
+    SAMPLES,
+    'What --mode=sample makes. prior: samples of the model. reconstructions: of examples. traversals: one unit moved '
+    'at a time. interpolations: between examples. layers: one layer of a hierarchy drawn afresh, the others kept. '
+    "projector: posterior means for TensorBoard's projector.",
+    choices=SAMPLES,
+    item=str,
+  ),
+  'split': Field('test', 'Split of the examples.', choices=('train', 'validation', 'test')),
+  'seed': Field(0, 'Seed of the samples: another one draws others of the same model.', low=0, high=2**31 - 1),
+  'num': Field(64, 'prior: samples. layers: samples of which each has its layers drawn afresh.', low=2, high=10**6),
+  'examples': Field(8, 'First examples of the split that the pictures show.', low=2, high=10**4),
+  'draws': Field(
+    8, 'reconstructions: samples of q for each example. layers: fresh draws of a layer.', low=1, high=10**4
+  ),
+  'steps': Field(9, 'traversals, interpolations: images in a row.', low=2, high=100),
+  'range': Field(
+    3.0,
+    'traversals: a unit moves by up to so many standard deviations of its prior, either way from its mean under q.',
+    above=0,
+  ),
+  'units': Field(10, 'traversals: the units of a layer with the largest rates, so many. 0: all.', low=0),
+  'interpolation': Field(
+    'linear',
+    'linear, or spherical: along the great circle.',
+    choices=('linear', 'spherical'),
+  ),
+  'points': Field(
+    2000,
+    'projector: first examples of the split. traversals: those that the rates of the units are averaged over.',
+    low=2,
+  ),
 }
 
 
@@ -381,6 +433,7 @@ def schema(layers: tuple[str, ...]) -> dict:
     'objective': _objective(layers),
     'train': TRAIN,
     'eval': EVAL,
+    'sample': SAMPLE,
   }
 
 

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from tfvae import catalogue
 from tfvae.errors import SpecError, UserError, nearest
 from tfvae.names import NAMES
-from tfvae.schema import DATA, flatten, layers_problem, schema
+from tfvae.schema import DATA, SAMPLES, flatten, layers_problem, schema
 
 
 def base(layers: tuple[str, ...] = ('z2', 'z1')) -> ConfigDict:
@@ -272,11 +272,21 @@ def _sigma_rule(f):
 
 
 def _evaluator_rule(f):
+  checkpoint = f['eval.checkpoint']
+  if checkpoint not in ('newest', 'all') and not checkpoint.isdecimal():
+    yield f'spec.eval.checkpoint: got {checkpoint!r}; allowed: newest | all | a step such as 2000'
   if 'latents' in f['eval.evaluators'] and len(f['model.layers']) > 1 and f['eval.num_samples'] < 2:
     yield (
       f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in a model of '
       'several layers (or leave it out of spec.eval.evaluators)'
     )
+
+
+def _sample_rule(f):
+  what = f['sample.what']
+  if not what or (set(what) == {'layers'} and len(f['model.layers']) == 1):
+    more = '' if not what else ', which a model of one layer has nothing to show in'
+    yield f'spec.sample.what: got {",".join(what) or "()"}{more}; allowed: one or more of {", ".join(SAMPLES)}'
 
 
 def _data_rule(f):
@@ -338,6 +348,7 @@ RULES: tuple[Callable, ...] = (
   _net_rule,
   _sigma_rule,
   _evaluator_rule,
+  _sample_rule,
 )
 
 
@@ -351,16 +362,28 @@ def to_json(spec: ConfigDict) -> str:
 
 
 def from_json(text: str) -> ConfigDict:
-  """The validated, frozen spec of `to_json`. Raises SpecError where it is not one."""
+  """The validated, frozen spec of `to_json`. Raises SpecError where it is not one.
+
+  Fields that are absent have their defaults: they are newer than the text, and do what was done before there were any.
+  """
   try:
     values = json.loads(text)
   except json.JSONDecodeError as error:
     raise SpecError([f'not a spec: {error}']) from None
   if not isinstance(values, dict):
     raise SpecError([f'not a spec: {type(values).__name__} in place of an object'])
+  layers = values.get('model', {}).get('layers') if isinstance(values.get('model'), dict) else None
+  if isinstance(layers, list) and not layers_problem(tuple(layers)):
+    values = _filled(values, _defaults(schema(tuple(layers))))
   if problems := validate(values):
     raise SpecError(problems)
   return freeze(values)
+
+
+def _filled(values, defaults):
+  if not isinstance(values, dict) or not isinstance(defaults, dict):
+    return values
+  return {**values, **{name: _filled(values.get(name, default), default) for name, default in defaults.items()}}
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:

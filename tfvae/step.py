@@ -165,7 +165,7 @@ XLA_FROM = 30_000
 
 
 def compile_mode(compile: str, model, values: int) -> str:
-  """What 'auto' stands for, as measured (docs/performance.md); any other mode is what it says.
+  """What 'auto' stands for, as measured (docs/benchmarks.md); any other mode is what it says.
 
   xla on a GPU. On a CPU graph for convolutions, which XLA makes slower, and for steps so small that launching the
   compiled program costs more than it saves; else xla.

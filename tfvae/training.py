@@ -12,9 +12,9 @@ from tfvae.checkpoints import Checkpoints, named, newest
 from tfvae.data.dataset import Dataset, Part
 from tfvae.ema import Ema
 from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
-from tfvae.evaluation import Abandoned, Evaluation
+from tfvae.evaluation import Abandoned, Evaluation, complete
 from tfvae.events import Events
-from tfvae.progress import Progress
+from tfvae.progress import Progress, watch
 from tfvae.report.images import grid
 from tfvae.run import Run
 from tfvae.schema import flatten
@@ -73,7 +73,7 @@ class Trainer:
       self._zeros = tf.constant(self.stepper.zeros())
       self._sums = tf.Variable(self._zeros, trainable=False, name='sums')
       self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False, name='state')  # step, step of the last log
-    self.evaluation = Evaluation(self.model, self.source, build.evaluators(spec), spec)
+    self.evaluation, self.evaluators = Evaluation(self.model, self.source, spec), build.evaluators(spec)
     objects = {f'optimizer_{o.name}': named(o.variables) for pairs in groups.values() for o, _ in pairs}
     objects |= {'ema': self.ema.variables} if self.ema else {}
     self.checkpoints = Checkpoints(
@@ -236,47 +236,52 @@ class Trainer:
 
   # Evaluation, during training and at the end.
 
-  def evaluate(self, stopped=lambda: False):
-    """The evaluation of spec.eval.split, with the averaged weights where there are any. By one worker alone."""
-    with self.ema.swapped() if self.ema else contextlib.nullcontext():
-      return self.evaluation.run(self.spec.eval.split, stopped)
+  def _averaged(self):
+    """Inside, the model has the averaged weights where there are any."""
+    return self.ema.swapped() if self.ema else contextlib.nullcontext()
 
   def _evaluate(self, events, stop):
     """An evaluation in mid-training, by the chief; a stop signal gives it up, and resuming begins with it."""
     if not self.workers.is_chief:
       return
-    with contextlib.suppress(Abandoned):
-      result = self.evaluate(lambda: stop.name)
-      self.run.append_metrics(self.step, self.spec.eval.split, result.numbers, evaluation=True)
-      write_events(events, self.step, result)
+    split, numbers, arrays = self.spec.eval.split, {}, {}
+    during = [evaluator for evaluator in self.evaluators if evaluator.name in self.spec.eval.during]
+    with contextlib.suppress(Abandoned), self._averaged():
+      for evaluator, found in self.evaluation.run(split, during, lambda: stop.name):
+        numbers |= found.numbers
+        arrays[evaluator.name] = found.arrays
+      self.run.append_metrics(self.step, split, numbers, evaluation=True)
+      write_events(events, self.step, numbers, arrays)
 
   def _has_evaluation(self):
     """Whether metrics.jsonl has the evaluation of this step."""
     wanted = (self.step, self.spec.eval.split, True)
     return any((row['step'], row['split'], row.get('evaluation')) == wanted for row in self.run.read_metrics())
 
-  def finish(self):
+  def finish(self) -> dict[str, float] | None:
     """The last evaluation, by the chief: in metrics.jsonl, evaluation.json, arrays/ and the event files."""
     if not self.workers.is_chief:
       return None
-    result, split = self.evaluate(), self.spec.eval.split
+    split = self.spec.eval.split
+    with self._averaged():
+      numbers = complete(self.evaluation, self.evaluators, self.run, self.step, split, watch)
     if not self._has_evaluation():
-      self.run.append_metrics(self.step, split, result.numbers, evaluation=True)
-      write_events(self._events['eval'], self.step, result)
+      self.run.append_metrics(self.step, split, numbers, evaluation=True)
+      arrays = {evaluator.name: self.run.arrays(evaluator.name, split) for evaluator in self.evaluators}
+      write_events(self._events['eval'], self.step, numbers, arrays)
     self._events['eval'].close()
-    self.run.write_evaluation(self.step, split, result.numbers, result.arrays)
-    return result
+    return numbers
 
 
-def write_events(events: Events, step: int, result) -> None:
+def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dict]) -> None:
   """An evaluation's numbers, its images as grids, and histograms of the latents."""
-  events.scalars(step, result.numbers)
-  samples = result.arrays.get('samples', {})
+  events.scalars(step, numbers)
+  samples = arrays.get('samples', {})
   if samples and samples['x'].ndim == 4:
     limits = samples['value_range']
     pictures = {name: grid(samples[name], limits) for name in ('reconstruction', 'prior', 'x')}
     events.images(
       step, {{'prior': 'prior_samples', 'x': 'data'}.get(k, 'reconstructions'): v for k, v in pictures.items()}
     )
-  latents = result.arrays.get('latents', {})
+  latents = arrays.get('latents', {})
   events.histograms(step, {f'z/{name[:-2]}': value for name, value in latents.items() if name.endswith('.z')})

@@ -36,7 +36,9 @@ def run(tmp_path):
   run.append_metrics(20, 'test', {'elbo': -6.0, 'rate/z2': 0.3, 'rate/z1': 0.2})
   images = np.random.default_rng(0).random((5, 4, 4, 1))
   samples = {'x': images, 'reconstruction': images, 'prior': images, 'value_range': np.array([0, 1])}
-  run.write_evaluation(20, 'test', {'elbo': -6.0}, {'samples': samples})
+  run.write_found(20, 'test', 'bounds', {}, {'elbo': -6.0}, {})
+  run.write_found(20, 'test', 'samples', {}, {}, samples)
+  run.write_evaluation(20, 'test')
   return run
 
 
@@ -50,7 +52,7 @@ def test_all_figures(run):
 
 def test_vectors_have_no_pictures_and_no_metrics_no_curves(run):
   samples = {name: np.zeros((5, 3)) for name in ('x', 'reconstruction', 'prior')} | {'value_range': np.array([0, 1])}
-  run.write_evaluation(20, 'test', {}, {'samples': samples})
+  run.write_found(20, 'test', 'samples', {}, {}, samples)
   assert [path.name for path in draw(run)] == ['curves.png', 'rates.png']
   (run.workdir / 'metrics.jsonl').unlink()
   assert draw(run) == []
@@ -75,6 +77,7 @@ def test_metrics_survive_an_unfinished_line_and_are_trimmed(run):
 
 
 def test_another_split_has_a_file_of_its_own(run):
-  run.write_evaluation(20, 'train', {'elbo': -5.0}, {})
+  run.write_found(20, 'train', 'bounds', {}, {'elbo': -5.0}, {})
+  run.write_evaluation(20, 'train')
   assert run.evaluation['elbo'] == -6.0
   assert json.loads((run.workdir / 'evaluation-train.json').read_text())['elbo'] == -5.0

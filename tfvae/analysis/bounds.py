@@ -1,15 +1,15 @@
 """The ELBO and its parts."""
 
-from tfvae.analysis.evaluator import Evaluator
+from tfvae.analysis.evaluator import Found, TraceEvaluator
 
 
-class Bounds(Evaluator):
+class Bounds(TraceEvaluator):
   """elbo (beta 1), log_likelihood, rate, rate/<layer>, mse, and sigma of a Gaussian decoder."""
 
   name = 'bounds'
 
-  def per_example(self, model, trace):
+  def per_example(self, model, trace, split):
     return {**trace.terms(), **model.diagnostics(trace)}
 
-  def finish(self, means, model, source, split):
-    return {name: float(value) for name, value in means.items()}, {}
+  def finish(self, means, model, split):
+    return Found({name: float(value) for name, value in means.items()}, {})

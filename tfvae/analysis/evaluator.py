@@ -1,32 +1,117 @@
 """The contract of evaluators."""
 
 import abc
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tfvae.models.trace import Trace
+from tfvae.noise import Noise, stateless
+
+
+class Found(NamedTuple):
+  """What an evaluator found on a split."""
+
+  numbers: dict[str, float]
+  arrays: dict[str, np.ndarray]
+
+
+class Split:
+  """A split as evaluators see it: batches in the data's order, and noise that depends on (seed, split, batch) alone.
+
+  Args:
+    source: the batches.
+    name: of the split.
+    spec: for seed and eval.batch_size.
+    watch: (iterator, its length) -> the same elements. The loop looks at progress and at stop signals there.
+  """
+
+  def __init__(self, source, name: str, spec, watch: Callable[[Iterator, int], Iterator] = lambda batches, n: batches):
+    self.source, self.name, self.spec, self._watch = source, name, spec, watch
+    self.size = source.dataset.size(name)  # examples
+
+  def batches(self, size: int = 0, examples: int = 0) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+    """(number, stored examples) of each batch; 'mask' is 0 on the padding of the last one.
+
+    Args:
+      size: of a batch. 0: spec.eval.batch_size.
+      examples: how many of the split's first examples. 0: all.
+    """
+    examples = min(examples or self.size, self.size)
+    size = min(size or self.spec.eval.batch_size, examples)
+    number = -(-examples // size)
+    stored = self.source.evaluation_examples(self.name, size, examples)
+    return self._watch(((tf.constant(i), batch) for i, batch in enumerate(stored)), number)
+
+  def batch(self, number: tf.Tensor, stored: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """What a model takes, of a batch of `batches`. For use inside a compiled function, as is `noise`."""
+    return self.source.evaluation_batch(self.name, stored, number)
+
+  def noise(self, number: tf.Tensor, purpose: str = 'eval') -> Noise:
+    """The noise of a purpose for a batch."""
+    return stateless(self.spec.seed, number).scope(f'{purpose}/{self.name}')
+
+  def means(self, sums: Callable[[tf.Tensor, dict], dict], size: int = 0) -> dict[str, np.ndarray]:
+    """Means over the split of what sums(number, stored examples) adds up of each batch: in float64, on the host."""
+    totals = {}
+    for number, stored in self.batches(size):
+      for name, value in sums(number, stored).items():
+        totals[name] = totals.get(name, 0.0) + value.numpy().astype(np.float64)
+    return {name: total / self.size for name, total in totals.items()}
+
+
+def masked_sum(value: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+  """[B, ...] -> [...]: the sum over the examples that are no padding."""
+  return tf.tensordot(tf.cast(mask, value.dtype), value, 1)
+
+
+def squared_error(model, split: Split) -> Callable[[tf.Tensor, dict], dict]:
+  """For `Split.means`: the mse of spec.eval.num_samples samples, from which closed-form variances are set."""
+
+  def sums(number, stored):
+    batch = split.batch(number, stored)
+    trace = model.infer(batch, split.noise(number), split.spec.eval.num_samples)
+    return {'mse': masked_sum(trace.squared_error(), batch['mask'])}
+
+  return tf.function(sums, autograph=False)
 
 
 class Evaluator(abc.ABC):
-  """Named numbers and arrays of a model on a split.
+  """Named numbers and arrays of a model on a split, in passes of its own.
 
-  The evaluation loop makes one trace of each batch, averages what `per_example` gives over the split (padding left
-  out), and hands the means to `finish`.
+  Attributes:
+    name: its name.
+    fields: the fields of spec.eval that its numbers depend on: found with the same, they are not sought again.
   """
 
   name: str
+  fields: tuple[str, ...] = ('batch_size', 'num_samples')
 
   def __init__(self, spec):
     self.spec = spec
 
-  def per_example(self, model, trace: Trace) -> dict[str, tf.Tensor]:
+  @abc.abstractmethod
+  def evaluate(self, model, split: Split) -> Found:
+    """What there is to find."""
+
+
+class TraceEvaluator(Evaluator):
+  """An evaluator of averages over a trace of each batch, which the loop makes once for all of this kind."""
+
+  def per_example(self, model, trace: Trace, split: Split) -> dict[str, tf.Tensor]:
     """What is averaged over the split: {key: [B, ...]}."""
-    del model, trace
+    del model, trace, split
     return {}
 
+  def sums(self, model, trace: Trace, split: Split, mask: tf.Tensor) -> dict[str, tf.Tensor]:
+    """{key: [...]}, summed over the examples whose mask [B] is not 0; by default of `per_example`."""
+    return {name: masked_sum(value, mask) for name, value in self.per_example(model, trace, split).items()}
+
   @abc.abstractmethod
-  def finish(
-    self, means: dict[str, np.ndarray], model, source, split: str
-  ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """(numbers, arrays) from the means over the split, in float64."""
+  def finish(self, means: dict[str, np.ndarray], model, split: Split) -> Found:
+    """What follows from the means of the sums over the split, in float64."""
+
+  def evaluate(self, model, split):
+    raise TypeError(f'{self.name} is evaluated by the loop, from its trace')

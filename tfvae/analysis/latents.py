@@ -1,9 +1,9 @@
-"""Which latent units are used."""
+"""Which latent units are used, and how the aggregate posterior compares with the prior."""
 
 import numpy as np
 import tensorflow as tf
 
-from tfvae.analysis.evaluator import Evaluator
+from tfvae.analysis.evaluator import Found, TraceEvaluator, masked_sum
 from tfvae.errors import UserError
 from tfvae.noise import stateless
 
@@ -11,45 +11,55 @@ from tfvae.noise import stateless
 BURDA_THRESHOLD = 0.01
 # FORMULAS.md (Damm et al. 2023): a unit is collapsed if its encoder entropy is within this of the prior's, in nats.
 ENTROPY_THRESHOLD = 0.4189
+# Layers of more units have no covariances: these would take longer than everything else.
+MOST_UNITS = 1024
 
 
-class Latents(Evaluator):
-  """Active units of each layer, by two definitions, and statistics of each unit.
+class Latents(TraceEvaluator):
+  """Active units of each layer, by two definitions; the aggregate posterior against the prior; statistics of units.
 
   active_units/<layer>: Var_x E[z_h | x] > 0.01 alpha_h^2 (Burda et al. 2016), alpha_h^2 the prior's variance.
   active_units_entropy/<layer>: mean encoder entropy more than 0.4189 nats below the prior's (Damm et al. 2023).
-  For a layer below the top, E[z | x] is over the layers above, z_>l ~ q; its square is estimated without bias by the
-  products of different samples (so at least two are needed, `UserError` otherwise). The prior's variance is
-  E Var p(z_l | z_>l) + Var E p(z_l | z_>l), and its entropy E H[p(z_l | z_>l)].
-  Without a layer: the sums over the layers. Arrays, [H] for each layer: encoder_entropy, prior_entropy, mean,
-  variance_of_mean; and z, samples of q for the first examples.
+  Without a layer: the sums over the layers.
+  For a layer that is not inferred from x alone, E[z | x] is over the layers before it; its square is estimated without
+  bias by the products of different samples (so at least two are needed, `UserError` otherwise). The prior of a layer
+  below the top is p(z_l | z_>l) averaged over z_>l ~ q: its variance is E Var + Var E, its entropy E H.
+
+  The aggregate posterior q(z_l) = E_x q(z_l | x) has mean m = E mu and covariance C = E diag(tau^2) + Cov mu:
+  aggregate_kl/<layer>: KL(N(m, C) || N(m_p, C_p)) in nats to the Gaussian with the prior's moments: where the prior is
+  Gaussian, no more than KL(q(z_l) || p(z_l)).
+  correlation/<layer>, correlation_max/<layer>: root mean square and largest magnitude of the correlations of two
+  different units under q(z_l). Up to 1,024 units a layer.
+
+  Arrays, [H] for each layer: encoder_entropy, prior_entropy, collapsed_above (the entropy from which a unit counts as
+  collapsed), mean (m), prior_mean, variance_of_mean (Var_x E[z | x]);
+  [H, H]: covariance (C), prior_covariance, correlation; and z, samples of q for the first examples.
   """
 
   name = 'latents'
 
-  def per_example(self, model, trace):
-    batch = trace.x.shape[0]
-    moments = {}
+  def sums(self, model, trace, split, mask):
+    sums = {}
     for layer in trace.z:
-      q, p, shape = trace.q[layer], trace.p[layer], trace.q[layer].event_shape
-
-      def mean(value, shape=shape):  # over the samples, which p and q of the top layer lack
-        value = tf.reshape(value, [-1, *value.shape[1:]] if value.shape.rank > len(shape) else [1, 1, *shape])
-        value = tf.reduce_mean(value, 0)
-        return tf.reshape(tf.broadcast_to(value, [batch, *shape]), [batch, -1])
-
-      moments |= {
-        f'{layer}.mean': mean(q.mean()),
-        f'{layer}.mean_squared': _square_of_mean(layer == next(iter(trace.q)), mean, q.mean()),
-        f'{layer}.encoder_entropy': mean(q.distribution.entropy()),
-        f'{layer}.prior_entropy': mean(p.distribution.entropy()),
-        f'{layer}.prior_variance': mean(p.variance()),
-        f'{layer}.prior_mean': mean(p.mean()),
-        f'{layer}.prior_mean_squared': mean(tf.square(p.mean())),
+      q, p = trace.q[layer], trace.p[layer]
+      rows = lambda value, q=q: _rows(value, q.event_shape, trace.x.shape[0])
+      mean, prior_mean, prior_variance = rows(q.mean()), rows(p.mean()), rows(p.variance())
+      moments = {
+        'mean': mean,
+        'mean_squared': _square_of_mean(layer == next(iter(trace.q)), mean)[None],
+        'encoder_entropy': rows(q.distribution.entropy()),
+        'prior_entropy': rows(p.distribution.entropy()),
+        'variance': rows(q.variance()),
+        'prior_mean': prior_mean,
+        'prior_variance': prior_variance,
+        'prior_mean_squared': tf.square(prior_mean),
       }
-    return moments
+      sums |= {f'{layer}.{key}': masked_sum(tf.reduce_mean(value, 0), mask) for key, value in moments.items()}
+      if mean.shape[-1] <= MOST_UNITS:
+        sums |= {f'{layer}.outer': _outer(mean, mask), f'{layer}.prior_outer': _outer(prior_mean, mask)}
+    return sums
 
-  def finish(self, means, model, source, split):
+  def finish(self, means, model, split):
     numbers, arrays = {'active_units': 0.0, 'active_units_entropy': 0.0}, {}
     for layer in model.layer_names:
       m = {name.partition('.')[2]: value for name, value in means.items() if name.startswith(f'{layer}.')}
@@ -62,20 +72,56 @@ class Latents(Evaluator):
       for name, count in counts.items():
         numbers[f'{name}/{layer}'] = count
         numbers[name] += count
-      arrays |= {f'{layer}.{name}': m[name] for name in ('mean', 'encoder_entropy', 'prior_entropy')}
-      arrays[f'{layer}.variance_of_mean'] = variance
-    n = min(source.dataset.size(split), self.spec.eval.batch_size)
-    batch = source.first(split, n)
+      kept = {name: m[name] for name in ('mean', 'prior_mean', 'encoder_entropy', 'prior_entropy')}
+      kept |= {'variance_of_mean': variance, 'collapsed_above': m['prior_entropy'] - ENTROPY_THRESHOLD}
+      if 'outer' in m:
+        found, matrices = _aggregate(m)
+        numbers |= {f'{name}/{layer}': value for name, value in found.items()}
+        kept |= matrices
+      arrays |= {f'{layer}.{name}': value for name, value in kept.items()}
+    batch = split.source.first(split.name, min(split.size, self.spec.eval.batch_size))
     trace = model.infer(batch, stateless(self.spec.seed, 0).scope('eval/latents'), 1)
     arrays |= {f'{layer}.z': sample[0].numpy() for layer, sample in trace.z.items()}
-    return numbers, arrays
+    return Found(numbers, arrays)
 
 
-def _square_of_mean(first, mean, values):
-  """E[z | x]^2: [B, H]. With S > 1 samples, ((sum_s m_s)^2 - sum_s m_s^2) / (S (S - 1))."""
+def _rows(value, event_shape, batch):
+  """[S, B, *event] (S or both may be missing) -> [S, B, H]."""
+  value = tf.reshape(value, [-1, *value.shape[1:]] if value.shape.rank > len(event_shape) else [1, 1, *event_shape])
+  samples = value.shape[0]
+  return tf.reshape(tf.broadcast_to(value, [samples, batch, *event_shape]), [samples, batch, -1])
+
+
+def _square_of_mean(first, values):
+  """E[z | x]^2, [B, H] from [S, B, H]. With S > 1 samples, ((sum_s m_s)^2 - sum_s m_s^2) / (S (S - 1))."""
   if first:  # of x alone
-    return tf.square(mean(values))
+    return tf.square(tf.reduce_mean(values, 0))
   samples = values.shape[0]
   if samples < 2:
     raise UserError('spec.eval.num_samples: got 1; the evaluator latents needs at least 2 where there are two layers')
-  return (samples * tf.square(mean(values)) - mean(tf.square(values))) / (samples - 1)
+  return (samples * tf.square(tf.reduce_mean(values, 0)) - tf.reduce_mean(tf.square(values), 0)) / (samples - 1)
+
+
+def _outer(values, mask):
+  """Sum over the examples of the mean over the samples of v v^T: [H, H] from [S, B, H]."""
+  weights = tf.cast(mask, values.dtype)[:, None] / values.shape[0]
+  return tf.einsum('sbi,sbj->ij', values * weights, values)
+
+
+def _aggregate(m):
+  """Moments of q(z_l) against the prior's."""
+  covariance = m['outer'] - np.outer(m['mean'], m['mean']) + np.diag(m['variance'])
+  prior = m['prior_outer'] - np.outer(m['prior_mean'], m['prior_mean']) + np.diag(m['prior_variance'])
+  scale = np.sqrt(np.diag(covariance))
+  correlation = covariance / np.outer(scale, scale)
+  others = correlation[~np.eye(len(scale), dtype=bool)]
+  distance = m['mean'] - m['prior_mean']
+  kl = np.trace(np.linalg.solve(prior, covariance)) + distance @ np.linalg.solve(prior, distance) - len(scale)
+  kl = 0.5 * (kl + np.linalg.slogdet(prior)[1] - np.linalg.slogdet(covariance)[1])
+  numbers = {'aggregate_kl': float(kl)}
+  if len(others):
+    numbers |= {
+      'correlation': float(np.sqrt(np.mean(others**2))),
+      'correlation_max': float(np.max(np.abs(others))),
+    }
+  return numbers, {'covariance': covariance, 'prior_covariance': prior, 'correlation': correlation}

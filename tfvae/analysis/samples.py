@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfvae.analysis.evaluator import Evaluator
+from tfvae.analysis.evaluator import Evaluator, Found
 from tfvae.noise import stateless
 
 
@@ -13,7 +13,7 @@ class Samples(Evaluator):
   of one run can be compared over its training.
   """
 
-  name = 'samples'
+  name, fields = 'samples', ('num_images',)
 
   def __init__(self, spec):
     super().__init__(spec)
@@ -23,14 +23,8 @@ class Samples(Evaluator):
     noise = stateless(self.spec.seed, 0).scope('eval/samples')
     return model.infer(batch, noise, 1).px.mean()[0], model.generate(n, noise).px.mean()[0]
 
-  def finish(self, means, model, source, split):
-    n = min(self.spec.eval.num_images, source.dataset.size(split))
-    batch = source.first(split, n)
+  def evaluate(self, model, split):
+    batch = split.source.first(split.name, min(self.spec.eval.num_images, split.size))
     reconstruction, prior = self._pictures(model, batch, self.spec.eval.num_images)
-    binary = source.section.binarize != 'none'
-    return {}, {
-      'x': batch['x'].numpy(),
-      'reconstruction': reconstruction.numpy(),
-      'prior': prior.numpy(),
-      'value_range': np.array((0.0, 1.0) if binary else source.dataset.range()),
-    }
+    arrays = {'x': batch['x'].numpy(), 'reconstruction': reconstruction.numpy(), 'prior': prior.numpy()}
+    return Found({}, arrays | {'value_range': np.array(split.source.value_range)})

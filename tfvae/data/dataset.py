@@ -79,6 +79,13 @@ class Dataset(NamedTuple):
     """Examples in a split."""
     return _size(self.splits[split])
 
+  @property
+  def levels(self) -> int | None:
+    """How many values a pixel may have (256, say), where they are whole numbers; None for other data."""
+    part = self.splits['train']
+    dtype = part.reader.dtype if isinstance(part, Part) else part['x'].dtype
+    return int(self.limits[1] - self.limits[0]) + 1 if np.issubdtype(dtype, np.integer) else None
+
   def range(self) -> tuple[float, float]:
     """The smallest and the largest value of the scaled (and not yet binarised) training split."""
     low, high = (self.scale * end + self.offset for end in self.limits)
@@ -329,6 +336,14 @@ def problems(spec, dataset: Dataset) -> list[str]:
       f'spec.decoder.likelihood: got bernoulli, which needs data in [0, 1], but the values of {dataset.name} are in '
       f'[{low:g}, {high:g}]; use spec.data.scaling=min_max, spec.data.binarize, or spec.decoder.likelihood=gaussian'
     )
+  if 'bits_per_dim' in spec.eval.evaluators:
+    bernoulli, binary = spec.decoder.likelihood == 'bernoulli', section.binarize != 'none'
+    if bernoulli != binary or not (binary or dataset.levels):
+      found.append(
+        'spec.eval.evaluators: got bits_per_dim, which is there for binary data with a Bernoulli decoder, and for '
+        f'images of whole numbers with a Gaussian one, but this is {spec.decoder.likelihood} on '
+        f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
+      )
   if section.flip != 'none' and len(dataset.shape) != 3:
     found.append(
       f'spec.data.flip: got {section.flip}, which needs images, but examples of {dataset.name} have the shape '

@@ -120,14 +120,13 @@ class Source:
 
   # Evaluation: a split in its own order, as it is, in batches of one size.
 
-  def num_batches(self, split: str, batch_size: int) -> int:
-    """Evaluation batches of a split, the last one padded."""
-    return -(-self.dataset.size(split) // batch_size)
+  def evaluation_examples(self, split: str, batch_size: int, first: int = 0) -> Iterator[dict[str, tf.Tensor]]:
+    """The stored examples of each evaluation batch in turn; 'mask' is 0 on the padding of the last one.
 
-  def evaluation_examples(self, split: str, batch_size: int) -> Iterator[dict[str, tf.Tensor]]:
-    """The stored examples of each evaluation batch in turn; 'mask' is 0 on the padding of the last one."""
-    n, part = self.dataset.size(split), self.dataset.splits[split]
-    batches = self.num_batches(split, batch_size)
+    first: how many of the split's first examples. 0: all.
+    """
+    n, part = first or self.dataset.size(split), self.dataset.splits[split]
+    batches = -(-n // batch_size)
     numbers = np.minimum(np.arange(batches * batch_size), n - 1)
     mask = np.arange(batches * batch_size) < n
     if isinstance(part, Part):
@@ -145,6 +144,11 @@ class Source:
     """
     noise = stateless(self.seed, number).scope(f'data/{split}')
     return examples | {'x': self._binarized(self._scaled(examples['x']), noise)}
+
+  @property
+  def value_range(self) -> tuple[float, float]:
+    """The smallest and the largest value of the training split's observations."""
+    return (0.0, 1.0) if self.section.binarize != 'none' else self.dataset.range()
 
   def first(self, split: str, n: int) -> dict[str, tf.Tensor]:
     """The first n examples of a split as an evaluation batch."""

@@ -40,6 +40,9 @@ class BernoulliLikelihood(Family):
     uniform = noise.uniform(name, (*lead, *self.shape), batch_axis=1, dtype=probs.dtype)
     return tf.cast(uniform < probs, probs.dtype)
 
+  def parameters(self, distribution):
+    return {'logits': distribution.distribution.logits_parameter()}
+
   @classmethod
   def from_section(cls, section, shape, make, name: str):
     """The likelihood of spec.decoder."""

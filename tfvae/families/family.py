@@ -12,7 +12,7 @@ tfd = tfp.distributions
 
 
 class Family(keras.layers.Layer, abc.ABC):
-  """features [N, ...] -> a TFP distribution with batch shape `batch_shape` (whose product is N).
+  """features [N, ...] -> a TFP distribution with batch shape `batch_shape` (whose product is N; -1: of any size).
 
   A family owns the heads that turn features into the distribution's parameters. It rebuilds the distribution on each
   call and never keeps it. `shape` is the event shape.
@@ -31,6 +31,13 @@ class Family(keras.layers.Layer, abc.ABC):
     """A sample [*lead, *shape] made from `noise`, differentiable in the parameters where that is possible.
 
     `lead` is [S, B], to which the distribution's batch shape is broadcast.
+    """
+
+  @abc.abstractmethod
+  def parameters(self, distribution: tfd.Distribution) -> dict[str, tf.Tensor]:
+    """Its parameters under TFP's names, each [*batch_shape, *shape]; of a likelihood, those beside the mean.
+
+    This is what encoding and decoding show of it.
     """
 
   def unfold(self, tensor: tf.Tensor, batch_shape: tuple[int, ...]) -> tf.Tensor:

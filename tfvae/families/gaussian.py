@@ -44,6 +44,9 @@ class DiagonalGaussian(Family):
   def sample(self, distribution, noise: Noise, name: str, lead):
     return _reparameterize(distribution, self.shape, noise, name, lead)
 
+  def parameters(self, distribution):
+    return {'loc': distribution.mean(), 'scale': distribution.stddev()}
+
 
 class GaussianLikelihood(Family):
   """p(x | z) = N(loc(z), sigma^2), sigma by one of the modes of `variance.py`."""
@@ -60,6 +63,9 @@ class GaussianLikelihood(Family):
 
   def sample(self, distribution, noise: Noise, name: str, lead):
     return _reparameterize(distribution, self.shape, noise, name, lead)
+
+  def parameters(self, distribution):
+    return {'scale': distribution.stddev()}
 
   @classmethod
   def from_section(cls, section, shape, make, name: str):

@@ -60,6 +60,11 @@ class Hierarchy(keras.Model):
     """The names of the latent layers, top first."""
     return [layer.name for layer in self.latents]
 
+  @property
+  def decoded_layers(self) -> list[str]:
+    """The names of the layers that x depends on, the nearest first."""
+    return self.layer_names[::-1][: 1 if self.markov else None]
+
   def build(self, input_shape=None):
     """Makes all weights."""
     del input_shape
@@ -79,19 +84,27 @@ class Hierarchy(keras.Model):
     """
     return self._infer(x, lambda layer, q: q.mean())
 
+  def descend(self, choose: Callable) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
+    """({layer: z_l}, {layer: p(z_l | z_>l)}) from the top down; z_l, [S, B, ...], is chosen by choose(layer, p)."""
+    z, p = {}, {}
+    for layer in self.latents:
+      p[layer.name] = layer.conditional(self._above(layer.name, z))
+      z[layer.name] = choose(layer, p[layer.name])
+    return z, p
+
   def decode(self, z: dict[str, tf.Tensor]) -> tfd.Distribution:
-    """p(x | z), batch shape [S, B], from {layer: [S, B, ...]}."""
-    return self.decoder.distribution(self._below(z))
+    """p(x | z), batch shape [S, B], from {layer: [S, B, ...]} of at least `decoded_layers`."""
+    return self.decoder.distribution([z[name] for name in self.decoded_layers])
 
   def infer(self, batch: dict, noise: Noise, num_samples: int = 1) -> Trace:
     """Trace with z ~ q(z | x), reparameterised from `noise`.
 
     Args:
-      batch: {'x': [B, ...]}, B static.
+      batch: {'x': [B, ...]}; B may be unknown while a graph is made.
       noise: one draw 'z/<layer>' for each layer.
       num_samples: S.
     """
-    lead = (num_samples, *sizes(batch['x'], 1))
+    lead = (num_samples, batch['x'].shape[0] or tf.shape(batch['x'])[0])
     return self._trace(batch, lambda layer, q: layer.family.sample(q, noise, f'z/{layer.name}', lead))
 
   def score(self, batch: dict, z: dict[str, tf.Tensor]) -> Trace:
@@ -105,10 +118,7 @@ class Hierarchy(keras.Model):
     """
     if context is not None:
       raise ValueError('a hierarchy has no context')
-    z = {}
-    for layer in self.latents:
-      p = layer.conditional(self._above(layer.name, z))
-      z[layer.name] = layer.family.sample(p, noise, f'p/{layer.name}', (1, n))
+    z, _ = self.descend(lambda layer, p: layer.family.sample(p, noise, f'p/{layer.name}', (1, n)))
     px = self.decode(z)
     x = self.decoder.likelihood.sample(px, noise, 'p/x', (1, n))[0]
     return self.score({'x': x}, z)
@@ -136,10 +146,6 @@ class Hierarchy(keras.Model):
     """Samples that p(z_l | .) depends on, the nearest first."""
     above = [z[n] for n in self.layer_names[: self.layer_names.index(name)]][::-1]
     return above[:1] if self.markov else above
-
-  def _below(self, z):
-    """Samples that x depends on, the nearest first."""
-    return [z[name] for name in self.layer_names[::-1]][: 1 if self.markov else None]
 
   def _infer(self, x, choose: Callable):
     """({layer: z}, {layer: q}) in the order of inference, z chosen by choose(layer, q)."""

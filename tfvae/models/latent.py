@@ -17,10 +17,9 @@ def fold(tensor: tf.Tensor) -> tf.Tensor:
   return tf.reshape(tensor, [-1 if None in tensor.shape[:2] else math.prod(tensor.shape[:2]), *tensor.shape[2:]])
 
 
-def sizes(tensor: tf.Tensor, axes: int) -> tuple:
-  """The first sizes of a tensor: numbers where they are known; else (a batch of any size, for export) tensors."""
-  dynamic = tf.shape(tensor) if None in tensor.shape[:axes] else ()
-  return tuple(dynamic[i] if size is None else size for i, size in enumerate(tensor.shape[:axes]))
+def sizes(tensor: tf.Tensor, axes: int) -> tuple[int, ...]:
+  """The first sizes of a tensor, to reshape another to: -1 for a batch of any size, as exported functions take it."""
+  return tuple(-1 if size is None else size for size in tensor.shape[:axes])
 
 
 class Merge(keras.layers.Layer):

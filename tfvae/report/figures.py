@@ -19,6 +19,8 @@ def draw(run: Run) -> list[pathlib.Path]:
     ('rates', rates),
     ('reconstructions', reconstructions),
     ('prior_samples', prior_samples),
+    ('latents', latents),
+    ('log_evidence', log_evidence),
   ):
     drawn = figure(run)
     if drawn is not None:
@@ -140,4 +142,54 @@ def prior_samples(run: Run):
     return None
   figure = _figure(5, 5.4)
   _show(figure.subplots(), samples['prior'], samples['value_range'], None, 'E[x | z], z ~ p(z)')
+  return figure
+
+
+def latents(run: Run):
+  """Of each layer: the moments of the aggregate posterior, encoder entropies, and correlations of the units."""
+  arrays = run.arrays('latents', run.spec.eval.split)
+  layers = [layer for layer in run.spec.model.layers if f'{layer}.covariance' in arrays]
+  if not layers:
+    return None
+  figure = _figure(12, 3.3 * len(layers))
+  for row, layer in zip(figure.subplots(len(layers), 3, squeeze=False), layers, strict=True):
+    moments, entropies, correlations = row
+    of = {name.partition('.')[2]: array for name, array in arrays.items() if name.startswith(f'{layer}.')}
+    order = np.argsort(of['variance_of_mean'])[::-1]  # the most active first
+    units, scale = np.arange(len(order)), np.sqrt(np.diag(of['covariance']))[order]
+    prior = np.sqrt(np.diag(of['prior_covariance']))[order]
+    marker = {'markersize': 3 if len(units) > 40 else 5, 'elinewidth': 0.8}
+    moments.fill_between(
+      units, of['prior_mean'][order] - prior, of['prior_mean'][order] + prior, color='C1', alpha=0.25, label='prior'
+    )
+    moments.errorbar(units, of['mean'][order], scale, fmt='o', color='C0', label='aggregate posterior', **marker)
+    moments.set(title=f'{layer}: mean, standard deviation', xlabel='unit, the most active first')
+    moments.legend(fontsize=8)
+    entropies.plot(units, of['prior_entropy'][order], color='C1', label='prior')
+    entropies.plot(units, of['collapsed_above'][order], 'k:', label='collapsed above')
+    entropies.plot(
+      units, of['encoder_entropy'][order], 'o', color='C0', markersize=marker['markersize'], label='encoder'
+    )
+    entropies.set(title=f'{layer}: mean entropy of each unit', xlabel='unit, the most active first', ylabel='nats')
+    entropies.legend(fontsize=8)
+    shown = correlations.imshow(of['correlation'][np.ix_(order, order)], cmap='RdBu_r', vmin=-1, vmax=1)
+    figure.colorbar(shown, ax=correlations)
+    correlations.set(title=f'{layer}: correlation under q(z)')
+  return figure
+
+
+def log_evidence(run: Run):
+  """The estimates of log p(x) of the examples, and how many samples they effectively rest on."""
+  arrays = run.arrays('log_evidence', run.spec.eval.split)
+  if not arrays:
+    return None
+  figure = _figure(10, 3.4)
+  left, right = figure.subplots(1, 2)
+  values = arrays['log_evidence']
+  left.hist(values, 40)
+  left.axvline(values.mean(), color='k', linestyle='--', label=f'mean {values.mean():.2f}')
+  left.set(title=f'log p(x), {len(values)} examples of {run.spec.eval.split}', xlabel='nats', ylabel='examples')
+  left.legend(fontsize=8)
+  right.hist(arrays['effective_samples'], 40)
+  right.set(title='effective samples of each estimate', xlabel='samples', ylabel='examples')
   return figure

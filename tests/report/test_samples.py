@@ -1,0 +1,60 @@
+"""Pictures of samples from their arrays alone."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from tfvae.report import samples as report
+from tfvae.report.images import grid
+from tfvae.run import Run
+
+
+def arrays(example):
+  """What tfvae.sampling leaves of a two-layer model, for examples of a shape."""
+  rng = np.random.default_rng(0)
+  about = {'value_range': np.array([0, 1]), 'split': np.array('test')}
+  x = lambda *lead: rng.random((*lead, *example))
+  traversals = {'units': np.array([4, 1]), 'offsets': np.array([-1.0, 0, 1]), 'rate': rng.random(5)}
+  layers = {'variance': np.array(0.2), 'total_variance': np.array(0.3)}
+  found = {
+    'prior': {'mean': x(4), 'draw': x(4), 'x': x(4)},
+    'reconstructions': {'x': x(4), 'mean': x(4), 'samples': x(4, 2), 'mse': x(4).std(1).ravel()[:4]},
+    'traversals-z2': {'x': x(4), 'mean': x(4, 2, 3), **traversals},
+    'interpolations': {'x': x(2, 2), 'mean': x(2, 2, 3), 'moved': np.array(['z2', 'z2+z1'])},
+    'layers-z1': {'mean': x(5, 3), **layers},
+  }
+  found['reconstructions']['samples_mse'] = rng.random((4, 2))
+  return {name: named | about for name, named in found.items()}
+
+
+def pictures(tmp_path, found):
+  run = Run(tmp_path)
+  run.workdir.mkdir(exist_ok=True)
+  for name, named in found.items():
+    run.write_samples(name, 7, named)
+  paths = report.draw(run)
+  assert [path.name for path in paths] == [f'{name}.png' for name in sorted(found)]
+  return {path.stem: matplotlib.image.imread(path)[..., :3] for path in paths}
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_sheets_show_every_pixel_as_a_square(tmp_path, channels):
+  found = arrays((8, 8, channels))
+  drawn = pictures(tmp_path, found)
+  scale, cell = 8, 72  # pixels of an image's pixel, and from one image to the next
+  left, top = report.EDGE, report.EDGE + 2 * report.LINE  # the title, and those of the panels
+  expected = np.kron(grid(found['prior']['mean'], (0, 1)), np.ones((scale, scale, 1)))
+  shown = drawn['prior'][top : top + len(expected), left : left + expected.shape[1]]
+  np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=2 / 255)
+  # Two panels of 2 columns; the kept sample and 2 draws. Rows: 2; 2 pairs of 2, below a title of two lines.
+  edges, gap = 2 * report.EDGE, report.GAP
+  assert drawn['prior'].shape == (top + 2 * cell - scale + report.EDGE, edges + gap + 4 * cell - 2 * scale, 3)
+  assert drawn['layers-z1'].shape[1] == edges + gap + 3 * cell - 2 * scale
+  assert drawn['interpolations'].shape[0] == top + report.LINE + 2 * (2 * cell - scale + report.EDGE)
+
+
+def test_other_data_become_lines(tmp_path):
+  drawn = pictures(tmp_path / 'table', arrays((7,))).values()
+  column = pictures(tmp_path / 'column', {'prior': arrays((1,))['prior']}).values()
+  for picture in (*drawn, *column):
+    assert min(picture.shape[:2]) > 200 and picture.std() > 0.01

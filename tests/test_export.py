@@ -1,0 +1,320 @@
+"""What a trained model is used for: from Python on arrays, and as a SavedModel where there is no tfvae."""
+
+import errno
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_launch import assert_refused
+
+from tfvae import build, commands
+from tfvae import run as run_lib
+from tfvae import spec as spec_lib
+from tfvae.analysis.bounds import Bounds
+from tfvae.checkpoints import Checkpoints, named
+from tfvae.ema import Ema
+from tfvae.errors import RunError, SpecError, UserError
+from tfvae.evaluation import Evaluation
+from tfvae.noise import stateless
+from tfvae.run import Run
+from tfvae.verbs import Verbs
+
+BATCH, SAMPLES = 4, 3
+SMALL = {'eval.batch_size': BATCH, 'eval.num_samples': SAMPLES, 'decoder.net.hidden': '8'}
+MAPS = {
+  'model.z1.grid': 4,
+  'model.z1.dim': 2,
+  **{f'model.z1.{part}.kind': 'conv' for part in ('encoder', 'posterior', 'prior')},
+  'model.z1.prior.hidden': '4,4',
+  'model.conditioning': 'all',
+  'decoder.net.kind': 'conv',
+  'decoder.variance': 'latent',
+  'data.binarize': 'threshold',
+  'data.threshold': 0.3,
+}
+CASES = {  # layers, fields
+  'reverse': (
+    ('z2', 'z1'),
+    {
+      'model.inference': 'reverse',
+      'decoder.likelihood': 'bernoulli',
+      'data.binarize': 'dynamic',
+      'train.ema': 0.9,
+    },
+  ),
+  'maps': (('z2', 'z1'), MAPS),
+  'optimal': (
+    ('z1',),
+    {
+      'decoder.variance': 'optimal',
+      'data.name': 'table',
+      'data.scaling': 'standard',
+      'eval.batch_size': 250,
+      'train.precision': 'float64',
+    },
+  ),
+}
+
+
+def make(case, workdir):
+  """A run of random weights, as after its 7th step."""
+  layers, fields = CASES[case]
+  spec = spec_lib.base(layers)
+  for layer in layers:
+    spec.model[layer].dim = 3
+    spec.model[layer].encoder.hidden = (4,)
+  spec = spec_lib.resolve(spec, SMALL | fields)
+  data, rng = build.dataset(spec), np.random.default_rng(0)
+  model = build.model(spec, data.shape)
+  objects = {'model': named(model.variables)}
+  if spec.train.ema:
+    ema = Ema(model.trainable_variables, spec.train.ema)
+    objects['ema'] = ema.variables
+    model.trainable_variables[0].assign_add(tf.ones_like(model.trainable_variables[0]))
+  for variable in ema.averages if spec.train.ema else model.trainable_variables:
+    variable.assign_add(0.1 * rng.standard_normal(variable.shape))
+  run = Run(workdir)
+  run.open(spec)
+  run.begin(spec, data.summary)
+  run.close()
+  Checkpoints(run.checkpoints, 1, **objects).save(7)
+  return commands.load(workdir)
+
+
+def signatures(run):
+  return tf.saved_model.load(str(run.workdir / 'export/saved_model')).signatures
+
+
+def stored(run):
+  """Examples as a user has them."""
+  return build.lookup('data.name', run.spec.data.name)(run.spec.data).splits['train']['x']
+
+
+def assert_close(found, wanted, rtol=1e-5):
+  assert sorted(found) == sorted(wanted)
+  for name, value in found.items():
+    assert value.dtype == np.float32
+    np.testing.assert_allclose(value, wanted[name], rtol=rtol, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_the_verbs_on_arrays_in_a_saved_model_and_by_the_model_itself(case, tmp_path, capsys):
+  run = make(case, tmp_path / 'run')
+  run.write_export(run.verbs, 7)
+  exported, model, size = signatures(run), run.model, run.spec.eval.batch_size
+  values = stored(run)[: 2 * BATCH + 1]
+  x = run.scale(values)['x']
+  assert_close(exported['scale'](values=tf.constant(values, tf.float64)), {'x': x})
+  wide = tf.cast(x, model.latents[0].family.head.dtype)
+
+  means, q = model.encode(wide)
+  wanted = {f'{name}_loc': d.mean()[0] for name, d in q.items()}
+  wanted |= {f'{name}_scale': d.stddev()[0] for name, d in q.items()}
+  encoded = run.encode(x)
+  assert_close(encoded, wanted)
+  wanted = {'mean': model(wide)}
+  assert_close(run.reconstruct(x), wanted)
+  z = {name: encoded[f'{name}_loc'] for name in (model.layer_names if case == 'maps' else ['z1'])}
+  px = model.decode(means)
+  other = {'logits': px.distribution.logits_parameter()} if case == 'reverse' else {'scale': px.stddev()}
+  assert_close(run.decode(**z), wanted | {name: value[0] for name, value in other.items()})
+  for count in (1, BATCH):  # of any number
+    first = tf.constant(x[:count])
+    assert_close(exported['encode'](x=first), {name: value[:count] for name, value in encoded.items()})
+    assert_close(exported['reconstruct'](x=first), {'mean': wanted['mean'][:count]})
+    decoded = run.decode(**{name: value[:count] for name, value in z.items()})
+    assert_close(exported['decode'](**{name: tf.constant(value[:count]) for name, value in z.items()}), decoded)
+
+  # Batch k of a call has the seed [seed, k].
+  draws, bounds = run.sample(len(x), seed=3), run.elbo(x, seed=3)
+  for number, begin in enumerate(range(0, len(x), size)):
+    part = slice(begin, min(begin + size, len(x)))
+    n, noise, seed = part.stop - part.start, stateless(3, number), tf.constant([3, number])
+    trace = model.generate(n, noise)
+    wanted = {'x': trace.x, 'mean': trace.px.mean()[0], **{name: z[0] for name, z in trace.z.items()}}
+    assert_close({name: value[part] for name, value in draws.items()}, wanted)
+    assert_close(exported['sample'](n=tf.constant(n), seed=seed), wanted)
+    terms = model.infer({'x': wide[part]}, noise, SAMPLES).terms()
+    wanted = {name.replace('/', '_'): value for name, value in terms.items() if name != 'mse'}
+    assert_close({name: value[part] for name, value in bounds.items()}, wanted)
+    assert_close(exported['elbo'](x=tf.constant(x[part]), seed=seed), wanted)
+  assert not np.allclose(run.sample(2, seed=4)['mean'], draws['mean'][:2])
+  assert {len(value) for value in run.encode(x[:0]).values()} == {0}
+
+
+def test_the_files_of_an_export(tmp_path, capsys):
+  """A SavedModel for a process that has TensorFlow alone, all weights for Keras, and what the signatures are."""
+  run = make('maps', tmp_path / 'run')
+  assert commands.export(run.workdir) == run.workdir / 'export'
+  assert capsys.readouterr().out == f'{run.workdir}/export: model.weights.h5, saved_model, signatures.json of step 7\n'
+  code = """if True:
+    import sys
+    sys.modules |= dict.fromkeys(('tfvae', 'tensorflow_probability', 'tf_keras', 'keras'))  # to import them is an error
+    import numpy as np
+    import tensorflow as tf
+    model = tf.saved_model.load(sys.argv[1]).signatures
+    x = model['scale'](values=np.load(sys.argv[2]).astype(float))['x']
+    found = {'encode': model['encode'](x=x), 'reconstruct': model['reconstruct'](x=x)}
+    found['sample'] = model['sample'](n=tf.constant(4), seed=tf.constant([5, 0]))
+    np.savez(sys.argv[3], **{f'{verb}/{name}': value for verb, d in found.items() for name, value in d.items()})
+  """
+  values = stored(run)[:4]
+  np.save(tmp_path / 'values.npy', values)
+  files = (run.workdir / 'export/saved_model', tmp_path / 'values.npy', tmp_path / 'found.npz')
+  (tmp_path / 'elsewhere').mkdir()
+  process = subprocess.run(
+    [sys.executable, '-I', '-c', code, *files], cwd=tmp_path / 'elsewhere', capture_output=True, text=True
+  )
+  assert process.returncode == 0, process.stderr
+  x = run.scale(values)['x']
+  wanted = {'encode': run.encode(x), 'reconstruct': run.reconstruct(x), 'sample': run.sample(4, seed=5)}
+  wanted = {f'{verb}/{name}': value for verb, found in wanted.items() for name, value in found.items()}
+  assert_close(dict(np.load(tmp_path / 'found.npz')), wanted)
+
+  model = build.model(run.spec, (8, 8, 1))
+  for variable in model.variables:
+    variable.assign(tf.fill(variable.shape, 9.0))
+  model.load_weights(run.workdir / 'export/model.weights.h5')
+  assert len(model.variables) > 10
+  for variable, own in zip(model.variables, run.model.variables, strict=True):
+    np.testing.assert_array_equal(variable.numpy(), own.numpy(), err_msg=variable.path)
+
+  about, exported = json.loads((run.workdir / 'export/signatures.json').read_text()), signatures(run)
+  assert (about['step'], about['layers'], about['num_samples']) == (7, ['z2', 'z1'], SAMPLES)
+  assert about['scaling'] == {'center': 0.0, 'width': 16.0, 'binarize': 'threshold', 'threshold': 0.3}
+  assert about['signatures'].keys() == exported.keys()
+  for verb, signature in exported.items():
+    _, inputs = signature.structured_input_signature
+    for given, said in ((inputs, 'inputs'), (signature.structured_outputs, 'outputs')):
+      given = {name: {'shape': list(t.shape), 'dtype': t.dtype.name} for name, t in given.items()}
+      assert about['signatures'][verb][said] == given
+  assert about['signatures']['decode']['inputs']['z2'] == {'shape': [None, 3], 'dtype': 'float32'}
+
+
+def test_averaged_weights(tmp_path):
+  run = make('reverse', tmp_path / 'run')
+  reader = tf.train.load_checkpoint(str(run.checkpoints / 'ckpt-7'))
+  for variable in run.model.trainable_variables:
+    path = variable.path.replace('/', '.S')
+    average = reader.get_tensor(f'ema/{path}/.ATTRIBUTES/VARIABLE_VALUE')
+    np.testing.assert_array_equal(variable.numpy(), average)
+    assert variable is not run.model.trainable_variables[0] or np.any(
+      average != reader.get_tensor(f'model/{path}/.ATTRIBUTES/VARIABLE_VALUE')
+    )
+
+
+def test_a_closed_form_variance_is_that_of_the_training_split(tmp_path):
+  run = make('optimal', tmp_path / 'run')
+  scale = run.decode(z1=np.zeros((1, 3)))['scale']
+  data = build.dataset(run.spec)
+  evaluation = Evaluation(run.model, build.source(run.spec, data), run.spec)
+  ((_, found),) = evaluation.run('train', [Bounds(run.spec)])
+  np.testing.assert_allclose(scale, found.numbers['sigma'], rtol=1e-6)
+  assert scale.flat[0] == pytest.approx(math.sqrt(found.numbers['mse']), rel=1e-6)
+
+
+@pytest.mark.parametrize('case', ['maps', 'optimal'])
+def test_scaling_is_that_of_training_to_the_bit(case, tmp_path):
+  run = make(case, tmp_path / 'run')
+  source = build.source(run.spec, build.dataset(run.spec))
+  seen = source.first('train', 100)['x'].numpy().astype(np.float32)
+  scaled = {row.tobytes() for row in run.scale(stored(run))['x']}
+  assert {row.tobytes() for row in seen} <= scaled
+
+
+def test_mistakes_on_arrays(tmp_path):
+  run = make('reverse', tmp_path / 'run')
+  x = np.zeros((2, 8, 8, 1))
+  for call, says in (
+    (lambda: run.encode(x[0]), r'encode: x: got the shape \[8, 8, 1\]; allowed: \[B, 8, 8, 1\]; a single .* x\[None\]'),
+    (lambda: run.elbo(x[..., 0]), r'elbo: x: got the shape \[2, 8, 8\]; allowed: \[B, 8, 8, 1\]'),
+    (lambda: run.reconstruct(0.5), r'reconstruct: x: got the shape \[\]'),
+    (lambda: run.encode([[1.0], [1.0, 2.0]]), 'encode: x: got list, not an array of numbers'),
+    (lambda: run.encode(x.astype(str)), 'encode: x: got ndarray, not an array of numbers'),
+    (lambda: run.scale(None), 'scale: values: got NoneType'),
+    (lambda: run.decode(), 'decode: got nothing; it takes z1'),
+    (lambda: run.decode(z1=np.zeros((2, 3)), z2=np.zeros((2, 3))), 'decode: got z1, z2; it takes z1'),
+    (lambda: run.decode(z1=np.zeros((2, 4))), r'decode: z1: got the shape \[2, 4\]; allowed: \[B, 3\]'),
+    (lambda: run.sample(0), 'sample: n: got 0; allowed: an integer from 1'),
+    (lambda: run.sample(2.5), r'sample: n: got 2\.5'),
+    (lambda: run.sample(1, seed=-1), 'sample: seed: got -1; allowed: an integer from 0 to 2147483647'),
+    (lambda: run.elbo(x, seed='a'), "elbo: seed: got 'a'"),
+  ):
+    with pytest.raises(UserError, match=says):
+      call()
+  run = make('maps', tmp_path / 'maps')
+  with pytest.raises(UserError, match='decode: got 2 and 3 examples'):
+    run.decode(z1=np.zeros((2, 4, 4, 2)), z2=np.zeros((3, 3)))
+
+
+def test_a_failed_export_leaves_the_one_that_was_there(tmp_path, monkeypatch):
+  run = make('optimal', tmp_path / 'run')
+
+  def write(self, directory, step):
+    (directory / 'saved_model').mkdir()
+    (directory / 'saved_model/saved_model.pb').write_text(f'{step}')
+
+  def fail(self, directory, step):
+    write(self, directory, step)
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  export, there = run.workdir / 'export', lambda: sorted(path.name for path in run.workdir.iterdir())
+  monkeypatch.setattr(build, 'verbs', lambda spec, model, kept: Verbs(model, spec, kept['scaling']))
+  with monkeypatch.context() as patch:
+    patch.setattr(Verbs, 'write', fail)
+    with pytest.raises(RunError, match=r'(?s)run: cannot be written \(No space left on device\).*same command'):
+      commands.export(run.workdir)
+    assert 'export' not in there()
+  monkeypatch.setattr(Verbs, 'write', write)
+  commands.export(run.workdir)
+  before = there()
+  with monkeypatch.context() as patch:
+    patch.setattr(Verbs, 'write', fail)
+    with pytest.raises(RunError, match='No space'):
+      commands.export(run.workdir)
+  assert there() == before and (export / 'saved_model/saved_model.pb').read_text() == '7'
+  run.lock()
+  with pytest.raises(RunError, match='in use by another process'):
+    commands.export(run.workdir)
+  run.close()
+
+
+def test_killed_while_a_directory_was_replaced(tmp_path):
+  """By hand, what a kill leaves: half a new directory; or the old one aside and the new one not yet in its place."""
+  path = tmp_path / 'run/export'
+  (tmp_path / 'run/.export.abc.tmp/saved_model').mkdir(parents=True)
+  (tmp_path / 'run/export.old').mkdir()
+  (tmp_path / 'run/export.old/a').write_text('old')
+  with pytest.raises(KeyboardInterrupt), run_lib.replaced(path):
+    raise KeyboardInterrupt
+  assert [p.name for p in path.parent.iterdir()] == ['export'] and (path / 'a').read_text() == 'old'
+  with run_lib.replaced(path) as directory:
+    (directory / 'a').write_text('new')
+  assert [p.name for p in path.parent.iterdir()] == ['export'] and (path / 'a').read_text() == 'new'
+  # A run that is trained further removes what a killed export left.
+  spec = spec_lib.resolve(spec_lib.base())
+  (tmp_path / 'other/.export.abc.tmp/saved_model').mkdir(parents=True)
+  run = Run(tmp_path / 'other')
+  run.open(spec)
+  run.begin(spec, {})
+  run.close()
+  assert not list(run.workdir.glob('.*'))
+
+
+def test_mistakes_with_the_command(tmp_path, launch):
+  assert_refused(launch('--mode=export', '--spec', 'hit'), '--mode=export', '--workdir', 'no --spec')
+  assert_refused(launch('--mode=export', '--workdir', 'absent'), 'absent', 'no such directory')
+  run = make('optimal', tmp_path / 'run')
+  with pytest.raises(SpecError, match=r'spec.decoder.sigma: only fields of spec.eval'):
+    commands.export(run.workdir, {'decoder.sigma': 2.0})
+  with pytest.raises(RunError, match='no checkpoint of step 8'):
+    commands.export(run.workdir, {'eval.checkpoint': '8'})
+  for path in run.checkpoints.iterdir():
+    path.unlink()
+  with pytest.raises(RunError, match='no checkpoint yet'):
+    commands.export(run.workdir)
+  assert 'export' not in [path.name for path in run.workdir.iterdir()]

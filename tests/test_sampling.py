@@ -1,0 +1,229 @@
+"""What --mode=sample computes: against closed forms, for every kind of hierarchy, and as a user calls it."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from test_launch import assert_refused
+
+from tfvae import build, commands
+from tfvae import spec as spec_lib
+from tfvae.errors import SpecError, UserError
+from tfvae.run import Run
+from tfvae.sampling import Sampler, _path
+
+SMALL = {'num': 5, 'examples': 4, 'draws': 2, 'steps': 3, 'units': 2, 'points': 10}
+
+
+def make(layers, **fields):
+  """(model, source, spec) on the digits, all weights drawn at random."""
+  spec = spec_lib.base(layers)
+  for layer in layers:
+    spec.model[layer].dim = 3
+    spec.model[layer].encoder.hidden = (4,)
+  spec = spec_lib.resolve(spec, {f'sample.{key}': value for key, value in SMALL.items()} | fields)
+  data = build.dataset(spec)
+  model = build.model(spec, data.shape)
+  rng = np.random.default_rng(0)
+  for variable in model.trainable_variables:
+    variable.assign(0.15 * rng.standard_normal(variable.shape))
+  return model, build.source(spec, data), spec
+
+
+def flat(images):
+  return images.reshape(*images.shape[:-3], 64)
+
+
+def test_a_linear_hierarchy_in_closed_form():
+  """z2 ~ N(0, I), z1 ~ N(a + z2 A, s^2), x ~ N(b + z1 D, 0.2^2): everything is linear in the noise."""
+  n = 4000
+  nets = ('z2.encoder', 'z1.encoder', 'z1.posterior', 'z1.prior')
+  fields = {f'model.{net}.kind': 'linear' for net in nets} | {'decoder.net.kind': 'linear'}
+  fields |= {'train.precision': 'float64', 'decoder.variance': 'fixed', 'decoder.sigma': 0.2}
+  fields |= {'sample.num': n, 'sample.draws': 3, 'sample.points': 297}
+  model, source, spec = make(('z2', 'z1'), **fields)
+  head, decoder = model.latents[1].prior.family.head.map, model.decoder.likelihood.head.map
+  head.kernel.assign(head.kernel.numpy() * [1, 1, 1, 0, 0, 0])  # a scale that does not depend on z2
+  above, (a, log_s) = head.kernel.numpy()[:, :3], np.split(head.bias.numpy(), 2)
+  slopes = {'z2': above @ decoder.kernel.numpy(), 'z1': np.exp(log_s)[:, None] * decoder.kernel.numpy()}  # [3, 64]
+  sampler = Sampler(model, source, spec)
+
+  prior = sampler.prior()
+  noise = {'z2': prior['z2.z'], 'z1': (prior['z1.z'] - a - prior['z2.z'] @ above) / np.exp(log_s)}
+  noise['x'] = (prior['draw'] - prior['mean'])[:, :2] / 0.2
+  assert all(scipy.stats.kstest(values.ravel(), 'norm').pvalue > 1e-3 for values in noise.values())
+  b = decoder.bias.numpy() + a @ decoder.kernel.numpy()
+  np.testing.assert_allclose(
+    flat(prior['mean']), b + noise['z2'] @ slopes['z2'] + noise['z1'] @ slopes['z1'], atol=1e-9
+  )
+
+  # The variance that a layer explains; 3 n degrees of freedom in each dimension.
+  variances = {layer: np.square(slope).sum(0).mean() for layer, slope in slopes.items()}
+  for layer, variance in variances.items():
+    found = sampler.layers(layer)
+    assert found['variance'] == pytest.approx(variance, rel=5 * np.sqrt(2 / (3 * n)))
+    assert found['total_variance'] == pytest.approx(sum(variances.values()), rel=5 * np.sqrt(2 / n))
+
+  x = source.first('test', 297)['x']
+  z, q = model.encode(x)
+  mu, tau = q['z2'].mean().numpy()[0], q['z2'].stddev().numpy()[0]
+  z1 = z['z1'].numpy()[0, :4]
+  for layer, slope in slopes.items():
+    found = sampler.traversals(layer)
+    moved = found['offsets'][:, None] * slope[found['units']][:, None]  # [U, steps, 64]
+    reconstruction = decoder.bias.numpy() + z1 @ decoder.kernel.numpy()
+    np.testing.assert_allclose(flat(found['mean']), reconstruction[:, None, None] + moved, atol=1e-8)
+  rate = (0.5 * (mu**2 + tau**2 - 1) - np.log(tau)).mean(0)  # KL(N(mu, tau^2) || N(0, 1))
+  found = sampler.traversals('z2')
+  np.testing.assert_allclose(found['rate'], rate, rtol=1e-9)
+  np.testing.assert_array_equal(found['units'], np.argsort(-rate)[:2])
+
+  found, w = sampler.interpolations(), np.array([0, 0.5, 1])[:, None]
+  assert list(found['moved']) == ['z2', 'z2+z1']
+  top = b + ((1 - w) * mu[:4:2, None] + w * mu[1:4:2, None]) @ slopes['z2']
+  every = (1 - w) * reconstruction[::2, None] + w * reconstruction[1::2, None]
+  np.testing.assert_allclose(flat(found['mean']), np.stack([top, every], 1), atol=1e-8)
+
+  head.kernel.assign(0 * head.kernel.numpy())  # x no longer depends on z2
+  sampler = Sampler(model, source, spec_lib.resolve(spec, {'sample.num': 5}))
+  assert sampler.layers('z2')['variance'] == 0 and sampler.layers('z1')['variance'] > 0
+
+
+MAP = {'model.z1.grid': 4, 'model.z1.dim': 2, 'model.z1.encoder.kind': 'conv', 'model.z1.posterior.kind': 'conv'}
+MAP |= {'decoder.net.kind': 'conv'}
+BINARY = {'decoder.likelihood': 'bernoulli', 'data.binarize': 'dynamic'}
+KINDS = {
+  'a table': (('z1',), {'data.name': 'table', 'data.scaling': 'standard', 'decoder.sigma': 0.5}),
+  'three layers, all above, a map': (('z3', 'z2', 'z1'), MAP | BINARY | {'model.conditioning': 'all'}),
+  'reverse': (('z2', 'z1'), {'model.inference': 'reverse', 'sample.interpolation': 'spherical'}),
+}
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_any_hierarchy(kind):
+  layers, fields = KINDS[kind]
+  model, source, spec = make(layers, **fields)
+  samples, x, image = dict(Sampler(model, source, spec).run()), source.first('test', 4)['x'], source.dataset.shape
+  units = {layer: min(2, layer_.shape[-1]) for layer, layer_ in zip(layers, model.latents, strict=True)}
+  shapes = {'prior': (5,), 'reconstructions': (4,), 'interpolations': (2, min(len(layers), 2), 3)}
+  shapes |= {f'traversals-{layer}': (4, units[layer], 3) for layer in layers}
+  shapes |= {f'layers-{layer}': (5, 3) for layer in layers if len(layers) > 1}
+  assert {name: arrays['mean'].shape for name, arrays in samples.items()} == {
+    name: (*shape, *image) for name, shape in shapes.items()
+  }
+  found = samples['reconstructions']
+  assert found['samples'].shape == (4, 2, *image) and found['samples_mse'].shape == (4, 2)
+  np.testing.assert_allclose(found['mse'], np.square(found['mean'] - x).reshape(4, -1).mean(1), rtol=1e-5)
+  np.testing.assert_array_equal(found['value_range'], [0, 1] if len(image) == 3 else source.dataset.range())
+  assert ('x' in samples['prior']) == (len(image) != 3)
+
+  # Where nothing is moved, and at the ends of what all layers move along, x is its reconstruction.
+  reconstruction = model(x).numpy()
+  np.testing.assert_allclose(found['mean'], reconstruction, atol=1e-6)
+  for layer in layers:
+    moved = samples[f'traversals-{layer}']
+    np.testing.assert_allclose(moved['mean'][:, :, 1], np.repeat(reconstruction[:, None], units[layer], 1), atol=2e-5)
+    assert np.all(np.ptp(moved['mean'], axis=2).reshape(4, units[layer], -1).max(-1) > 1e-4)  # and elsewhere it is not
+    assert moved['rate'].shape == (model.latents[layers.index(layer)].shape[-1],) and np.all(moved['rate'] > 0)
+  z, _ = model.encode(x)
+  _, p = model.descend(lambda layer, p: z[layer.name])
+  moved, there = samples['traversals-z1'], z['z1'].numpy()
+  there[..., moved['units'][1]] += (
+    moved['offsets'][2] * np.broadcast_to(p['z1'].stddev(), there.shape)[..., moved['units'][1]]
+  )
+  np.testing.assert_allclose(moved['mean'][:, 1, 2], model.decode(z | {'z1': there}).mean()[0], atol=2e-5)
+  ends = samples['interpolations']['mean'][:, -1, [0, -1]]
+  np.testing.assert_allclose(ends, reconstruction.reshape(2, 2, *image), atol=2e-5)
+  if len(layers) > 1:  # the same samples, each layer drawn afresh in turn
+    first, *others = (samples[f'layers-{layer}']['mean'] for layer in layers)
+    for other in others:
+      np.testing.assert_array_equal(other[:, 0], first[:, 0])
+      assert np.all(other[:, 1:] != first[:, 1:])
+
+
+def test_samples_depend_on_the_seed_and_nothing_else():
+  model, source, spec = make(('z2', 'z1'), **{'sample.what': 'prior,reconstructions,layers'})
+  draw = lambda **fields: dict(Sampler(model, source, spec_lib.resolve(spec, fields)).run())
+  samples, again = draw(), draw(**{'eval.batch_size': 3})  # in parts, the last one not full
+  others = draw(**{'sample.seed': 1})
+  for name, arrays in samples.items():
+    for key, value in arrays.items():
+      if value.dtype.kind == 'f':
+        np.testing.assert_allclose(again[name][key], value, atol=1e-6)
+  assert list(others) == ['prior', 'reconstructions', 'layers-z2', 'layers-z1']
+  for name, key in (('prior', 'z1.z'), ('prior', 'draw'), ('reconstructions', 'samples'), ('layers-z1', 'mean')):
+    assert np.all(others[name][key] != samples[name][key])
+  np.testing.assert_array_equal(others['reconstructions']['mean'], samples['reconstructions']['mean'])
+
+
+def test_great_circles():
+  rng = np.random.default_rng(0)
+  a, b = rng.standard_normal((2, 3, 4))
+  b *= np.linalg.norm(a) / np.linalg.norm(b)
+  path = _path(a, b, np.linspace(0, 1, 5), True)
+  np.testing.assert_allclose(np.linalg.norm(path, axis=(1, 2)), np.linalg.norm(a))
+  np.testing.assert_allclose(path[[0, -1]], [a, b])
+  steps = np.linalg.norm(np.diff(path, axis=0), axis=(1, 2))
+  np.testing.assert_allclose(steps, steps[0])
+  for other in (2 * a, -a, 0 * a):  # no plane: straight on, or one of them the origin
+    np.testing.assert_allclose(_path(a, other, np.linspace(0, 1, 5), True)[[0, -1]], [a, other], atol=1e-12)
+
+
+def test_the_samples_of_a_run(tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(commands, '_draw', lambda run: [])  # the other figures
+  spec = spec_lib.base(('z2', 'z1'))
+  spec.decoder.variance = 'optimal'
+  spec.train.steps, spec.train.compile, spec.train.learning_rate = 2, 'graph', 0.03
+  spec.eval.evaluators, spec.eval.split, spec.eval.num_samples = ('bounds',), 'train', 2
+  for key, value in SMALL.items():
+    spec.sample[key] = value
+  run = commands.train(spec, tmp_path / 'run')
+  names = ['prior', 'reconstructions', 'traversals-z2', 'traversals-z1', 'interpolations', 'layers-z2', 'layers-z1']
+  samples = commands.sample(run.workdir, {'sample.num': 100})
+  assert list(samples) == names
+  said = capsys.readouterr().out
+  for name in names:
+    assert f'{run.samples / name}.png' in said
+    kept = run.read_samples(name)
+    assert int(kept['step']) == 2 and str(kept['split']) == 'test'
+    for key, value in samples[name].items():
+      np.testing.assert_array_equal(kept[key], value)
+  # x ~ p(x | z) has the variance that the evaluation of the training split found, not that of the last step.
+  noise = samples['prior']['draw'] - samples['prior']['mean']
+  tolerance = 5 / np.sqrt(2 * noise.size)
+  assert noise.std() == pytest.approx(run.evaluation['sigma'], rel=tolerance)
+  assert noise.std() != pytest.approx(np.exp(run.model.non_trainable_variables[0]), rel=2 * tolerance)
+  assert (run.workdir / 'projector/z1.tsv').is_file()
+
+  before = (run.samples / 'prior.npz').read_bytes()
+  (run.samples / 'layers-z1.png').unlink()
+  commands.sample(run.workdir, {'sample.num': 100, 'sample.what': 'prior'})
+  assert (run.samples / 'prior.npz').read_bytes() == before
+  assert {path.stem for path in commands.report(run.workdir)} == set(names)
+  run.check(spec_lib.resolve(run.spec, {'sample.seed': 3}))  # no part of the run, which can be resumed with others
+
+
+def test_mistakes(launch, tmp_path):
+  run = Run(tmp_path / 'run')
+  run.workdir.mkdir()
+  run.begin(spec_lib.resolve(spec_lib.base(('z1',))), build.dataset(spec_lib.base(('z1',))).summary)
+  assert_refused(launch('--mode=sample', '--workdir', 'run'), '--workdir run', 'no checkpoint')
+  run.checkpoints.mkdir()
+  (run.checkpoints / 'ckpt-1.index').touch()
+  refused = launch('--mode=sample', '--workdir', 'run', '--spec.sample.what=priors,layers', '--spec.sample.num=1')
+  assert_refused(refused, 'spec.sample.what', 'Did you mean prior?', 'spec.sample.num', '>= 2')
+  for fields, says in (
+    ({'sample.what': 'layers'}, 'what: got layers.*one layer'),
+    ({'sample.what': ''}, r'what: got \(\)'),
+    ({'sample.split': 'validation'}, 'split: got validation; allowed: the splits of digits: train, test'),
+    ({'train.steps': 3}, r'spec\.train\.steps: only fields of spec\.sample and spec\.eval'),
+  ):
+    with pytest.raises(SpecError, match=says):
+      commands.sample(run.workdir, fields)
+  run.samples.touch()  # where a directory should be
+  with pytest.raises(UserError, match='cannot be written'):
+    run.write_samples('prior', 1, {})
+  run.samples.unlink()
+  run.write_samples('prior', 1, {})
+  (run.samples / 'prior.npz').write_bytes(b'')
+  with pytest.raises(UserError, match=r'prior\.npz: cannot be read'):
+    commands.report(run.workdir)

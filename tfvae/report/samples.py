@@ -1,0 +1,339 @@
+"""Pictures of what --mode=sample drew, from a run directory alone.
+
+Images become sheets of images, each pixel a square of whole pixels; other data lines over their dimensions. A picture
+shows at most MOST of everything; the arrays beside it have it all.
+"""
+
+import math
+import pathlib
+import textwrap
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from tfvae.report.images import grid
+from tfvae.run import Run, atomic
+
+DPI = 150
+CELL = 66  # pixels a side of an image, about
+GAP, EDGE, LINE = 24, 12, 26  # pixels: between panels, at the edges, of a line of text
+FONT = 8
+MOST = {
+  'samples': 400,
+  'examples': 16,
+  'around': 2,
+  'units': 100,
+  'rows': 8,
+  'samples of q': 4,
+  'draws': 12,
+  'columns': 5,
+}
+
+
+def draw(run: Run, names: list[str] | None = None) -> list[pathlib.Path]:
+  """Draws samples/<name>.png from samples/<name>.npz (None: of all that are there); returns the paths."""
+  import matplotlib
+
+  matplotlib.use('Agg')
+  paths = []
+  for name in names or sorted(path.stem for path in run.samples.glob('*.npz')):
+    samples, (what, _, layer) = run.read_samples(name), name.partition('-')
+    picture = PICTURES[what]
+    is_image = samples['mean'].ndim - picture.leading == 3
+    figure = picture.images(samples, layer) if is_image else picture.lines(_flat(samples, picture.leading), layer)
+    paths.append(run.samples / f'{name}.png')
+    with atomic(paths[-1], 'wb') as file:
+      figure.savefig(file, dpi=DPI, format='png')
+  return paths
+
+
+# Sheets of images.
+
+
+class Panel(NamedTuple):
+  """Images in rows and columns, with text above."""
+
+  images: np.ndarray  # [n, H, W, C], row by row
+  columns: int
+  heads: tuple[str, ...] = ()  # of the columns
+  title: str = ''
+  tails: tuple[str, ...] = ()  # below the columns
+
+
+def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits):
+  """A figure of bands, one below the other: (labels of its rows, and one of the tails; panels side by side).
+
+  limits: the values that become black and white.
+  """
+  from matplotlib.figure import Figure
+
+  height, width = bands[0][1][0].images.shape[1:3]
+  scale = max(1, round(CELL / max(height, width)))
+  side = lambda n, pixels: scale * (n * (pixels + 1) - 1)
+  rows = lambda panel: -(-len(panel.images) // panel.columns)
+  left = EDGE + max([0] + [_width(line) + 10 for labels, _ in bands for label in labels for line in label.split('\n')])
+  right = max(left + sum(side(p.columns, width) + GAP for p in panels) - GAP for _, panels in bands)
+  lines = textwrap.wrap(
+    title.replace(' | ', '\u00a0|\u00a0'), max(20, int((right - EDGE) / (_width('abcdefghijklmnopqrst') / 20)))
+  )
+  tops, top = [], EDGE + LINE * len(lines)
+  for _, panels in bands:
+    top += LINE * (any(p.title for p in panels) + any(p.heads for p in panels))
+    tops.append(top)
+    top += max(side(rows(p), height) + LINE * max([0] + [1 + t.count('\n') for t in p.tails]) for p in panels) + EDGE
+  size = np.array([right + EDGE, top])
+  figure = Figure(size / DPI)
+
+  def text(x, y, words, **style):
+    figure.text(x / size[0], 1 - y / size[1], words, fontsize=FONT, **style)
+
+  text(EDGE, EDGE, '\n'.join(lines), va='top')
+  for top, (labels, panels) in zip(tops, bands, strict=True):
+    for number, label in enumerate(labels):
+      if number < max(map(rows, panels)):
+        text(left - 10, top + side(number + 0.5, height) + scale / 2, label, ha='right', va='center')
+      else:
+        text(left - 10, top + side(number, height) + 8, label, ha='right', va='top')
+    x = left
+    for panel in panels:
+      w, h = side(panel.columns, width), side(rows(panel), height)
+      axis = figure.add_axes((x / size[0], 1 - (top + h) / size[1], w / size[0], h / size[1]))
+      picture = grid(panel.images, limits, panel.columns)
+      axis.imshow(
+        picture if picture.shape[-1] == 3 else picture[..., 0],
+        cmap='gray',
+        vmin=0,
+        vmax=1,
+        interpolation='nearest',
+        aspect='auto',
+      )
+      axis.set_axis_off()
+      if panel.title:
+        text(x, top - LINE * bool(panel.heads) - 6, panel.title, va='bottom')
+      for words, y, va in ((panel.heads, top - 6, 'bottom'), (panel.tails, top + h + 8, 'top')):
+        for column, word in enumerate(words):
+          text(x + side(column + 0.5, width) + scale / 2, y, word, ha='center', va=va)
+      x += w + GAP
+  return figure
+
+
+def _width(words):
+  """Of a text, in pixels."""
+  from matplotlib.textpath import TextPath
+
+  return math.ceil(TextPath((0, 0), words, size=FONT).get_extents().width * DPI / 72)
+
+
+def _rows(images):
+  """[R, C, H, W, K] as a panel's images and columns."""
+  return images.reshape(-1, *images.shape[2:]), images.shape[1]
+
+
+def _prior_images(samples, layer):
+  n = min(len(samples['mean']), MOST['samples'])
+  columns = math.ceil(math.sqrt(n))
+  panels = [
+    Panel(samples[name][:n], columns, title=title) for name, title in (('mean', 'E[x | z]'), ('draw', 'x ~ p(x | z)'))
+  ]
+  return sheet('Samples of the prior, z ~ p(z)', [([], panels)], samples['value_range'])
+
+
+def _reconstruction_images(samples, layer):
+  n, draws = min(len(samples['x']), MOST['examples']), min(samples['samples'].shape[1], MOST['samples of q'])
+  images = [samples['x'][:n], samples['mean'][:n], *samples['samples'][:n, :draws].swapaxes(0, 1)]
+  errors = zip(samples['mse'][:n], samples['samples_mse'][:n].mean(1), strict=True)
+  tails = tuple(f'{mean:.2g}\n{sample:.2g}' for mean, sample in errors)
+  labels = ['x', 'mean of q', *(f'sample {i + 1} of q' for i in range(draws)), 'mse, mean\nmse, samples']
+  return sheet(
+    f'Examples of the {samples["split"]} split, and E[x | z] at the mean and at samples of q',
+    [(labels, [Panel(*_rows(np.stack(images)), tails=tails)])],
+    samples['value_range'],
+  )
+
+
+def _traversal_images(samples, layer):
+  units, heads = (
+    samples['units'][: MOST['units']],
+    tuple(f'{offset:+.3g}' if offset else '0' for offset in samples['offsets']),
+  )
+  panels = [
+    Panel(*_rows(samples['mean'][i, : len(units)]), heads, f'around example {i} of the {samples["split"]} split')
+    for i in range(min(len(samples['x']), MOST['around']))
+  ]
+  return sheet(_traversal_title(layer), [(_unit_labels(samples, units), panels)], samples['value_range'])
+
+
+def _traversal_title(layer):
+  return f'One unit of {layer} moved, by so many standard deviations of its prior, from its mean under q'
+
+
+def _unit_labels(samples, units):
+  return [f'unit {unit}\n{samples["rate"][unit]:.2f} nats' for unit in units]
+
+
+def _interpolation_images(samples, layer):
+  x, mean, bands = samples['x'], samples['mean'], []
+  labels = [str(moved).replace('+', ', ') for moved in samples['moved']]
+  for pair in range(min(len(x), MOST['examples'])):
+    heads = [('x',), tuple(f'{weight:.3g}' for weight in np.linspace(0, 1, mean.shape[2])), ('x',)]
+    heads = heads if pair == 0 else [()] * 3
+    ends = [Panel(x[pair, end][None], 1, heads[2 * end]) for end in (0, 1)]
+    bands.append((labels, [ends[0], Panel(*_rows(mean[pair]), heads[1]), ends[1]]))
+  return sheet(_interpolation_title(samples), bands, samples['value_range'])
+
+
+def _interpolation_title(samples):
+  several = '' if len(samples['moved']) == 1 else ', in the top layer alone and in all layers'
+  return f'Interpolations between examples of the {samples["split"]} split{several}'
+
+
+def _layer_images(samples, layer):
+  mean = samples['mean'][: MOST['rows'], : 1 + MOST['draws']]
+  panels = [Panel(mean[:, 0], 1, title='sample'), Panel(*_rows(mean[:, 1:]), title=f'{layer} drawn afresh')]
+  return sheet(_layer_title(samples, layer), [([], panels)], samples['value_range'])
+
+
+def _layer_title(samples, layer):
+  share = samples['variance'] / max(samples['total_variance'], 1e-300)
+  return (
+    f'Samples of the prior with the noise of {layer} drawn afresh, that of the other layers kept, which explains '
+    f'{100 * share:.0f}\u00a0% of the variance of E[x | z]'
+  )
+
+
+# Lines and clouds, of data that are no images.
+
+
+def _flat(samples, leading):
+  """The same with examples [D] of one axis."""
+  rank = samples['mean'].ndim - leading
+  flat = {name: samples[name] for name in ('x', 'mean', 'samples', 'draw') if name in samples}
+  return samples | {name: value.reshape(*value.shape[:-rank], -1) for name, value in flat.items()}
+
+
+def _lines(title: str, cells: list[tuple[str, list[tuple]]], bar=None):
+  """Small axes of curves over the dimensions of x: (title, [(curve, style), ...]).
+
+  bar: (label, colour map, from, to) of the curves' colours.
+  """
+  from matplotlib.cm import ScalarMappable
+  from matplotlib.colors import Normalize
+  from matplotlib.figure import Figure
+
+  columns = min(4, len(cells))
+  rows = -(-len(cells) // columns)
+  figure = Figure((1.0 + 2.4 * columns, 0.8 + 1.6 * rows), layout='constrained')
+  axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+  figure.suptitle(title, fontsize=FONT + 1)
+  figure.supxlabel('dimension of x', fontsize=FONT)
+  for axis in axes.flat[len(cells) :]:
+    axis.set_axis_off()
+  for axis, (name, curves) in zip(axes.flat, cells, strict=False):
+    for curve, style in curves:
+      axis.plot(curve, **{'linewidth': 1, 'marker': '.', 'markersize': 3} | style)
+    axis.set_title(name, fontsize=FONT)
+    axis.tick_params(labelsize=FONT - 1)
+    axis.grid(alpha=0.3)
+  if any('label' in style for _, style in cells[0][1]):
+    axes[0, 0].legend(fontsize=FONT - 2)
+  if bar:
+    label, colors, low, high = bar
+    handle = figure.colorbar(ScalarMappable(Normalize(low, high), colors), ax=axes, aspect=40)
+    handle.set_label(label, fontsize=FONT)
+    handle.ax.tick_params(labelsize=FONT - 1)
+  return figure
+
+
+def _colored(curves, colors, values):
+  """(curve, style) with the colours of values in [0, 1]."""
+  import matplotlib
+
+  return [(curve, {'color': matplotlib.colormaps[colors](v)}) for curve, v in zip(curves, values, strict=True)]
+
+
+def _prior_lines(samples, layer):
+  """The first dimensions against each other: of the data, and of draws of the model."""
+  from matplotlib.figure import Figure
+
+  n = min(samples['x'].shape[1], MOST['columns'])
+  figure = Figure((1.2 + 1.2 * n, 1.2 + 1.2 * n), layout='constrained')
+  axes = figure.subplots(n, n, squeeze=False)
+  figure.suptitle(f'The {samples["split"]} split, and samples x ~ p(x | z), z ~ p(z)', fontsize=FONT + 1)
+  for row, column in np.ndindex(n, n):
+    axis = axes[row, column]
+    axis.tick_params(labelsize=FONT - 2, labelbottom=row == n - 1, labelleft=column == 0)
+    if row == column:
+      both = np.concatenate([samples['x'][:, row], samples['draw'][:, row]])
+      bins = np.histogram_bin_edges(both, 'auto')
+    for name, color, label in (('x', '0.5', 'data'), ('draw', 'C1', 'model')):
+      values = samples[name]
+      if row == column:
+        axis.hist(values[:, row], bins, density=True, histtype='step', color=color, label=label)
+      elif column < row:
+        axis.plot(values[:, column], values[:, row], '.', color=color, markersize=3, alpha=0.6)
+    if column > row:
+      axis.set_axis_off()
+    if row == n - 1:
+      axis.set_xlabel(f'dimension {column}', fontsize=FONT)
+    if column == 0:
+      axis.set_ylabel('density' if row == 0 else f'dimension {row}', fontsize=FONT)
+  axes[0, -1].legend(*axes[0, 0].get_legend_handles_labels(), loc='upper right', fontsize=FONT - 1)
+  return figure
+
+
+def _reconstruction_lines(samples, layer):
+  cells = []
+  for i in range(min(len(samples['x']), MOST['examples'])):
+    curves = [
+      (sample, {'color': 'C0', 'alpha': 0.3, 'marker': ''}) for sample in samples['samples'][i, : MOST['samples of q']]
+    ]
+    curves += [(samples['mean'][i], {'color': 'C0', 'label': 'q at its mean'})]
+    curves += [(samples['x'][i], {'color': 'k', 'linestyle': '', 'label': 'x'})]
+    cells.append((f'mse {samples["mse"][i]:.3g}', curves))
+  return _lines(f'Examples of the {samples["split"]} split and E[x | z]; pale: at samples of q', cells)
+
+
+def _traversal_lines(samples, layer):
+  units, offsets, cells = samples['units'][: MOST['units']], samples['offsets'], []
+  for number, label in enumerate(_unit_labels(samples, units)):
+    curves = _colored(samples['mean'][0, number], 'coolwarm', np.linspace(0, 1, len(offsets)))
+    cells.append((label.replace('\n', ', '), [*curves, (samples['x'][0], {'color': 'k', 'linestyle': ''})]))
+  return _lines(
+    f'{_traversal_title(layer)} (points: x)', cells, ('standard deviations', 'coolwarm', offsets[0], offsets[-1])
+  )
+
+
+def _interpolation_lines(samples, layer):
+  cells, weights = [], np.linspace(0, 1, samples['mean'].shape[2])
+  for pair in range(min(len(samples['x']), MOST['examples'])):
+    for kind, moved in enumerate(samples['moved']):
+      curves = _colored(samples['mean'][pair, kind], 'viridis', weights)
+      ends = [(samples['x'][pair, e], {'color': 'k', 'linestyle': '', 'marker': '.x'[e]}) for e in (0, 1)]
+      cells.append((f'pair {pair}: {str(moved).replace("+", ", ")}', [*curves, *ends]))
+  return _lines(f'{_interpolation_title(samples)} (points and crosses: x)', cells, ('weight', 'viridis', 0, 1))
+
+
+def _layer_lines(samples, layer):
+  cells = []
+  for i, (kept, *fresh) in enumerate(samples['mean'][: MOST['rows'], : 1 + MOST['draws']]):
+    curves = [(curve, {'color': 'C0', 'alpha': 0.5, 'marker': ''}) for curve in fresh]
+    cells.append((f'sample {i}', [*curves, (kept, {'color': 'k'})]))
+  return _lines(_layer_title(samples, layer), cells)
+
+
+class Picture(NamedTuple):
+  """How a kind of samples is drawn."""
+
+  leading: int  # axes of `mean` before those of an example
+  images: Callable
+  lines: Callable
+
+
+PICTURES = {
+  'prior': Picture(1, _prior_images, _prior_lines),
+  'reconstructions': Picture(1, _reconstruction_images, _reconstruction_lines),
+  'traversals': Picture(3, _traversal_images, _traversal_lines),
+  'interpolations': Picture(3, _interpolation_images, _interpolation_lines),
+  'layers': Picture(2, _layer_images, _layer_lines),
+}

@@ -1,0 +1,251 @@
+"""What --mode=sample draws from a model, as arrays.
+
+A hierarchy turns standardised noise into x: z_l = E p(z_l | z_>l) + sd p(z_l | z_>l) eps_l from the top down, and then
+E[x | z], where eps_l ~ N(0, I). All that is moved here is moved in eps, one layer's while the others' are kept: a layer
+below one that moves goes where its conditional prior goes, and keeps what of it the layers above do not explain. An
+example has the eps of its posterior means, so that where nothing is moved x is its reconstruction.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfvae.noise import Noise, Share, stateless
+from tfvae.projector import files
+
+tfd = tfp.distributions
+
+
+class Sampler:
+  """Arrays of samples, reconstructions, traversals, ... The noise depends on (spec.sample.seed, purpose) alone.
+
+  Arrays have the rows and columns of their picture first, and E[x | z] is called `mean`.
+
+  Args:
+    model, source: of which, and of whose examples.
+    spec: for `sample`, and eval.batch_size: how many examples are computed at once.
+  """
+
+  def __init__(self, model, source, spec):
+    self._model, self._source, self._section, self._size = model, source, spec.sample, spec.eval.batch_size
+    self._encode = tf.function(self._posterior_means, autograph=False)
+    self._decode = tf.function(self._mean, autograph=False)
+
+  def run(self) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """('prior', arrays), ('traversals-z2', arrays), ...: all of spec.sample.what but the projector's.
+
+    Each has, too: split, seed, and value_range, the ends of the training data.
+    """
+    about = {'value_range': np.array(self._source.value_range)} | {
+      key: np.array(self._section[key]) for key in ('split', 'seed')
+    }
+    layers = self._model.layer_names
+    for what in self._section.what:
+      if what == 'traversals' or (what == 'layers' and len(layers) > 1):
+        for layer in layers:
+          yield f'{what}-{layer}', getattr(self, what)(layer) | about
+      elif what in ('prior', 'reconstructions', 'interpolations'):
+        yield what, getattr(self, what)() | about
+
+  def prior(self) -> dict[str, np.ndarray]:
+    """n = spec.sample.num ancestral samples, [n, ...] each: mean, draw ~ p(x | z), and <layer>.z.
+
+    Where the data are no images also x, as many examples of the split, to compare distributions.
+    """
+    n = self._section.num
+
+    def draw(rows):
+      trace = self._model.generate(rows['row'].shape[0], self._noise('prior', rows['row'], n))
+      return {'mean': trace.px.mean()[0], 'draw': trace.x, **{f'{name}.z': z[0] for name, z in trace.z.items()}}
+
+    arrays = self._rows(tf.function(draw, autograph=False), n, lambda row: {'row': row})
+    return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
+
+  def reconstructions(self) -> dict[str, np.ndarray]:
+    """Of n examples x [n, ...]: mean [n, ...] at the posterior means, samples [n, draws, ...] at z ~ q(z | x).
+
+    And their mean squared errors: mse [n], samples_mse [n, draws].
+    """
+    x = self._examples
+    n = len(x)
+
+    def reconstruct(rows):
+      trace = self._model.infer({'x': rows['x']}, self._noise('reconstructions', rows['row'], n), self._section.draws)
+      return {'mean': self._model(rows['x']), 'samples': tf.einsum('sb...->bs...', trace.px.mean())}
+
+    arrays = self._rows(tf.function(reconstruct, autograph=False), n, lambda row: {'row': row, 'x': x[row]})
+    mse = lambda error: np.square(error, dtype=np.float64).mean(tuple(range(1 - x.ndim, 0)))
+    return {
+      'x': x,
+      **arrays,
+      'mse': mse(arrays['mean'] - x),
+      'samples_mse': mse(arrays['samples'] - x[:, None]),
+    }
+
+  def traversals(self, layer: str) -> dict[str, np.ndarray]:
+    """mean [n, U, steps, ...] around n examples x [n, ...]: units[u] of z_l moved by offsets[t] of its prior's sd.
+
+    A unit of a feature map is a channel, moved everywhere. rate [H]: of every unit KL(q || p) in nats at the posterior
+    means of the other layers, summed over the map, averaged over spec.sample.points examples. units [U] are those of
+    the largest rates, the largest first.
+    """
+    eps, x = self._eps, self._examples
+    rate = self._points[f'{layer}.rate'].mean(0, dtype=np.float64)
+    units = np.argsort(-rate, kind='stable')[: self._section.units or None]
+    offsets = np.linspace(-self._section.range, self._section.range, self._section.steps)
+    shape = (len(x), len(units), len(offsets))
+
+    def moved(row):
+      n, u, t = np.unravel_index(row, shape)
+      rows = {name: value[n] for name, value in eps.items()}
+      rows[layer][np.arange(len(row)), ..., units[u]] += _column(offsets[t], rows[layer].ndim - 1)
+      return rows
+
+    return {'x': x, 'mean': self._means(shape, moved), 'units': units, 'offsets': offsets, 'rate': rate}
+
+  def interpolations(self) -> dict[str, np.ndarray]:
+    """mean [P, K, steps, ...] between P pairs of examples x [P, 2, ...]; moved [K] names the layers that move.
+
+    First the top layer alone, those below at the means of their conditional priors. Then, in a hierarchy, all layers at
+    once, from one reconstruction to the other. Spherical: each layer along a great circle.
+    """
+    (top, *below), pairs = self._model.layer_names, len(self._examples) // 2
+    shape = (pairs, 2 if below else 1, self._section.steps)
+    weights, spherical = np.linspace(0, 1, self._section.steps), self._section.interpolation == 'spherical'
+    paths = {
+      name: np.stack([_path(*eps[2 * pair : 2 * pair + 2], weights, spherical) for pair in range(pairs)])
+      for name, eps in self._eps.items()
+    }
+
+    def moved(row):
+      pair, kind, step = np.unravel_index(row, shape)
+      rows = {name: path[pair, step] for name, path in paths.items()}
+      return rows | {name: rows[name] * _column(kind, rows[name].ndim) for name in below}
+
+    x = self._examples[: 2 * pairs]
+    return {
+      'x': x.reshape(pairs, 2, *x.shape[1:]),
+      'mean': self._means(shape, moved),
+      'moved': np.array([top, '+'.join((top, *below))][: shape[1]]),
+    }
+
+  def layers(self, layer: str) -> dict[str, np.ndarray]:
+    """mean [n, 1 + draws, ...]: n prior samples, and each with the noise eps of one layer drawn afresh.
+
+    The other layers keep their eps, not their z: p(z_l | z_>l) of those below follows. Were z1 itself kept, no layer
+    above could show in an x that depends on z1 alone.
+    variance: of E[x | z] over the fresh draws, averaged over n and the dimensions of x. total_variance: over the n
+    samples. The ratios of the layers add up to 1 where their effects are additive, to more where they interact.
+    """
+    shape = (self._section.num, 1 + self._section.draws)
+    noise = self._noise('layers')
+
+    events = {each.name: each.shape for each in self._model.latents}
+
+    def normal(name, lead):
+      return noise.normal(name, (*lead, *events[name.rpartition('/')[2]]), dtype=self._source.dtype).numpy()
+
+    kept = {name: normal(name, shape[:1]) for name in self._model.layer_names}
+    fresh = np.concatenate([kept[layer][:, None], normal(f'fresh/{layer}', (shape[0], shape[1] - 1))], axis=1)
+
+    def drawn(row):
+      n, draw = np.unravel_index(row, shape)
+      return {name: value[n] for name, value in kept.items()} | {layer: fresh[n, draw]}
+
+    mean = self._means(shape, drawn)
+    variance = lambda values, axis: np.var(values, axis, dtype=np.float64, ddof=1).mean()
+    return {'mean': mean, 'variance': variance(mean, 1), 'total_variance': variance(mean[:, 0], 0)}
+
+  def projector(self) -> dict[str, bytes]:
+    """The files of TensorBoard's projector: the posterior means of the first spec.sample.points examples, by layer.
+
+    Named by their label, where there is one, and their number in the split; with images, where the data are.
+    """
+    batch = self._first(self._section.points)
+    latents = {name: self._points[f'{name}.mean'].reshape(len(batch['x']), -1) for name in self._model.layer_names}
+    columns = {name: batch[name].numpy() for name in ('label', 'index') if name in batch}
+    return files(latents, columns, batch['x'].numpy() if len(batch['x'].shape) == 4 else None, self._source.value_range)
+
+  # What these are made of.
+
+  def _noise(self, purpose, row=None, total=None) -> Noise:
+    """The noise of a purpose; of the examples `row` of `total`, which are numbers in a row."""
+    share = None if row is None else Share(row[0], row.shape[0], total)
+    return stateless(self._section.seed, 0, share).scope(f'sample/{purpose}')
+
+  def _first(self, n):
+    split = self._section.split
+    return self._source.first(split, min(n, self._source.dataset.size(split)))
+
+  @functools.cached_property
+  def _examples(self) -> np.ndarray:
+    return self._first(self._section.examples)['x'].numpy()
+
+  @functools.cached_property
+  def _points(self) -> dict[str, np.ndarray]:
+    """Of the first spec.sample.points examples what `_posterior_means` gives."""
+    x = self._first(self._section.points)['x'].numpy()
+    return self._rows(self._encode, len(x), lambda row: {'x': x[row]})
+
+  @functools.cached_property
+  def _eps(self) -> dict[str, np.ndarray]:
+    """{layer: [n, ...]}: the noise of the posterior means of the examples."""
+    x = self._examples
+    found = self._rows(self._encode, len(x), lambda row: {'x': x[row]})
+    return {name: found[f'{name}.eps'] for name in self._model.layer_names}
+
+  def _posterior_means(self, rows):
+    """Of x [B, ...], each layer at its posterior mean: <layer>.mean and <layer>.eps [B, ...], <layer>.rate [B, H]."""
+    z, q = self._model.encode(rows['x'])
+    _, p = self._model.descend(lambda layer, p: z[layer.name])
+    found = {}
+    for name, mean in z.items():
+      rate = tfd.kl_divergence(q[name].distribution, p[name].distribution)[0]
+      found[f'{name}.mean'] = mean[0]
+      found[f'{name}.eps'] = ((mean - p[name].mean()) / p[name].stddev())[0]
+      found[f'{name}.rate'] = tf.reduce_sum(rate, axis=list(range(1, rate.shape.rank - 1)))
+    return found
+
+  def _mean(self, eps):
+    """E[x | z] [B, ...] of {layer: eps_l [B, ...]}."""
+    z, _ = self._model.descend(lambda layer, p: p.mean() + p.stddev() * eps[layer.name][None])
+    return {'mean': self._model.decode(z).mean()[0]}
+
+  def _means(self, shape: tuple[int, ...], eps: Callable) -> np.ndarray:
+    """E[x | z] [*shape, ...], eps(row) being the {layer: eps_l} of some of the rows."""
+    mean = self._rows(self._decode, int(np.prod(shape)), eps)['mean']
+    return mean.reshape(*shape, *mean.shape[1:])
+
+  def _rows(self, function: Callable, total: int, inputs: Callable) -> dict[str, np.ndarray]:
+    """function(inputs(row)) for row = 0, ..., total - 1, in parts of one size, which a compiled function is traced for.
+
+    The last part is filled up with the last row, and cut.
+    """
+    size, parts = min(total, self._size), []
+    for begin in range(0, total, size):
+      row = np.minimum(np.arange(begin, begin + size, dtype=np.int32), total - 1)
+      given = {name: tf.constant(value, _dtype(value, self._source.dtype)) for name, value in inputs(row).items()}
+      parts.append({name: value.numpy() for name, value in function(given).items()})
+    return {name: np.concatenate([part[name] for part in parts])[:total] for name in parts[0]}
+
+
+def _dtype(array, floating):
+  return floating if array.dtype.kind == 'f' else array.dtype
+
+
+def _column(values, rank):
+  """[R] -> [R, 1, ...] of this rank."""
+  return values.reshape(-1, *[1] * (rank - 1))
+
+
+def _path(a, b, weights, spherical):
+  """[steps, ...] from a to b: on the straight line or, spherical, by Shoemake's slerp (1985)."""
+  a, b, weights = a.astype(np.float64), b.astype(np.float64), _column(weights, a.ndim + 1)
+  lengths = np.linalg.norm(a) * np.linalg.norm(b)
+  angle = np.arccos(np.clip(np.sum(a * b) / max(lengths, 1e-300), -1, 1))
+  if not spherical or np.sin(angle) < 1e-3:  # one direction, or none between opposite ones
+    return (1 - weights) * a + weights * b
+  return (np.sin((1 - weights) * angle) * a + np.sin(weights * angle) * b) / np.sin(angle)

@@ -1,0 +1,187 @@
+"""What a trained model is used for, on arrays and as a SavedModel: encode, decode, reconstruct, sample, elbo, scale."""
+
+import json
+import operator
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.errors import UserError
+from tfvae.noise import stateless
+
+MOST = 2**31 - 1  # the largest int32
+
+
+class Verbs:
+  """Compiled functions of a trained hierarchy from named tensors to named tensors, for any number of examples B.
+
+  All are float32 but `values` (float64), `seed` and `n` (int32). <layer> is z1, z2, ...
+
+  encode: x [B, ...] -> the parameters of each q(z_l | ., x), <layer>_loc and <layer>_scale [B, ...] of a Gaussian. A
+    layer is conditioned on the means of those inferred before it.
+  decode: <layer> [B, ...], for each layer that x depends on -> mean, E[x | z], and the decoder's scale or logits,
+    [B, ...].
+  reconstruct: x [B, ...] -> mean [B, ...], E[x | z] at the posterior's means.
+  sample: n [], seed [2] -> <layer>, z ~ p(z); x ~ p(x | z); mean, E[x | z]: [n, ...].
+  elbo: x [B, ...], seed [2] -> elbo (beta 1), log_likelihood, rate and rate_<layer>, [B] nats, from
+    spec.eval.num_samples samples of q.
+  scale: values [B, ...] as they are stored (pixels, columns of a table) -> x [B, ...] as the model takes it, binary
+    with data.binarize=threshold. With static or dynamic, x are the probabilities that binary values are drawn with.
+
+  The noise is that of `noise.stateless(seed[0], seed[1])`.
+
+  Args:
+    model: a `Hierarchy` with its weights.
+    spec: for data.binarize, data.threshold, eval.num_samples, eval.batch_size and train.precision.
+    scaling: of the data, as a run keeps it: {'center', 'width'}, two numbers or two lists, of a number for each column.
+  """
+
+  def __init__(self, model, spec, scaling: dict):
+    self._model, self._spec, self._scaling = model, spec, scaling
+    self._dtype = tf.float64 if spec.train.precision == 'float64' else tf.float32
+    examples = lambda shape, dtype=tf.float32: tf.TensorSpec([None, *shape], dtype)
+    x, seed, n = examples(model.shape), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.int32)
+    layers = {layer.name: examples(layer.shape) for layer in model.latents}
+    self._verbs = {
+      'encode': (self._encode, {'x': x}),
+      'decode': (self._decode, {name: layers[name] for name in model.decoded_layers}),
+      'reconstruct': (self._reconstruct, {'x': x}),
+      'sample': (self._sample, {'n': n, 'seed': seed}),
+      'elbo': (self._elbo, {'x': x, 'seed': seed}),
+      'scale': (self._scale, {'values': examples(model.shape, tf.float64)}),
+    }
+    self._compiled = {}
+
+  # The verbs, in the precision of densities, which may be float64.
+
+  def _encode(self, x):
+    _, q = self._model.encode(x)
+    return {
+      f'{layer.name}_{name}': value[0]
+      for layer in self._model.latents
+      for name, value in layer.family.parameters(q[layer.name]).items()
+    }
+
+  def _decode(self, **z):
+    px = self._model.decode({layer: value[None] for layer, value in z.items()})
+    parameters = self._model.decoder.likelihood.parameters(px)
+    return {'mean': px.mean()[0], **{name: value[0] for name, value in parameters.items()}}
+
+  def _reconstruct(self, x):
+    return {'mean': self._model.call(x)}
+
+  def _sample(self, n, seed):
+    trace = self._model.generate(n, stateless(seed[0], seed[1]))
+    return {**{layer: z[0] for layer, z in trace.z.items()}, 'x': trace.x, 'mean': trace.px.mean()[0]}
+
+  def _elbo(self, x, seed):
+    trace = self._model.infer({'x': x}, stateless(seed[0], seed[1]), self._spec.eval.num_samples)
+    return {name.replace('/', '_'): value for name, value in trace.terms().items() if name != 'mse'}
+
+  def _scale(self, values):
+    center, width = self._scaling['center'], self._scaling['width']
+    if isinstance(center, list):  # a table as `dataset.make` scales it, images as `Source` does: to the same bits
+      x = tf.cast((values - tf.constant(center, tf.float64)) / tf.constant(width, tf.float64), tf.float32)
+    else:
+      x = tf.cast(values, self._dtype) * (1 / width) - center / width
+    return {'x': x > self._spec.data.threshold if self._spec.data.binarize == 'threshold' else x}
+
+  def function(self, verb: str):
+    """The compiled function of a verb, made when it is first asked for."""
+    if verb not in self._compiled:
+      function, inputs = self._verbs[verb]
+
+      def compute(**given):
+        given = {name: tf.cast(v, self._dtype) if v.dtype == tf.float32 else v for name, v in given.items()}
+        return {name: tf.cast(value, tf.float32) for name, value in function(**given).items()}
+
+      self._compiled[verb] = tf.function(compute, autograph=False).get_concrete_function(**inputs)
+    return self._compiled[verb]
+
+  # On arrays.
+
+  def run(self, verb: str, n: int = 0, seed: int = 0, **arrays) -> dict[str, np.ndarray]:
+    """A verb on arrays, spec.eval.batch_size examples at once. Batch k = 0, 1, ... has the seed [seed, k].
+
+    Raises UserError: what is wrong with a name, a shape, what is no number, a seed or an `n`.
+    """
+    inputs = self._verbs[verb][1]
+    arrays = self._checked(verb, {name: spec for name, spec in inputs.items() if name not in ('n', 'seed')}, arrays)
+    total = _integer(verb, 'n', n, 1) if 'n' in inputs else len(next(iter(arrays.values())))
+    seed, function, size, parts = _integer(verb, 'seed', seed, 0), self.function(verb), self._spec.eval.batch_size, []
+    for number, first in enumerate(range(0, total, size)):
+      last = min(first + size, total)
+      given = {name: array[first:last] for name, array in arrays.items()} | {'n': last - first, 'seed': [seed, number]}
+      found = function(**{name: tf.constant(given[name], spec.dtype) for name, spec in inputs.items()})
+      parts.append({name: value.numpy() for name, value in found.items()})
+    if not parts:
+      return {name: np.zeros([0, *value.shape[1:]], np.float32) for name, value in function.structured_outputs.items()}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+  def _checked(self, verb, specs, given):
+    if given.keys() != specs.keys():
+      raise UserError(f'{verb}: got {", ".join(given) or "nothing"}; it takes {", ".join(specs)}')
+    arrays = {}
+    for name, spec in specs.items():
+      try:
+        arrays[name] = array = np.asarray(given[name])
+      except (TypeError, ValueError):  # rows of different lengths
+        array = np.array(None)
+      if array.dtype.kind not in 'biuf':
+        raise UserError(f'{verb}: {name}: got {type(given[name]).__name__}, not an array of numbers')
+      wanted = tuple(spec.shape[1:])
+      if array.ndim == 0 or array.shape[1:] != wanted:
+        one = f'; a single example goes in as {name}[None]' if array.shape == wanted else ''
+        raise UserError(f'{verb}: {name}: got the shape {_words(array.shape)}; allowed: {_words(("B", *wanted))}{one}')
+      arrays[name] = array
+    if len(sizes := {len(array) for array in arrays.values()}) > 1:
+      raise UserError(f'{verb}: got {" and ".join(map(str, sorted(sizes)))} examples; all must be of one number')
+    return arrays
+
+  # As files.
+
+  def write(self, directory: pathlib.Path, step: int) -> None:
+    """Writes saved_model/, with a signature for each verb; model.weights.h5, Keras' weights; and signatures.json."""
+    module = tf.Module()
+    # The model itself is left out: what is saved must not need tfvae to be read.
+    module.weights = [variable.value for variable in self._model.variables]
+    signatures = {verb: self.function(verb) for verb in self._verbs}
+    tf.saved_model.save(module, str(directory / 'saved_model'), signatures)
+    self._write_weights(directory / 'model.weights.h5')
+    about = {
+      'step': step,
+      'layers': self._model.layer_names,
+      'num_samples': self._spec.eval.num_samples,
+      'scaling': {**self._scaling, 'binarize': self._spec.data.binarize, 'threshold': self._spec.data.threshold},
+      'signatures': {
+        verb: {'inputs': _described(self._verbs[verb][1]), 'outputs': _described(function.structured_outputs)}
+        for verb, function in signatures.items()
+      },
+    }
+    (directory / 'signatures.json').write_text(json.dumps(about, indent=2) + '\n')
+
+  def _write_weights(self, path):
+    # HDF5 may take the process down with it where it meets a full disk: first it is tried whether there is room.
+    size = sum(v.value.dtype.size * v.value.shape.num_elements() for v in self._model.variables)
+    with open(path, 'wb') as file:
+      os.posix_fallocate(file.fileno(), 0, size + 2**16 + 2**13 * len(self._model.variables))
+    self._model.save_weights(path)
+
+
+def _integer(verb, name, value, least):
+  try:
+    if least <= operator.index(value) <= MOST:
+      return operator.index(value)
+  except TypeError:
+    pass
+  raise UserError(f'{verb}: {name}: got {value!r}; allowed: an integer from {least} to {MOST}')
+
+
+def _described(tensors):
+  return {name: {'shape': list(t.shape), 'dtype': t.dtype.name} for name, t in tensors.items()}
+
+
+def _words(shape):
+  return f'[{", ".join(map(str, shape))}]'
