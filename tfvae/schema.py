@@ -311,7 +311,9 @@ EVAL = {
   'every': Field(1000, 'Steps between two evaluations during training. 0: at the end only.', low=0),
   'split': Field('test', 'Split that is evaluated.', choices=('train', 'validation', 'test')),
   'checkpoint': Field(
-    'newest', '--mode=evaluate: newest, all (those kept, oldest first), or the step of one that is there.'
+    'newest',
+    '--mode=evaluate: newest, all (those kept, oldest first), or the step of one that is there. --mode=sample and '
+    '--mode=export: newest, or a step.',
   ),
   'evaluators': Field(
     ('bounds', 'reconstruction', 'entropies', 'latents', 'samples'),

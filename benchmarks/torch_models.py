@@ -1,0 +1,129 @@
+"""The networks of specs/aevb.py:mnist and of specs/hit.py's images, written in PyTorch as one writes PyTorch.
+
+A model maps images [B, C, H, W] in [0, 1] to log p(x | z) in nats, the squared error of E[x | z], and the KL of each
+latent layer, top first: means over the batch. Densities are written out, which costs less than torch.distributions. For
+step_time.py.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Aevb(nn.Module):
+  """784-400-20-400-784, Bernoulli pixels, and `num_samples` latent samples of each example."""
+
+  layers = ('z1',)
+
+  def __init__(self, num_samples: int, pixels: int = 784, hidden: int = 400, latent: int = 20):
+    super().__init__()
+    self.num_samples = num_samples
+    self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent))
+    self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, pixels))
+
+  def forward(self, x):
+    loc, log_scale = self.encoder(x).chunk(2, dim=1)
+    noise = torch.randn(self.num_samples, *loc.shape)
+    logits = self.decoder(loc + log_scale.exp() * noise)
+    kl = 0.5 * ((2 * log_scale).exp() + loc.square() - 1) - log_scale
+    return *bernoulli(x.flatten(1), logits), (kl.sum() / len(x),)
+
+
+class Hit(nn.Module):
+  """z2, a vector of c units, above z1, a 4 x 4 map of c channels; one sample of each.
+
+  Grey images of 28 x 28 pixels with Bernoulli pixels, or colour ones of 32 x 32 with N(loc, 0.71^2).
+  """
+
+  layers = ('z2', 'z1')
+
+  def __init__(self, grey: bool, c: int = 32):
+    super().__init__()
+    colours, self.log_px = (1, bernoulli) if grey else (3, gaussian)
+    by_two = {'kernel_size': 4, 'stride': 2, 'padding': 1}
+    by_three = {'kernel_size': 4} if grey else by_two  # between 4 x 4 and 7 x 7, or 8 x 8
+    self.encoder_2 = nn.Sequential(
+      nn.Conv2d(colours, c, **by_two),
+      nn.ReLU(),
+      nn.Conv2d(c, c, **by_two),
+      nn.ReLU(),
+      nn.Conv2d(c, c, **by_three),
+      nn.ReLU(),
+      nn.Flatten(),
+      nn.Linear(16 * c, 2 * c),
+    )
+    self.encoder_1 = nn.Sequential(
+      nn.Conv2d(colours, c, **by_two),
+      nn.ReLU(),
+      nn.Conv2d(c, c, **by_two),
+      nn.ReLU(),
+    )
+    self.above_1 = nn.Sequential(
+      nn.Linear(c, 16 * c),
+      nn.ReLU(),
+      nn.Unflatten(1, (c, 4, 4)),
+      nn.ConvTranspose2d(c, c, **by_three),
+      nn.ReLU(),
+    )
+    self.posterior_1 = nn.Sequential(
+      nn.Conv2d(2 * c, c, **by_three),
+      nn.ReLU(),
+      nn.Conv2d(c, 2 * c, 3, padding=1),
+    )
+    self.prior_1 = nn.Sequential(
+      nn.Linear(c, 8 * c),
+      nn.ReLU(),
+      nn.Linear(8 * c, 32 * c),
+      nn.Unflatten(1, (2 * c, 4, 4)),
+    )
+    self.decoder = nn.Sequential(
+      nn.ConvTranspose2d(c, c, **by_three),
+      nn.ReLU(),
+      nn.ConvTranspose2d(c, c, **by_two),
+      nn.ReLU(),
+      nn.ConvTranspose2d(c, colours, **by_two),
+    )
+
+  def forward(self, x):
+    q2 = loc_and_scale(self.encoder_2(x))
+    z2 = sample(*q2)
+    p1 = loc_and_scale(self.prior_1(z2))
+    q1 = loc_and_scale(self.posterior_1(torch.cat([self.encoder_1(x), self.above_1(z2)], dim=1)))
+    z1 = sample(*q1)
+    kls = (kl_to_standard(*q2), kl(*q1, *p1))
+    return *self.log_px(x, self.decoder(z1)), tuple(value.sum() / len(x) for value in kls)
+
+
+def loc_and_scale(features):
+  loc, raw = features.chunk(2, dim=1)
+  return loc, F.softplus(raw) + 1e-6
+
+
+def sample(loc, scale):
+  return loc + scale * torch.randn_like(loc)
+
+
+def kl_to_standard(loc, scale):
+  """KL(N(loc, scale^2) || N(0, 1)) of each unit."""
+  return 0.5 * (scale.square() + loc.square() - 1) - scale.log()
+
+
+def kl(q_loc, q_scale, p_loc, p_scale):
+  """KL(N(q_loc, q_scale^2) || N(p_loc, p_scale^2)) of each unit."""
+  ratio = q_scale / p_scale
+  return 0.5 * (ratio.square() + ((q_loc - p_loc) / p_scale).square() - 1) - ratio.log()
+
+
+def bernoulli(x, logits):
+  """log p(x | z) and the squared error: x [B, ...], logits [B, ...] or [S, B, ...]."""
+  dimensions, x = x[0].numel(), x.expand_as(logits)
+  entropy = F.binary_cross_entropy_with_logits(logits, x)
+  return -entropy * dimensions, F.mse_loss(logits.detach().sigmoid(), x)
+
+
+def gaussian(x, loc, sigma: float = 0.71):
+  """log N(x; loc, sigma^2) and the squared error."""
+  error, constant = F.mse_loss(loc, x), math.log(sigma) + 0.5 * math.log(2 * math.pi)
+  return -x[0].numel() * (0.5 * error / sigma**2 + constant), error.detach()
