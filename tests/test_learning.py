@@ -54,9 +54,9 @@ def train_on(spec, data, workdir):
   with StopSignal() as stop:
     trainer = Trainer(spec, run, data)
     assert trainer.train(stop)
-    result = trainer.finish()
+    numbers = trainer.finish()
   run.close()
-  return trainer, result.numbers
+  return trainer, numbers
 
 
 @pytest.mark.parametrize('variance', ['learned', 'optimal'])
