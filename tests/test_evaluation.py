@@ -329,7 +329,7 @@ def test_every_checkpoint(trained, work):
   commands.evaluate(trained.workdir, {'eval.checkpoint': '20', 'eval.evaluators': 'bounds,samples'})
   assert work == ['samples']  # the arrays were those of step 30
   assert trained.evaluation['step'] == 20 and trained.evaluation['elbo'] == found[20]
-  with pytest.raises(RunError, match=r'no checkpoint of step 25 in .*10, 20, 30'):
+  with pytest.raises(RunError, match=r'spec.eval.checkpoint: there is no checkpoint of step 25 in .*10, 20, 30'):
     commands.evaluate(trained.workdir, {'eval.checkpoint': '25'})
   with pytest.raises(SpecError, match=r'spec.eval.checkpoint.*newest \| all'):
     commands.evaluate(trained.workdir, {'eval.checkpoint': 'last'})

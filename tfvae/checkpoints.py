@@ -82,7 +82,10 @@ class Checkpoints:
     """
     broken, there = [], steps(self.directory)
     if only is not None and only not in there:
-      raise RunError(f'there is no checkpoint of step {only} in {self.directory}; there are those of {_words(there)}')
+      raise RunError(
+        f'spec.eval.checkpoint: there is no checkpoint of step {only} in {self.directory}; allowed: newest, or one of '
+        f'{_words(there)}'
+      )
     for step in there if only is None else [only]:
       path = self.directory / f'ckpt-{step}'
       try:

@@ -53,10 +53,10 @@ class Split:
     """The noise of a purpose for a batch."""
     return stateless(self.spec.seed, number).scope(f'{purpose}/{self.name}')
 
-  def means(self, sums: Callable[[tf.Tensor, dict], dict], size: int = 0) -> dict[str, np.ndarray]:
+  def means(self, sums: Callable[[tf.Tensor, dict], dict]) -> dict[str, np.ndarray]:
     """Means over the split of what sums(number, stored examples) adds up of each batch: in float64, on the host."""
     totals = {}
-    for number, stored in self.batches(size):
+    for number, stored in self.batches():
       for name, value in sums(number, stored).items():
         totals[name] = totals.get(name, 0.0) + value.numpy().astype(np.float64)
     return {name: total / self.size for name, total in totals.items()}
