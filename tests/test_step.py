@@ -12,7 +12,7 @@ from tfvae.data.dataset import Stored, make
 from tfvae.data.source import Source
 from tfvae.ema import Ema
 from tfvae.objectives.objective import Objective
-from tfvae.step import Stepper, compile_mode
+from tfvae.step import Stepper, compile_mode, norm_in_parts
 
 
 def toy_source(batch_size=4, n=20):
@@ -115,6 +115,16 @@ def test_clipping_bounds_the_step_and_reports_the_norm_before():
   assert moved == pytest.approx(0.5, rel=1e-4)
   norm = dict(zip(step.metric_names, done.sums.numpy(), strict=True))['gradient_norm/first']
   assert norm == pytest.approx(100, rel=0.1)
+
+
+@pytest.mark.parametrize('jit', [False, True])
+def test_norm_in_parts_is_the_norm(jit):
+  shapes = [(40, 100), (3,), (16, 7), (), (2, 2, 3, 5)]  # some that divide into parts, some that do not
+  values = [np.random.default_rng(i).standard_normal(shape).astype(np.float32) for i, shape in enumerate(shapes)]
+  norm = tf.function(norm_in_parts, jit_compile=jit)([tf.constant(value) for value in values])
+  want = np.sqrt(sum((value.astype(np.float64) ** 2).sum() for value in values))
+  assert norm.numpy() == pytest.approx(want, rel=1e-6)
+  assert np.isnan(norm_in_parts([tf.constant([1.0, np.nan]), tf.ones([16])]))
 
 
 def test_penalties_of_layers_are_added_once():

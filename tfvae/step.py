@@ -47,8 +47,9 @@ class Stepper:
     self._first_row = worker * local * self._size
     rows = np.arange(self._first_row, self._first_row + local * self._size)
     self.rows = np.minimum(rows, self._global_batch - 1)  # of the global batch, for this process
-    self._gradients, self._move = self._gradients_of, self._move_all
+    self._gradients, self._move, self._norm = self._gradients_of, self._move_all, tf.linalg.global_norm
     if compile == 'xla' and self._replicas == 1:
+      self._norm = norm_in_parts
       self._move = tf.function(self._move_all, autograph=False, jit_compile=True)
     elif compile == 'xla':  # what crosses the replicas cannot be compiled
       self._gradients = tf.function(self._gradients_of, autograph=False, jit_compile=True)
@@ -151,13 +152,27 @@ class Stepper:
     if self._replicas > 1:
       context = tf.distribute.get_replica_context()
       gradients, means = context.all_reduce(tf.distribute.ReduceOp.SUM, (gradients, means))
-    norm = tf.linalg.global_norm(gradients)
+    norm = self._norm(gradients)
     if self._clip_norm:
       gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
     for optimizer, members in self._groups[player]:
       optimizer.apply(gradients[: len(members)], members)
       gradients = gradients[len(members) :]
     return tf.concat([tf.cast(norm, means.dtype)[None], means], axis=0)
+
+
+def norm_in_parts(tensors: list[tf.Tensor], parts: int = 8) -> tf.Tensor:
+  """The norm of all values of `tensors`, as `tf.linalg.global_norm`: a scalar.
+
+  For XLA on a CPU, which sums a long vector four times slower than it adds its parts up, value by value.
+  """
+  totals = []
+  for tensor in tensors:
+    values = tf.reshape(tensor, [-1])
+    divides = values.shape[0] % parts == 0
+    squares = [tf.square(part) for part in (tf.split(values, parts) if divides else [values])]
+    totals.append(tf.reduce_sum(tf.add_n(squares)))
+  return tf.sqrt(tf.add_n(totals))
 
 
 # On a CPU, XLA pays for dense nets from about this many values of x in a step (samples x batch x dimensions).
