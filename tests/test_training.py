@@ -245,10 +245,10 @@ def test_what_a_killed_first_save_left_is_no_checkpoint(tiny, tmp_path, monkeypa
 
 
 def test_interrupted_before_training_and_overwriting_where_one_stands(tiny, tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(commands, 'import_tensorflow', lambda: os.kill(os.getpid(), signal.SIGINT))
+  monkeypatch.setattr(commands, 'import_tensorflow', lambda: os.kill(os.getpid(), signal.SIGTERM))
   with pytest.raises(SystemExit) as stopped:
     commands.train(tiny, tmp_path / 'run')
-  assert stopped.value.code == 0 and 'SIGINT: stopped before training' in capsys.readouterr().out
+  assert stopped.value.code == 0 and 'SIGTERM: stopped before training' in capsys.readouterr().out
   assert not (tmp_path / 'run').exists()
   monkeypatch.undo()
   monkeypatch.setattr(commands, '_draw', lambda run: [])
