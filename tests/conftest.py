@@ -60,7 +60,10 @@ def launch(tmp_path):
 
 def command(*args):
   """The command line of launch.py; a bare `hit` or `aevb` stands for the spec file."""
-  files = {name: str(ROOT / 'specs' / f'{name}.py') for name in ('hit', 'aevb', 'table', 'iwae')}
+  files = {
+    name: str(ROOT / 'specs' / f'{name}.py')
+    for name in ('hit', 'aevb', 'table', 'iwae', 'linear', 'entropies', 'streaming')
+  }
   full = []
   for arg in args:
     name, colon, variant = str(arg).partition(':')

@@ -192,12 +192,15 @@ def test_entropies_of_a_hierarchy():
 
 
 def test_the_identity_is_reported_on_the_training_split_only():
-  means = {'entropy/encoder': 1.0, 'entropy/prior': 2.0, 'entropy/decoder': -5.0, 'entropy_sum': 4.0, 'elbo': 3.5}
+  means = {'entropy/encoder': 1.0, 'entropy/prior': 2.0, 'entropy/decoder': -5.0, 'entropy_sum': 4.0}
+  terms = {'elbo': 3.5, 'log_likelihood': 4.75, 'rate': 1.25}
   evaluator = Entropies(spec_lib.base())
   split = types.SimpleNamespace(name='train')
-  assert evaluator.finish(dict(means), None, split).numbers['elbo_minus_entropies'] == -0.5
+  numbers = evaluator.finish(means | terms, None, split).numbers
+  assert numbers['elbo_minus_entropies'] == -0.5
+  assert numbers['elbo_minus_entropies/decoder'] == -0.25 and numbers['elbo_minus_entropies/rate'] == -0.25
   split.name = 'test'
-  assert set(evaluator.finish(dict(means), None, split).numbers) == set(means) - {'elbo'}
+  assert set(evaluator.finish(means | terms, None, split).numbers) == set(means)
 
 
 def test_samples_keep_what_the_figures_need(tiny):

@@ -143,7 +143,7 @@ def test_a_whole_session(launch, tmp_path):
   assert 'I0000' not in said and 'oneDNN' not in said and 'WARNING' not in said
   (workdir,) = (tmp_path / 'runs').iterdir()
   assert workdir.name == 'aevb-bernoulli,eval.num_samples=2,train.steps=4'
-  assert len(list((workdir / 'figures').glob('*.png'))) == 6
+  assert len(list((workdir / 'figures').glob('*.png'))) == 7
 
   spec_before = (workdir / 'spec.json').read_text()
   refused = launch('--spec', 'aevb:bernoulli', *short, '--spec.model.z1.dim=7', '--workdir', workdir)

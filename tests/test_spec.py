@@ -35,6 +35,16 @@ SPECS = [
   'specs/hit.py:svhn',
   'specs/hit.py:celeb_a',
   'specs/table.py',
+  'specs/linear.py',
+  'specs/streaming.py',
+  'specs/streaming.py:sampled,averaged',
+  'specs/linear.py:csv,sampled',
+  'specs/entropies.py',
+  'specs/entropies.py:pca_ring,vae3_latent',
+  'specs/entropies.py:manifold,vae0',
+  'specs/entropies.py:susy,vae2,regularize',
+  'specs/entropies.py:mnist,vae3',
+  'specs/entropies.py:celeba',
 ]
 
 

@@ -71,6 +71,8 @@ def _initialize(built, seed):
       if 'seed' in config:
         config['seed'] = (seed * 1_000_003 + zlib.crc32(variable.path.encode())) % 2**31
         variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))
+        if variable.constraint is not None:
+          variable.assign(variable.constraint(variable))
 
 
 def latent_shape(section) -> tuple[int, ...]:
@@ -120,18 +122,26 @@ def verbs(spec, model_, kept: dict):
 
   kept: what a run keeps of its data (`Run.summary`).
   """
-  from tfvae.analysis.evaluator import Split, squared_error
+  from tfvae.analysis.evaluator import Split, statistics
   from tfvae.verbs import Verbs
 
+  if spec.model.name == 'members':
+    problem = 'got members, which are not exported or called as one; train the size that is right alone'
+    raise SpecError([f'spec.model.name: {problem}'])
   if model_.closed_form:
     split = Split(source(spec, dataset(spec, kept)), 'train', spec)
-    model_.update(split.means(squared_error(model_, split)))
+    model_.update(split.means(statistics(model_, split)))
   return Verbs(model_, spec, kept['scaling'])
 
 
 def objective(spec, model_):
-  """The objective of a spec."""
-  return lookup('objective.name', spec.objective.name).from_spec(spec, model_)
+  """The objective of a spec; of each member where there are several."""
+  make_one = lambda one: lookup('objective.name', spec.objective.name).from_spec(spec, one)
+  if spec.model.name != 'members':
+    return make_one(model_)
+  from tfvae.objectives.joint import Joint
+
+  return Joint({name: (member, make_one(member)) for name, member in model_.members.items()})
 
 
 def evaluators(spec) -> list:

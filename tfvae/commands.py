@@ -122,6 +122,8 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
 
 
 def _sample_problem(spec, data):
+  if spec.model.name == 'members':
+    return 'spec.model.name: got members, which compare sizes and have no samples; train the size that is right alone'
   split = spec.sample.split
   if split not in data.splits:
     return f'spec.sample.split: got {split}; allowed: the splits of {data.name}: {", ".join(data.splits)}'
@@ -172,7 +174,7 @@ def show(spec) -> None:
     print(f'  {split:<12}{data.size(split):>9,}')
   import_tensorflow()
   model = build.model(spec, data.shape)
-  print(f'\nmodel: {spec.model.name}, layers {", ".join(model.layer_names)}')
+  print(f'\nmodel: {spec.model.name}, layers {", ".join(spec.model.layers)}')
   width = max(len(v.path) for v in model.variables)
   for variable in model.variables:
     print(f'  {variable.path:<{width}}  {tuple(variable.shape)!s:<18}{build.num_parameters([variable]):>12,}')

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from tfvae import __version__
-from tfvae.analysis.evaluator import Evaluator, Found, Split, TraceEvaluator, squared_error
+from tfvae.analysis.evaluator import Evaluator, Found, Split, TraceEvaluator, statistics
 
 
 class Abandoned(Exception):
@@ -98,7 +98,7 @@ class Evaluation:
     own = [tf.identity(v.value) for v in self._model.non_trainable_variables]
     self._watch = self._watcher('', stopped, lambda label, batches, number: batches)
     try:
-      self._model.update(self._split('train').means(self._squared_error))
+      self._model.update(self._split('train').means(self._statistics))
       yield
     finally:
       for variable, value in zip(self._model.non_trainable_variables, own, strict=True):
@@ -127,5 +127,5 @@ class Evaluation:
     return self._compile((split, *(evaluator.name for evaluator in evaluators)), sums)
 
   @functools.cached_property
-  def _squared_error(self):
-    return squared_error(self._model, self._split('train'))
+  def _statistics(self):
+    return statistics(self._model, self._split('train'))

@@ -3,20 +3,28 @@
 `spec.py` offers these names as choices without importing what they name; `build.py` imports it when it is used.
 """
 
+SYNTHETIC = (
+  '1d_gauss', 'line', 'circle', '8gauss', 'cosine', 'eight', 'swiss_roll', 'spiral_3d', 'manifold', 'pca', 'pca_ring',
+  'stream',
+)  # fmt: skip
 NAMES = {
   'data.name': {  # any other name is one of TensorFlow Datasets
     'digits': 'tfvae.data.digits:load',
     'table': 'tfvae.data.table:load',
     'folder': 'tfvae.data.folder:load',
+    **{name: 'tfvae.data.synthetic:load' for name in SYNTHETIC},
   },
   'model.name': {
     'hierarchy': 'tfvae.models.hierarchy:Hierarchy',
+    'members': 'tfvae.models.members:Members',
   },
   'family': {  # of a latent layer
     'gaussian': 'tfvae.families.gaussian:DiagonalGaussian',
   },
   'prior.name': {  # of the top layer; the priors of the layers below are conditional
     'standard': 'tfvae.priors:StandardPrior',
+    'learned': 'tfvae.priors:LearnedPrior',
+    'optimal': 'tfvae.priors:OptimalPrior',
   },
   'decoder.likelihood': {
     'gaussian': 'tfvae.families.gaussian:GaussianLikelihood',
@@ -40,7 +48,11 @@ NAMES = {
     'latents': 'tfvae.analysis.latents:Latents',
     'bits_per_dim': 'tfvae.analysis.bits_per_dim:BitsPerDim',
     'log_evidence': 'tfvae.analysis.log_evidence:LogEvidence',
+    'ppca': 'tfvae.analysis.ppca:Ppca',
+    'selection': 'tfvae.analysis.selection:Selection',
     'samples': 'tfvae.analysis.samples:Samples',
+    'points': 'tfvae.analysis.points:Points',
+    'estimates': 'tfvae.analysis.estimates:Estimates',
   },
   'net': {
     'mlp': 'tfvae.nets.mlp:Mlp',

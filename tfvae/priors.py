@@ -1,4 +1,4 @@
-"""Priors of the latent layers: standard at the top, conditional below."""
+"""Priors of the latent layers: N(0, alpha^2) at the top, conditional below."""
 
 import keras
 import tensorflow as tf
@@ -13,14 +13,49 @@ tfd = tfp.distributions
 class StandardPrior(keras.layers.Layer):
   """N(0, I) over `shape`; no weights, batch shape []."""
 
+  closed_form = False
+
   def __init__(self, shape: tuple[int, ...], name: str | None = None):
     super().__init__(name=name, dtype=density_dtype())
     self.shape = tuple(shape)
 
   def call(self, above, batch_shape):
     del above, batch_shape
-    loc = tf.zeros(self.shape, self.dtype)
-    return tfd.Independent(tfd.Normal(loc, tf.ones_like(loc)), len(self.shape))
+    alpha = self.alpha()
+    return tfd.Independent(tfd.Normal(tf.zeros_like(alpha), alpha), len(self.shape))
+
+  def alpha(self) -> tf.Tensor:
+    """The standard deviation of each unit, `shape`."""
+    return tf.ones(self.shape, self.dtype)
+
+  def update(self, second_moments: tf.Tensor) -> None:
+    """Moves a closed-form alpha; nothing to do for the others. See `OptimalPrior`."""
+
+
+class LearnedPrior(StandardPrior):
+  """N(0, diag(alpha^2)), a learned log alpha for each unit, 0 at the start (Damm et al. 2023, VAE-2)."""
+
+  trained = True
+
+  def build(self, input_shape):
+    self.log_alpha = self.add_weight(shape=self.shape, initializer='zeros', trainable=self.trained, name='log_alpha')
+    self.built = True
+
+  def alpha(self):
+    return tf.exp(tf.convert_to_tensor(self.log_alpha))
+
+
+class OptimalPrior(LearnedPrior):
+  """N(0, diag(alpha^2)) with alpha_h^2 = the mean over the global batch of E_q z_h^2: its closed form, no gradient.
+
+  It maximises the ELBO for given encoder and decoder. `update` sets it after each step; evaluation sets it to the
+  training split's value.
+  """
+
+  closed_form, trained = True, False
+
+  def update(self, second_moments):
+    self.log_alpha.assign(0.5 * tf.math.log(tf.maximum(tf.cast(second_moments, self.dtype), 1e-12)))
 
 
 class ConditionalPrior(keras.layers.Layer):

@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from tfvae.errors import nearest
-from tfvae.names import NAMES
+from tfvae.names import NAMES, SYNTHETIC
 
 SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
 ACTIVATIONS = ('relu', 'tanh', 'elu', 'gelu', 'silu', 'leaky_relu', 'softplus', 'sigmoid', 'linear')
@@ -113,8 +113,9 @@ def _layer(is_top: bool) -> dict:
     ),
     'scale_head': Field(
       'log',
-      "How q's and p's scales leave their heads: log: exp(output), free to rescale. softplus: softplus(output).",
-      choices=('log', 'softplus'),
+      "How q's and p's scales leave their heads: log: exp(output), free to rescale. softplus: softplus(output). "
+      'shared: no head, one learned scale for each unit, whatever x (or the layer above) is.',
+      choices=('log', 'softplus', 'shared'),
     ),
     'head_kernel': Field(
       1, "Side of the kernel of a feature map's head (of one that does not double the side).", low=1, high=31
@@ -149,7 +150,8 @@ DATA = {
   'name': Field(
     'digits',
     "digits: scikit-learn's 1,797 handwritten digits, 8 x 8 (1,500 for training, the last 297 for the test). "
-    'table: the CSV or NPZ file `path`. folder: the image files below `path`. Any other name is that of an image set '
+    'table: the CSV or NPZ file `path`. folder: the image files below `path`. Made from data.seed, points on curves '
+    f'and manifolds: {", ".join(SYNTHETIC)}. Any other name is that of an image set '
     'of TensorFlow Datasets: mnist, fashion_mnist, cifar10, svhn_cropped, celeb_a, ... (name/configuration, too).',
   ),
   'path': Field(
@@ -179,6 +181,31 @@ DATA = {
   'pad': Field(0, 'Images: with a black border to so many pixels a side, after `resize`. 0: not.', low=0, high=2**14),
   'channels': Field(
     'stored', 'Images of a folder: as stored (all alike), grey or rgb.', choices=('stored', 'grey', 'rgb')
+  ),
+  'seed': Field(
+    0, 'Seed of made data, apart from spec.seed, so that repeated runs have the same.', low=0, high=2**31 - 1
+  ),
+  'examples': Field(25_000, 'Made data: training examples; there are as many test examples.', low=2, high=10**8),
+  'noise': Field(0.05, 'Made data: standard deviation of the noise (manifold has none).', low=0),
+  'latents': Field(2, 'manifold, pca, pca_ring: dimensions of what the examples are functions of.', low=1, high=10**4),
+  'dims': Field(10, 'manifold, pca, pca_ring, stream: dimensions of an example.', low=1, high=10**5),
+  'segments': Field(
+    (6, 2, 4),
+    'stream: dimensions of the latent variable in each segment.',
+    item=int,
+    low=1,
+    high=10**4,
+  ),
+  'changes': Field(
+    (),
+    'Numbers of the training examples (from 0) at which a segment of the stream begins, but the first.',
+    item=int,
+    low=1,
+  ),
+  'order': Field(
+    'shuffled',
+    'Of the training examples. shuffled: afresh in each epoch. stream: as they are stored, and again from the first.',
+    choices=('shuffled', 'stream'),
   ),
   'batch_size': Field(100, 'Examples of a training step, over all devices together.', low=1),
   'validation': Field(
@@ -228,7 +255,20 @@ DATA = {
 }
 
 PRIOR = {
-  'name': Field('standard', 'Prior of the top layer.', choices=tuple(NAMES['prior.name'])),
+  'name': Field(
+    'standard',
+    'Prior of the top layer. standard: N(0, I). learned: N(0, alpha^2), one alpha for each unit. optimal: the same in '
+    'closed form, alpha^2 = the mean of E_q z^2 (the layer must be a vector).',
+    choices=tuple(NAMES['prior.name']),
+  ),
+  'weight_constraint': Field(
+    'none',
+    "On the weights that leave each latent unit, in the decoder's first Dense layer, so that alpha has a meaning of "
+    'its own (one latent layer, a vector; decoder.net of kind mlp or linear). rescale: to norm 1 after each step. '
+    'regularize: a penalty on the loss, prior.penalty times the sum over the units of (norm^2 - 1)^2.',
+    choices=('none', 'rescale', 'regularize'),
+  ),
+  'penalty': Field(1.0, 'Factor of weight_constraint=regularize.', above=0),
 }
 
 DECODER = {
@@ -258,7 +298,10 @@ TRAIN = {
   'optimizer': Field('adam', "Keras' optimizer.", choices=tuple(NAMES['train.optimizer'])),
   'learning_rate': Field(1e-3, 'Learning rate (before the schedule).', above=0),
   'variance_learning_rate': Field(
-    0.0, "Learning rate of the decoder's variances, by an optimizer of their own. 0: as the other weights.", low=0
+    0.0,
+    "Learning rate of the learned variances (decoder's and prior's), by an optimizer of their own. 0: as the other "
+    'weights.',
+    low=0,
   ),
   'beta_1': Field(0.9, 'Decay of the first moment (adam, adamax, nadam).', low=0, below=1),
   'beta_2': Field(0.999, 'Decay of the second moment (adam, adamax, nadam); rho of rmsprop.', low=0, below=1),
@@ -310,6 +353,9 @@ TRAIN = {
 EVAL = {
   'every': Field(1000, 'Steps between two evaluations during training. 0: at the end only.', low=0),
   'split': Field('test', 'Split that is evaluated.', choices=('train', 'validation', 'test')),
+  'also': Field(
+    (), 'Further splits that are evaluated when training evaluates.', choices=('train', 'validation', 'test'), item=str
+  ),
   'checkpoint': Field(
     'newest',
     '--mode=evaluate: newest, all (those kept, oldest first), or the step of one that is there. --mode=sample and '
@@ -319,7 +365,9 @@ EVAL = {
     ('bounds', 'reconstruction', 'entropies', 'latents', 'samples'),
     'What is evaluated. bounds: the ELBO and its parts. reconstruction: mse, psnr, ssim. entropies: those that the '
     'ELBO converges to. latents: active units, aggregate posterior. bits_per_dim: of images and binary data. '
-    'log_evidence: log p(x) by importance sampling. samples: pictures.',
+    'log_evidence: log p(x) by importance sampling. ppca: the exact likelihood of a linear VAE beside that of '
+    'probabilistic PCA. selection: of members, on the segments of a stream. samples: pictures. points: of data that '
+    'are vectors. estimates: the spread of the ELBO and of the entropies by few samples.',
     choices=tuple(NAMES['eval.evaluators']),
     item=str,
   ),
@@ -329,11 +377,19 @@ EVAL = {
     choices=tuple(NAMES['eval.evaluators']),
     item=str,
   ),
-  'num_samples': Field(10, 'Latent samples of each example.', low=1, high=10**5),
+  'num_samples': Field(
+    10, 'Latent samples of each example. 0: none, expectations are exact (a linear VAE).', low=0, high=10**5
+  ),
   'evidence_samples': Field(1000, 'log_evidence: importance samples of each example.', low=2, high=10**8),
   'evidence_examples': Field(0, 'log_evidence: how many of the first examples of the split. 0: all.', low=0),
+  'estimate_samples': Field(
+    (10, 100, 1000, 10_000), 'estimates: numbers of latent samples of each example.', item=int, low=1, high=10**7
+  ),
+  'estimate_runs': Field(10, 'estimates: estimates of each.', low=2, high=10**4),
+  'estimate_examples': Field(100, 'estimates: how many of the first examples of the split.', low=1),
   'batch_size': Field(250, 'Examples of an evaluation step.', low=1),
   'num_images': Field(64, 'Images kept for the figures.', low=1),
+  'num_points': Field(2000, 'Points kept for the figures.', low=2, high=10**6),
 }
 
 SAMPLES = ('prior', 'reconstructions', 'traversals', 'interpolations', 'layers', 'projector')
@@ -375,7 +431,12 @@ SAMPLE = {
 
 def _model(layers) -> dict:
   return {
-    'name': Field('hierarchy', 'Kind of model.', choices=tuple(NAMES['model.name'])),
+    'name': Field(
+      'hierarchy',
+      'Kind of model. members: several linear VAEs side by side on the same data, one of each size in model.members.',
+      choices=tuple(NAMES['model.name']),
+    ),
+    'members': Field((), 'name=members: latent units of each.', item=int, low=1, high=10**4),
     'layers': Field(tuple(layers), "Latent layers, top first: ('z2', 'z1'). The bottom one is z1.", item=str),
     'inference': Field(
       'generic',
@@ -403,7 +464,13 @@ def _objective(layers) -> dict:
       '(betas 1, no annealing).',
       choices=tuple(NAMES['objective.name']),
     ),
-    'num_samples': Field(1, 'Latent samples S of each example in training (the k of IWAE).', low=1, high=10**5),
+    'num_samples': Field(
+      1,
+      'Latent samples S of each example in training (the k of IWAE). 0: none, expectations are exact, which a linear '
+      'VAE has (one latent vector; decoder.net of kind linear, Gaussian, its variance independent of z).',
+      low=0,
+      high=10**5,
+    ),
     'estimator': Field(
       'reparameterized',
       "Of the gradient. doubly_reparameterized: of the encoder's part of iwae, with less variance at about twice the "

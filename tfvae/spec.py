@@ -15,7 +15,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from tfvae import catalogue
 from tfvae.errors import SpecError, UserError, nearest
-from tfvae.names import NAMES
+from tfvae.names import NAMES, SYNTHETIC
 from tfvae.schema import DATA, SAMPLES, flatten, layers_problem, schema
 
 
@@ -226,7 +226,10 @@ def validate(spec: Mapping) -> list[str]:
     elif problem := field.problem(given[name]):
       problems.append(f'spec.{name}: {problem}')
   problems += [f'spec.{name}: {_unknown(name, fields, layers)}' for name in given if name not in fields]
-  return problems or [problem for rule in RULES for problem in rule(given)]
+  if problems:
+    return problems
+  given = {name: tuple(value) if fields[name].type is tuple else value for name, value in given.items()}  # JSON: lists
+  return [problem for rule in RULES for problem in rule(given)]
 
 
 def _annealing_rule(f):
@@ -248,7 +251,7 @@ def _schedule_rule(f):
 
 
 def _split_rule(f):
-  stored = f['data.name'] not in ('digits', 'table')  # the others may have such a split
+  stored = f['data.name'] not in ('digits', 'table', *SYNTHETIC)  # the others may have such a split
   if f['eval.split'] == 'validation' and f['data.validation'] == 0 and not stored:
     yield (
       'spec.eval.split: got validation, but there is no validation split: set spec.data.validation to the '
@@ -291,11 +294,18 @@ def _sample_rule(f):
 
 def _data_rule(f):
   name, defaults = f['data.name'], {field: f_.default for field, f_ in DATA.items()}
-  files, images = name in ('table', 'folder'), name not in ('table', 'digits')
+  files, images = name in ('table', 'folder'), name not in ('table', 'digits', *SYNTHETIC)
   only = {'path': (files, 'table and folder'), 'download': (name not in NAMES['data.name'], 'TensorFlow Datasets')}
   only |= {field: (name == 'table', 'table') for field in ('label', 'header', 'separator')}
   only |= {field: (images, 'folder and TensorFlow Datasets') for field in ('crop', 'resize', 'pad')}
   only |= {'channels': (name == 'folder', 'folder')}
+  made = ' | '.join(SYNTHETIC)
+  only |= {field: (name in SYNTHETIC, made) for field in ('seed', 'examples')}
+  only |= {'noise': (name in SYNTHETIC and name != 'manifold', made.replace(' | manifold', ''))}
+  models = 'manifold | pca | pca_ring'
+  only |= {'latents': (name in models.split(' | '), models)}
+  only |= {'dims': (name in models.split(' | ') or name == 'stream', f'{models} | stream')}
+  only |= {'segments': (name == 'stream', 'stream')}
   for field, (right, where) in only.items():
     if not right and f[f'data.{field}'] != defaults[field]:
       yield f'spec.data.{field}: got {f[f"data.{field}"]!r}; only data of {where} have it, not {name}; leave it out'
@@ -338,6 +348,99 @@ def _strategy_rule(f):
     )
 
 
+LINEAR = {  # what makes a VAE linear
+  'model.layers': (('z1',),),
+  'model.z1.grid': (0,),
+  'decoder.likelihood': ('gaussian',),
+  'decoder.net.kind': ('linear',),
+  'decoder.variance': ('fixed', 'learned', 'per_dimension', 'optimal'),
+}
+
+
+def _linear_rule(f):
+  """What only linear VAEs have."""
+  wrong = next((name for name, allowed in LINEAR.items() if f[name] not in allowed), None)
+  but = wrong and (
+    f'but spec.{wrong} is {_shown(f[wrong])}; allowed there: {" | ".join(_shown(value) for value in LINEAR[wrong])}'
+  )
+  for field in ('objective.num_samples', 'eval.num_samples'):
+    if f[field] == 0 and wrong:
+      yield f'spec.{field}: got 0, which is for linear VAEs, whose expectations are exact, {but}; or give a number >= 1'
+  if f['objective.num_samples'] == 0 and (name := f['objective.name']) != 'elbo':
+    yield f'spec.objective.num_samples: got 0; spec.objective.name={name} needs samples: give a number >= 1'
+  if 'ppca' in f['eval.evaluators'] and wrong:
+    yield f'spec.eval.evaluators: got ppca, which is for linear VAEs, {but}; or leave it out'
+
+
+def _shown(value):
+  return ','.join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _stream_rule(f):
+  changes, stream = list(f['data.changes']), f['data.name'] == 'stream'
+  if changes and f['data.order'] != 'stream':
+    yield f'spec.data.changes: got {_shown(changes)}; only a stream has change points: set spec.data.order=stream'
+  if changes != sorted(set(changes)) or (stream and changes and changes[-1] >= f['data.examples']):
+    yield (
+      f'spec.data.changes: got {_shown(changes)}; allowed: increasing numbers, less than spec.data.examples '
+      f'({f["data.examples"]})'
+    )
+  if stream and len(f['data.segments']) != len(changes) + 1:
+    yield (
+      f'spec.data.segments: got {_shown(f["data.segments"])}; allowed: {len(changes) + 1} numbers, one more than '
+      f'spec.data.changes ({_shown(changes) or "none"})'
+    )
+  if stream and any(latents > f['data.dims'] for latents in f['data.segments']):
+    yield f'spec.data.segments: got {_shown(f["data.segments"])}; allowed: at most spec.data.dims ({f["data.dims"]})'
+
+
+def _members_rule(f):
+  members, sizes = f['model.name'] == 'members', list(f['model.members'])
+  if not members:
+    if sizes:
+      yield f'spec.model.members: got {_shown(sizes)}; only spec.model.name=members has them, not {f["model.name"]}'
+    if 'selection' in f['eval.evaluators']:
+      yield 'spec.eval.evaluators: got selection, which compares members; set spec.model.name=members, or leave it out'
+    return
+  if not sizes or len(sizes) != len(set(sizes)):
+    yield f'spec.model.members: got {_shown(sizes) or "()"}; allowed: different numbers of units, such as 2,4,6'
+  wanted = {**LINEAR, 'prior.name': ('standard', 'learned'), 'objective.name': ('elbo',), 'train.strategy': ('one',)}
+  wanted['decoder.variance'] = ('fixed', 'learned', 'per_dimension')
+  for name, allowed in wanted.items():
+    if f[name] not in allowed:
+      yield (
+        f'spec.{name}: got {_shown(f[name])}; spec.model.name=members needs one of '
+        f'{" | ".join(_shown(value) for value in allowed)}'
+      )
+  if others := [name for name in f['eval.evaluators'] if name != 'selection']:
+    yield f'spec.eval.evaluators: got {_shown(others)}; members have the evaluator selection only'
+
+
+def _prior_rule(f):
+  top, constraint = f['model.layers'][0], f['prior.weight_constraint']
+  if f['prior.name'] == 'optimal' and f[f'model.{top}.grid']:
+    yield (
+      f'spec.prior.name: got optimal, which is for vectors, but spec.model.{top}.grid is {f[f"model.{top}.grid"]}; use '
+      'learned'
+    )
+  if f['prior.name'] == 'optimal' and f['objective.name'] == 'iwae':
+    yield (
+      'spec.prior.name: got optimal, which is the closed form for the ELBO, not for the importance-weighted bound; '
+      'use learned'
+    )
+  if constraint != 'none':
+    for name, right in (
+      ('model.layers', len(f['model.layers']) == 1),
+      ('model.z1.grid', not f['model.z1.grid']),
+      ('decoder.net.kind', f['decoder.net.kind'] in ('mlp', 'linear')),
+    ):
+      if not right:
+        yield (
+          f'spec.prior.weight_constraint: got {constraint}, which is for one latent layer, a vector, and a dense '
+          f'decoder, but spec.{name} is {_shown(f[name])}; use none'
+        )
+
+
 RULES: tuple[Callable, ...] = (
   _data_rule,
   _objective_rule,
@@ -349,6 +452,10 @@ RULES: tuple[Callable, ...] = (
   _sigma_rule,
   _evaluator_rule,
   _sample_rule,
+  _linear_rule,
+  _prior_rule,
+  _stream_rule,
+  _members_rule,
 )
 
 

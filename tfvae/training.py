@@ -29,7 +29,8 @@ EARLY_LOGS = (1, 10)
 
 def mode_of(spec, model) -> str:
   """How the steps of a spec are compiled."""
-  values = spec.objective.num_samples * spec.data.batch_size * math.prod(model.shape)
+  samples = spec.objective.num_samples or 2 * max(spec.model.members or (spec.model.z1.dim,))
+  values = samples * spec.data.batch_size * math.prod(model.shape)
   return compile_mode(spec.train.compile, model, values)
 
 
@@ -85,7 +86,11 @@ class Trainer:
       state=self._state,
       **objects,
     )
-    self._events = {name: Events(run.workdir / name) for name in ('train', 'eval')}
+    # split: its event files; evaluations of the training split are apart from its log.
+    self._eval_events = {spec.eval.split: Events(run.workdir / 'eval')}
+    for split in spec.eval.also:
+      self._eval_events.setdefault(split, Events(run.workdir / f'eval-{split}'))
+    self._train_events = Events(run.workdir / 'train')
     self.step = self._logged = self._saved = 0
     self._all_finite = tf.function(
       lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(v.value)) for v in self.model.variables])
@@ -113,13 +118,13 @@ class Trainer:
     progress = Progress(self.step, steps, quiet=not workers.is_chief)
     if self.step:
       progress.say(f'Resumed {self.run.workdir} at step {self.step}.')
-    events, stopped = self._events, None
+    stopped = None
     if workers.is_chief:
-      events['train'].hyperparameters(flatten(self.spec.to_dict()))
+      self._train_events.hyperparameters(flatten(self.spec.to_dict()))
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
     try:
-      if self._due(self.spec.eval.every) and not self._has_evaluation():
-        self._evaluate(events['eval'], stop)  # it was given up when the run was stopped
+      if self._due(self.spec.eval.every):
+        self._evaluate(stop)  # of splits whose evaluation was given up when the run was stopped
       while self.step < steps:
         stopped, most = self._agree(stop, most)
         if stopped:
@@ -136,10 +141,10 @@ class Trainer:
         self.step, seconds = self.step + taken, seconds + took
         progress.advance(self.step)
         if self._is_log_step():
-          sums = self._log(sums, seconds, events['train'], progress)
+          sums = self._log(sums, seconds, progress)
           seconds = 0.0
         if self._due(self.spec.eval.every):
-          self._evaluate(events['eval'], stop)
+          self._evaluate(stop)
         if self._due(self.spec.train.checkpoint_every) or self.step == steps:
           self._save(sums)
         # As many steps as fit the time of a call; the first call traced and compiled, which says nothing.
@@ -151,9 +156,9 @@ class Trainer:
       )
     finally:
       progress.close()
-      events['train'].close()
-      if self.step < steps:  # else `finish` writes to it, too: files of one second are not read in their order
-        events['eval'].close()
+      self._train_events.close()
+      if self.step < steps:  # else `finish` writes to them, too: files of one second are not read in their order
+        self._close_eval_events()
     if stopped:
       done = f'saved step {self.step} in' if self.step else 'stopped before the first step of'
       print(f'{stopped}: {done} {self.run.workdir}; the same command resumes.', flush=True)
@@ -197,7 +202,7 @@ class Trainer:
   def _is_log_step(self):
     return self.step in EARLY_LOGS or self.step % self.spec.train.log_every == 0 or self.step == self.spec.train.steps
 
-  def _log(self, sums, seconds, events, progress):
+  def _log(self, sums, seconds, progress):
     """Writes the means since the last log; the sums begin again at zero."""
     count = self.step - self._logged
     values = dict(zip(self.stepper.metric_names, (sums.numpy() / count).tolist(), strict=True))
@@ -205,7 +210,7 @@ class Trainer:
     values['examples_per_second'] = values['steps_per_second'] * self.source.batch_size
     if self.workers.is_chief:
       self.run.append_metrics(self.step, 'train', values)
-      events.scalars(self.step, values)
+      self._train_events.scalars(self.step, values)
     progress.show(self.step, values)
     self._logged = self.step
     return self._zeros
@@ -222,7 +227,16 @@ class Trainer:
 
   def _stop_non_finite(self, step, last):
     names = [name for name, value in zip(self.stepper.metric_names, last, strict=True) if not np.isfinite(value)]
-    raise NonFiniteError(self._non_finite_message(step, ', '.join(names)))
+    raise NonFiniteError(self._non_finite_message(step, ', '.join(names) + self._bad_examples(step)))
+
+  def _bad_examples(self, step):
+    """Which examples of a step's batch are not finite themselves, for a message; '' where all are."""
+    if isinstance(self._part, Part):
+      return ''
+    rows = self.source.order(step - 1, 1)[0]
+    finite = np.isfinite(np.asarray(self._part['x'])[rows]).reshape(len(rows), -1).all(axis=1)
+    bad = [str(row) for row in rows[~finite][:3]]
+    return f' (of the data, training example {", ".join(bad)}, counted from 0, is not finite)' if bad else ''
 
   def _non_finite_message(self, step, what):
     return (
@@ -240,37 +254,48 @@ class Trainer:
     """Inside, the model has the averaged weights where there are any."""
     return self.ema.swapped() if self.ema else contextlib.nullcontext()
 
-  def _evaluate(self, events, stop):
+  def _evaluate(self, stop):
     """An evaluation in mid-training, by the chief; a stop signal gives it up, and resuming begins with it."""
     if not self.workers.is_chief:
       return
-    split, numbers, arrays = self.spec.eval.split, {}, {}
     during = [evaluator for evaluator in self.evaluators if evaluator.name in self.spec.eval.during]
     with contextlib.suppress(Abandoned), self._averaged():
-      for evaluator, found in self.evaluation.run(split, during, lambda: stop.name):
-        numbers |= found.numbers
-        arrays[evaluator.name] = found.arrays
-      self.run.append_metrics(self.step, split, numbers, evaluation=True)
-      write_events(events, self.step, numbers, arrays)
+      for split in self._eval_events:
+        if self._has_evaluation(split):
+          continue
+        numbers, arrays = {}, {}
+        for evaluator, found in self.evaluation.run(split, during, lambda: stop.name):
+          numbers |= found.numbers
+          arrays[evaluator.name] = found.arrays
+        self.run.append_metrics(self.step, split, numbers, evaluation=True)
+        write_events(self._eval_events[split], self.step, numbers, arrays)
 
-  def _has_evaluation(self):
+  def _close_eval_events(self):
+    for events in self._eval_events.values():
+      events.close()
+
+  def _has_evaluation(self, split):
     """Whether metrics.jsonl has the evaluation of this step."""
-    wanted = (self.step, self.spec.eval.split, True)
+    wanted = (self.step, split, True)
     return any((row['step'], row['split'], row.get('evaluation')) == wanted for row in self.run.read_metrics())
 
   def finish(self) -> dict[str, float] | None:
-    """The last evaluation, by the chief: in metrics.jsonl, evaluation.json, arrays/ and the event files."""
+    """The last evaluation, by the chief: in metrics.jsonl, evaluation.json, arrays/ and the event files.
+
+    Returns the numbers of spec.eval.split.
+    """
     if not self.workers.is_chief:
       return None
-    split = self.spec.eval.split
-    with self._averaged():
-      numbers = complete(self.evaluation, self.evaluators, self.run, self.step, split, watch)
-    if not self._has_evaluation():
-      self.run.append_metrics(self.step, split, numbers, evaluation=True)
-      arrays = {evaluator.name: self.run.arrays(evaluator.name, split) for evaluator in self.evaluators}
-      write_events(self._events['eval'], self.step, numbers, arrays)
-    self._events['eval'].close()
-    return numbers
+    found = {}
+    for split, events in self._eval_events.items():
+      with self._averaged():
+        found[split] = complete(self.evaluation, self.evaluators, self.run, self.step, split, watch)
+      if not self._has_evaluation(split):
+        self.run.append_metrics(self.step, split, found[split], evaluation=True)
+        arrays = {evaluator.name: self.run.arrays(evaluator.name, split) for evaluator in self.evaluators}
+        write_events(events, self.step, found[split], arrays)
+    self._close_eval_events()
+    return found[self.spec.eval.split]
 
 
 def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dict]) -> None:

@@ -67,13 +67,13 @@ def masked_sum(value: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
   return tf.tensordot(tf.cast(mask, value.dtype), value, 1)
 
 
-def squared_error(model, split: Split) -> Callable[[tf.Tensor, dict], dict]:
-  """For `Split.means`: the mse of spec.eval.num_samples samples, from which closed-form variances are set."""
+def statistics(model, split: Split) -> Callable[[tf.Tensor, dict], dict]:
+  """For `Split.means`: what closed-form variances are set from, by spec.eval.num_samples samples."""
 
   def sums(number, stored):
     batch = split.batch(number, stored)
     trace = model.infer(batch, split.noise(number), split.spec.eval.num_samples)
-    return {'mse': masked_sum(trace.squared_error(), batch['mask'])}
+    return {name: masked_sum(value, batch['mask']) for name, value in model.statistics(trace).items()}
 
   return tf.function(sums, autograph=False)
 

@@ -13,6 +13,8 @@ BURDA_THRESHOLD = 0.01
 ENTROPY_THRESHOLD = 0.4189
 # Layers of more units have no covariances: these would take longer than everything else.
 MOST_UNITS = 1024
+# The entropies of more units than these are kept in the arrays only.
+MOST_ENTROPIES = 128
 
 
 class Latents(TraceEvaluator):
@@ -21,6 +23,7 @@ class Latents(TraceEvaluator):
   active_units/<layer>: Var_x E[z_h | x] > 0.01 alpha_h^2 (Burda et al. 2016), alpha_h^2 the prior's variance.
   active_units_entropy/<layer>: mean encoder entropy more than 0.4189 nats below the prior's (Damm et al. 2023).
   Without a layer: the sums over the layers.
+  encoder_entropy/<layer>/<unit>: E H[q(z_h | x)], nats; up to 128 units a layer.
   For a layer that is not inferred from x alone, E[z | x] is over the layers before it; its square is estimated without
   bias by the products of different samples (so at least two are needed, `UserError` otherwise). The prior of a layer
   below the top is p(z_l | z_>l) averaged over z_>l ~ q: its variance is E Var + Var E, its entropy E H.
@@ -72,6 +75,8 @@ class Latents(TraceEvaluator):
       for name, count in counts.items():
         numbers[f'{name}/{layer}'] = count
         numbers[name] += count
+      if len(variance) <= MOST_ENTROPIES:
+        numbers |= {f'encoder_entropy/{layer}/{unit}': float(h) for unit, h in enumerate(m['encoder_entropy'])}
       kept = {name: m[name] for name in ('mean', 'prior_mean', 'encoder_entropy', 'prior_entropy')}
       kept |= {'variance_of_mean': variance, 'collapsed_above': m['prior_entropy'] - ENTROPY_THRESHOLD}
       if 'outer' in m:

@@ -36,9 +36,12 @@ class Source:
   def order(self, first: int, count: int) -> np.ndarray:
     """Positions in the training split of the batches of steps first, ..., first + count - 1: int64 [count, B].
 
-    Each epoch is a permutation drawn from (seed, epoch), and batches run on from one epoch into the next.
+    Each epoch is a permutation drawn from (seed, epoch), or, of a stream, the order in which examples are stored;
+    batches run on from one epoch into the next.
     """
     n, begin, end = self.dataset.size('train'), first * self.batch_size, (first + count) * self.batch_size
+    if self.section.order == 'stream':
+      return (np.arange(begin, end) % n).reshape(count, self.batch_size)
     epochs = range(begin // n, (end - 1) // n + 1)
     self._epochs = {epoch: self._epochs.get(epoch) for epoch in epochs}  # a large one is used by many calls
     for epoch, permutation in self._epochs.items():

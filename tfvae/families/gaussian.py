@@ -5,7 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.families.family import Family
-from tfvae.nets.heads import Head
+from tfvae.nets.heads import Head, density_dtype
 from tfvae.noise import Noise
 
 tfd = tfp.distributions
@@ -20,8 +20,9 @@ def _reparameterize(distribution, shape, noise, name, lead):
 class DiagonalGaussian(Family):
   """N(loc, scale^2) with independent units; loc and scale are heads of the features.
 
-  scale_head 'log': scale = exp(output). 'softplus': scale = softplus(output), kept above 1e-6. The kernels are those
-  of `Head`.
+  scale_head 'log': scale = exp(output). 'softplus': scale = softplus(output), kept above 1e-6. 'shared': loc alone is
+  a head; one learned scale for each unit, the same for all features, 1 at the start (the linear VAE's: Lucas et al.
+  2019). The kernels are those of `Head`.
   """
 
   def __init__(
@@ -34,10 +35,20 @@ class DiagonalGaussian(Family):
   ):
     super().__init__(shape, name=name)
     self.scale_head = scale_head
-    self.head = Head((*self.shape[:-1], 2 * self.shape[-1]), kernel, head_kernel, name='head')
+    outputs = self.shape if scale_head == 'shared' else (*self.shape[:-1], 2 * self.shape[-1])
+    self.head = Head(outputs, kernel, head_kernel, name='head')
+
+  def build(self, input_shape):
+    if self.scale_head == 'shared':
+      dtype = density_dtype()
+      self.log_scale = self.add_weight(shape=self.shape, initializer='zeros', dtype=dtype, name='log_scale')
+    self.built = True
 
   def call(self, features, batch_shape):
-    loc, raw = tf.split(self.unfold(self.head(features), batch_shape), 2, axis=-1)
+    outputs = self.unfold(self.head(features), batch_shape)
+    if self.scale_head == 'shared':
+      return tfd.Independent(tfd.Normal(outputs, tf.exp(tf.convert_to_tensor(self.log_scale))), len(self.shape))
+    loc, raw = tf.split(outputs, 2, axis=-1)
     scale = tf.exp(raw) if self.scale_head == 'log' else tf.nn.softplus(raw) + 1e-6
     return tfd.Independent(tfd.Normal(loc, scale), len(self.shape))
 

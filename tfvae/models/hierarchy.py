@@ -10,7 +10,8 @@ from tfvae.families.family import Family, kl
 from tfvae.models.latent import LatentLayer, Merge, fold, sizes
 from tfvae.models.trace import Trace
 from tfvae.nets.heads import Join, density_dtype
-from tfvae.noise import Noise
+from tfvae.nets.unit_norm import constrain
+from tfvae.noise import Noise, cubature
 
 tfd = tfp.distributions
 
@@ -102,8 +103,13 @@ class Hierarchy(keras.Model):
     Args:
       batch: {'x': [B, ...]}; B may be unknown while a graph is made.
       noise: one draw 'z/<layer>' for each layer.
-      num_samples: S.
+      num_samples: S. 0: the 2 H points of a cubature in place of samples of the one layer, a vector of H Gaussian
+        units: means over them are exact for polynomials in z up to the third degree, so for log p(x | z) of a linear
+        decoder whose variance does not depend on z.
     """
+    if not num_samples:
+      (layer,) = self.latents
+      noise, num_samples = cubature(layer.name, layer.shape[0]), 2 * layer.shape[0]
     lead = (num_samples, batch['x'].shape[0] or tf.shape(batch['x'])[0])
     return self._trace(batch, lambda layer, q: layer.family.sample(q, noise, f'z/{layer.name}', lead))
 
@@ -124,23 +130,55 @@ class Hierarchy(keras.Model):
     return self.score({'x': x}, z)
 
   def diagnostics(self, trace: Trace) -> dict[str, tf.Tensor]:
-    """Numbers of this model beside `trace.terms()`, averaged over the samples: [B]."""
-    return {k: tf.reduce_mean(v, 0) for k, v in self.decoder.likelihood.diagnostics(trace.px).items()}
+    """Numbers of this model beside `trace.terms()`, averaged over the samples: [B].
+
+    sigma of a Gaussian decoder; alpha, the root of the mean variance of the prior's units, where it is not fixed;
+    second_moment/<layer>/<unit> where the prior's variances follow from them.
+    """
+    found = {k: tf.reduce_mean(v, 0) for k, v in self.decoder.likelihood.diagnostics(trace.px).items()}
+    if self._prior.weights:
+      alpha = tf.sqrt(tf.reduce_mean(tf.square(self._prior.alpha())))
+      found['alpha'] = tf.broadcast_to(alpha, tf.shape(trace.x)[:1])
+    return found | self._second_moments(trace)
+
+  def statistics(self, trace: Trace) -> dict[str, tf.Tensor]:
+    """What `update` needs, [B] each: `mse`, and second_moment/<layer>/<unit> of a closed-form prior."""
+    return {'mse': trace.squared_error()} | self._second_moments(trace)
+
+  @property
+  def _prior(self):
+    return self.latents[0].prior
+
+  def _moment_names(self):
+    """Of the units of the top layer where its prior is closed form."""
+    top = self.latents[0]
+    return [f'second_moment/{top.name}/{unit}' for unit in range(top.shape[0])] if self._prior.closed_form else []
+
+  def _second_moments(self, trace):
+    """{name: E_q z_h^2, [B]} of the units of the top layer, where its prior is closed form."""
+    names = self._moment_names()
+    if not names:
+      return {}
+    q = trace.q[self.latents[0].name]
+    moments = tf.reduce_mean(tf.square(q.mean()) + q.variance(), 0)
+    return dict(zip(names, tf.unstack(moments, axis=-1), strict=True))
 
   @property
   def variance_variables(self) -> list:
-    """The decoder's learned variances, which an optimizer of their own may move."""
-    return list(self.decoder.likelihood.variance_variables)
+    """The learned variances of the decoder and the top prior, which an optimizer of their own may move."""
+    return [*self.decoder.likelihood.variance_variables, *self._prior.trainable_variables]
 
   @property
   def closed_form(self) -> bool:
     """Whether `update` moves anything."""
-    return self.decoder.likelihood.closed_form
+    return self.decoder.likelihood.closed_form or self._prior.closed_form
 
   def update(self, means: dict[str, tf.Tensor]) -> None:
     """Sets closed-form variances from the global means of a step (or of the training split)."""
-    if self.closed_form:
+    if self.decoder.likelihood.closed_form:
       self.decoder.likelihood.update(means)
+    if names := self._moment_names():
+      self._prior.update(tf.stack([tf.convert_to_tensor(means[name]) for name in names]))
 
   def _above(self, name, z):
     """Samples that p(z_l | .) depends on, the nearest first."""
@@ -184,6 +222,9 @@ class Hierarchy(keras.Model):
       make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net'),
       make.likelihood(spec.decoder, shape, 'likelihood'),
     )
+    if spec.prior.weight_constraint != 'none':
+      first = decoder.net.first or decoder.likelihood.head
+      constrain(first, spec.prior.weight_constraint, spec.prior.penalty)
     return cls(layers, decoder, shape, model.conditioning == 'next', model.inference == 'reverse')
 
 

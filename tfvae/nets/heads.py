@@ -21,12 +21,15 @@ class Head(keras.layers.Layer):
     shape: of an output.
     kernel: side of the kernel of the transposed convolution.
     keep_kernel: side of the kernel of the convolution, which keeps the side of the feature map.
+
+  Attributes:
+    kernel_constraint, kernel_regularizer: Keras', of the Dense layer; to be set before it is built.
   """
 
   def __init__(self, shape: tuple[int, ...], kernel: int = 3, keep_kernel: int = 1, name: str | None = None):
     super().__init__(name=name, dtype=density_dtype())
     self.shape, self.kernel, self.keep_kernel = tuple(shape), kernel, keep_kernel
-    self.flatten = None
+    self.flatten = self.kernel_constraint = self.kernel_regularizer = None
 
   def build(self, input_shape):
     spatial, dtype = tuple(input_shape[1:-1]), self.dtype
@@ -37,7 +40,8 @@ class Head(keras.layers.Layer):
       self.map = keras.layers.Conv2DTranspose(self.shape[-1], kernel, 2, padding='same', name='conv', dtype=dtype)
     else:
       self.flatten = keras.layers.Flatten(name='flatten', dtype=dtype)
-      self.map = keras.layers.Dense(math.prod(self.shape), name='dense', dtype=dtype)
+      weights = {'kernel_constraint': self.kernel_constraint, 'kernel_regularizer': self.kernel_regularizer}
+      self.map = keras.layers.Dense(math.prod(self.shape), name='dense', dtype=dtype, **weights)
     self.built = True
 
   def call(self, features):

@@ -11,6 +11,11 @@ class Mlp(keras.layers.Layer):
     self.flatten = keras.layers.Flatten(name='flatten')
     self.dense = [keras.layers.Dense(units, activation=activation, name=f'dense_{i}') for i, units in enumerate(hidden)]
 
+  @property
+  def first(self) -> keras.layers.Dense | None:
+    """The layer that sees the input; None where there is none but the head that follows."""
+    return self.dense[0] if self.dense else None
+
   def call(self, x):
     x = self.flatten(x)
     for dense in self.dense:

@@ -17,10 +17,14 @@ class Elbo(Objective):
     betas: layer -> beta_l.
     num_samples: S.
     anneal: step -> factor.
+    entropies: whether their sum is among the metrics, for the batches of each step.
   """
 
-  def __init__(self, model, betas: dict[str, float], num_samples: int = 1, anneal=lambda step: 1.0):
+  def __init__(
+    self, model, betas: dict[str, float], num_samples: int = 1, anneal=lambda step: 1.0, entropies: bool = False
+  ):
     self._model, self._betas, self._num_samples, self._anneal = model, dict(betas), num_samples, anneal
+    self._entropies = entropies
 
   @property
   def players(self):
@@ -34,6 +38,8 @@ class Elbo(Objective):
     penalty = tf.add_n([tf.cast(beta, rates[layer].dtype) * rates[layer] for layer, beta in betas.items()])
     loss = -trace.log_likelihood() + penalty
     metrics = {**trace.terms(), **model.diagnostics(trace)}
+    if self._entropies:
+      metrics['entropy_sum'] = trace.entropies()['entropy_sum']
     return loss, metrics | {f'beta/{layer}': beta for layer, beta in betas.items()}
 
   def update(self, means, step):
@@ -44,4 +50,5 @@ class Elbo(Objective):
     """The objective of a spec."""
     o = spec.objective
     factor = annealing(o.anneal, o.anneal_from, o.anneal_begin, o.anneal_end, o.anneal_cycles, spec.train.steps)
-    return cls(model, {layer: o.beta[layer] for layer in spec.model.layers}, o.num_samples, factor)
+    betas = {layer: o.beta[layer] for layer in spec.model.layers}
+    return cls(model, betas, o.num_samples, factor, entropies=spec.model.name == 'members')

@@ -4,7 +4,10 @@ import pathlib
 
 import numpy as np
 
+from tfvae.report.axes import figure, plot
+from tfvae.report.entropies import entropies, estimates, points, units
 from tfvae.report.images import grid
+from tfvae.report.selection import selection
 from tfvae.run import Run, atomic
 
 
@@ -14,36 +17,26 @@ def draw(run: Run) -> list[pathlib.Path]:
 
   matplotlib.use('Agg')
   paths = []
-  for name, figure in (
+  for name, draw_one in (
     ('curves', curves),
     ('rates', rates),
     ('reconstructions', reconstructions),
     ('prior_samples', prior_samples),
     ('latents', latents),
     ('log_evidence', log_evidence),
+    ('entropies', entropies),
+    ('units', units),
+    ('points', points),
+    ('estimates', estimates),
+    ('selection', selection),
   ):
-    drawn = figure(run)
+    drawn = draw_one(run)
     if drawn is not None:
       run.figures.mkdir(exist_ok=True)
       paths.append(run.figures / f'{name}.png')
       with atomic(paths[-1], 'wb') as file:
         drawn.savefig(file, dpi=150, format='png')
   return paths
-
-
-def _figure(width, height):
-  from matplotlib.figure import Figure
-
-  return Figure((width, height), layout='constrained')
-
-
-def _plot(axis, metrics, name, label=None, marker='o'):
-  """One metric over training: a line for the training split, points for the others."""
-  for split, values in metrics.items():
-    if name in values:
-      there = np.isfinite(values[name])
-      style = {} if split == 'train' else {'marker': marker, 'linestyle': '--', 'markersize': 4}
-      axis.plot(values['step'][there], values[name][there], label=f'{label or name}, {split}', **style)
 
 
 def curves(run: Run):
@@ -54,13 +47,13 @@ def curves(run: Run):
   names = [n for n in ('elbo', 'log_likelihood', 'rate', 'mse', 'sigma', 'gradient_norm') if n in metrics['train']]
   if not names:
     return None
-  figure = _figure(12, 3.2 * -(-len(names) // 3))
-  axes = figure.subplots(-(-len(names) // 3), 3, squeeze=False)
+  drawn = figure(12, 3.2 * -(-len(names) // 3))
+  axes = drawn.subplots(-(-len(names) // 3), 3, squeeze=False)
   for axis in axes.flat[len(names) :]:
     axis.set_axis_off()
   units = {'elbo': 'nats', 'log_likelihood': 'nats', 'rate': 'nats'}
   for axis, name in zip(axes.flat, names, strict=False):
-    _plot(axis, metrics, name)
+    plot(axis, metrics, name)
     axis.set(title=name, xlabel='step', ylabel=units.get(name, ''))
     if name in ('mse', 'gradient_norm') and np.nanmin(metrics['train'][name]) > 0:
       axis.set_yscale('log')
@@ -69,7 +62,7 @@ def curves(run: Run):
       axis.set_ylim(*_limits(values))
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3)
-  return figure
+  return drawn
 
 
 def _limits(values):
@@ -85,8 +78,8 @@ def rates(run: Run):
   metrics, layers = run.metrics, run.spec.model.layers
   if f'rate/{layers[0]}' not in metrics.get('train', {}):
     return None
-  figure = _figure(10, 3.6)
-  left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+  drawn = figure(10, 3.6)
+  left, right = drawn.subplots(1, 2, width_ratios=(2, 1))
   colors = {layer: f'C{i}' for i, layer in enumerate(layers)}
   for layer in layers:
     for split, values in metrics.items():
@@ -112,7 +105,7 @@ def rates(run: Run):
   right.bar_label(bars, fmt='%.2f')
   right.set(title=f'at the end, {split}', ylabel='nats')
   right.margins(y=0.15)
-  return figure
+  return drawn
 
 
 def _show(axis, images, limits, columns, title):
@@ -128,11 +121,11 @@ def reconstructions(run: Run):
   if not samples or samples['x'].ndim != 4:
     return None
   n, columns = min(64, len(samples['x'])), 8
-  figure = _figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
-  left, right = figure.subplots(1, 2)
+  drawn = figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
+  left, right = drawn.subplots(1, 2)
   _show(left, samples['x'][:n], samples['value_range'], columns, f'x ({run.spec.eval.split})')
   _show(right, samples['reconstruction'][:n], samples['value_range'], columns, 'E[x | z], z ~ q(z | x)')
-  return figure
+  return drawn
 
 
 def prior_samples(run: Run):
@@ -140,9 +133,9 @@ def prior_samples(run: Run):
   samples = run.arrays('samples', run.spec.eval.split)
   if not samples or samples['prior'].ndim != 4:
     return None
-  figure = _figure(5, 5.4)
-  _show(figure.subplots(), samples['prior'], samples['value_range'], None, 'E[x | z], z ~ p(z)')
-  return figure
+  drawn = figure(5, 5.4)
+  _show(drawn.subplots(), samples['prior'], samples['value_range'], None, 'E[x | z], z ~ p(z)')
+  return drawn
 
 
 def latents(run: Run):
@@ -151,8 +144,8 @@ def latents(run: Run):
   layers = [layer for layer in run.spec.model.layers if f'{layer}.covariance' in arrays]
   if not layers:
     return None
-  figure = _figure(12, 3.3 * len(layers))
-  for row, layer in zip(figure.subplots(len(layers), 3, squeeze=False), layers, strict=True):
+  drawn = figure(12, 3.3 * len(layers))
+  for row, layer in zip(drawn.subplots(len(layers), 3, squeeze=False), layers, strict=True):
     moments, entropies, correlations = row
     of = {name.partition('.')[2]: array for name, array in arrays.items() if name.startswith(f'{layer}.')}
     order = np.argsort(of['variance_of_mean'])[::-1]  # the most active first
@@ -173,9 +166,9 @@ def latents(run: Run):
     entropies.set(title=f'{layer}: mean entropy of each unit', xlabel='unit, the most active first', ylabel='nats')
     entropies.legend(fontsize=8)
     shown = correlations.imshow(of['correlation'][np.ix_(order, order)], cmap='RdBu_r', vmin=-1, vmax=1)
-    figure.colorbar(shown, ax=correlations)
+    drawn.colorbar(shown, ax=correlations)
     correlations.set(title=f'{layer}: correlation under q(z)')
-  return figure
+  return drawn
 
 
 def log_evidence(run: Run):
@@ -183,8 +176,8 @@ def log_evidence(run: Run):
   arrays = run.arrays('log_evidence', run.spec.eval.split)
   if not arrays:
     return None
-  figure = _figure(10, 3.4)
-  left, right = figure.subplots(1, 2)
+  drawn = figure(10, 3.4)
+  left, right = drawn.subplots(1, 2)
   values = arrays['log_evidence']
   left.hist(values, 40)
   left.axvline(values.mean(), color='k', linestyle='--', label=f'mean {values.mean():.2f}')
@@ -192,4 +185,4 @@ def log_evidence(run: Run):
   left.legend(fontsize=8)
   right.hist(arrays['effective_samples'], 40)
   right.set(title='effective samples of each estimate', xlabel='samples', ylabel='examples')
-  return figure
+  return drawn

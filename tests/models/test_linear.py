@@ -1,0 +1,224 @@
+"""Linear VAEs, learned and closed-form priors, unit norms: against closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvae import build
+from tfvae import noise as noise_lib
+from tfvae import spec as spec_lib
+from tfvae.data.dataset import Stored, make, problems
+from tfvae.errors import SpecError
+from tfvae.evaluation import Evaluation
+from tfvae.nets.unit_norm import UnitNormPenalty
+from tfvae.step import Stepper
+
+D, H = 5, 2
+
+
+def linear(**fields):
+  spec = spec_lib.base(('z1',))
+  spec.model.z1.dim, spec.model.z1.scale_head = H, 'shared'
+  spec.model.z1.encoder.kind = spec.decoder.net.kind = 'linear'
+  spec.objective.num_samples = spec.eval.num_samples = 0
+  return spec_lib.resolve(spec, fields)
+
+
+def randomize(model, seed=0):
+  rng = np.random.default_rng(seed)
+  for variable in model.trainable_variables:
+    variable.assign(0.5 * rng.standard_normal(variable.shape))
+
+
+def points(n=40, dims=D, seed=0):
+  return np.random.default_rng(seed).standard_normal((n, dims)).astype(np.float32) + 1
+
+
+def parts(model):
+  """Weights as float64: V, c, tau, W, b, sigma, alpha."""
+  layer, likelihood = model.latents[0], model.decoder.likelihood
+  px = likelihood.variance
+  sigma = np.exp(np.broadcast_to(px(None, batch_shape=(1, 1)).numpy(), (D,)))
+  arrays = (
+    layer.family.head.map.kernel,
+    layer.family.head.map.bias,
+    tf.exp(layer.family.log_scale.value),
+    likelihood.head.map.kernel,
+    likelihood.head.map.bias,
+    sigma,
+    layer.prior.alpha(),
+  )
+  return [np.asarray(array, np.float64) for array in arrays]
+
+
+@pytest.mark.parametrize('prior', ['standard', 'learned', 'optimal'])
+@pytest.mark.parametrize('variance', ['fixed', 'learned', 'per_dimension', 'optimal'])
+def test_no_samples_give_exact_expectations(variance, prior):
+  spec = linear(**{'decoder.variance': variance, 'decoder.sigma': 0.7, 'decoder.sigma_floor': 0.0, 'prior.name': prior})
+  model = build.model(spec, (D,))
+  randomize(model)
+  x = points()
+  trace = model.infer({'x': tf.constant(x)}, noise_lib.stateless(0, 0), 0)
+  v, c, tau, w, b, sigma, alpha = parts(model)
+  mean = x @ v + c
+  squares = np.square(x - mean @ w - b) + (tau**2 @ np.square(w))
+  log_likelihood = -0.5 * (squares / sigma**2 + 2 * np.log(sigma) + math.log(2 * math.pi)).sum(-1)
+  ratio = (np.square(mean) + tau**2) / alpha**2
+  rate = 0.5 * (ratio - 1 - np.log(tau**2 / alpha**2)).sum(-1)
+  terms = trace.terms()
+  np.testing.assert_allclose(terms['log_likelihood'], log_likelihood, rtol=2e-5)
+  np.testing.assert_allclose(terms['rate'], rate, rtol=2e-5)
+  np.testing.assert_allclose(terms['mse'], squares.mean(-1), rtol=2e-5)
+  log_prior = -(0.5 * ratio + np.log(alpha * math.sqrt(2 * math.pi))).sum(-1)
+  np.testing.assert_allclose(tf.reduce_mean(trace.log_p['z1'], 0), log_prior, rtol=2e-5)
+  sampled = model.infer({'x': tf.constant(x)}, noise_lib.stateless(0, 0), 4000)
+  spread = tf.math.reduce_std(sampled.log_px, 0) / math.sqrt(4000)
+  np.testing.assert_array_less(np.abs(sampled.log_likelihood() - log_likelihood), 5 * spread.numpy() + 1e-4)
+
+
+def evaluate(spec, model, x, evaluators):
+  data = make(Stored('toy', {'train': {'x': x}, 'test': {'x': x[:10] + 1}}), spec.data, 0)
+  evaluation = Evaluation(model, build.source(spec, data), spec)
+  wanted = [build.lookup('eval.evaluators', name)(spec) for name in evaluators]
+  return {
+    split: {k: v for _, f in evaluation.run(split, wanted) for k, v in f.numbers.items()} for split in data.splits
+  }
+
+
+@pytest.mark.parametrize('nets', ['linear', 'mlp'])
+def test_the_identity_holds_wherever_both_variances_are_optimal(nets):
+  """Whatever the weights: its decoder half follows from sigma^2 = mse, its rate half from alpha^2 = E z^2."""
+  fields = {'decoder.variance': 'optimal', 'prior.name': 'optimal', 'data.scaling': 'none', 'eval.batch_size': 16}
+  if nets == 'mlp':
+    fields |= {'decoder.net.kind': 'mlp', 'model.z1.encoder.kind': 'mlp', 'model.z1.scale_head': 'log'}
+    fields |= {'objective.num_samples': 1, 'eval.num_samples': 7}
+  spec = linear(**fields)
+  model = build.model(spec, (D,))
+  randomize(model)
+  found = evaluate(spec, model, points(), ('bounds', 'entropies'))
+  train = found['train']
+  assert train['rate'] > 0.05 and abs(train['elbo']) > 1
+  for name in ('', '/decoder', '/rate'):
+    assert train[f'elbo_minus_entropies{name}'] == pytest.approx(0, abs=2e-5), name
+  assert train['elbo'] == pytest.approx(train['entropy_sum'], abs=2e-5)
+  assert 'elbo_minus_entropies' not in found['test']  # a statement about the training split
+  assert abs(found['test']['elbo'] - found['test']['entropy_sum']) > 0.1
+
+
+def test_halves_of_the_identity_add_up_and_tell_what_is_missing():
+  spec = linear(**{'decoder.variance': 'fixed', 'prior.name': 'optimal', 'data.scaling': 'none'})
+  model = build.model(spec, (D,))
+  randomize(model)
+  train = evaluate(spec, model, points(), ('bounds', 'entropies'))['train']
+  assert train['elbo_minus_entropies/rate'] == pytest.approx(0, abs=2e-5)
+  assert abs(train['elbo_minus_entropies/decoder']) > 0.1
+  assert train['elbo_minus_entropies'] == pytest.approx(train['elbo_minus_entropies/decoder'], abs=2e-5)
+
+
+@pytest.mark.parametrize('prior', ['standard', 'learned'])
+def test_exact_likelihood_is_the_marginal_density(prior):
+  import scipy.stats
+
+  spec = linear(**{'prior.name': prior, 'data.scaling': 'none', 'decoder.sigma_floor': 0.0})
+  model = build.model(spec, (D,))
+  randomize(model)
+  x = points(300)
+  train = evaluate(spec, model, x, ('bounds', 'ppca'))['train']
+  _, _, _, w, b, sigma, alpha = parts(model)
+  want = scipy.stats.multivariate_normal(b, (w.T * alpha**2) @ w + np.diag(sigma**2)).logpdf(x).mean()
+  assert train['exact_log_likelihood'] == pytest.approx(want, rel=1e-5)
+  assert train['elbo'] < train['exact_log_likelihood'] < train['ppca_log_likelihood']
+  assert train['elbo_minus_ppca'] == pytest.approx(train['elbo'] - train['ppca_log_likelihood'], abs=1e-4)
+
+
+def stepper(spec, model, x):
+  data = make(Stored('toy', {'train': {'x': x}, 'test': {'x': x}}), spec.data, 0)
+  strategy = tf.distribute.OneDeviceStrategy('/cpu:0')
+  objective = build.objective(spec, model)
+  groups = build.optimizers(spec, model, objective)
+  step = Stepper(strategy, model, objective, build.source(spec, data), groups, None, 0, 0.0, 'graph')
+  feed = step.source.feed(0, 5, step.rows)
+  done = step.run(feed, tf.constant(0, tf.int64), tf.constant(5, tf.int64), tf.constant(step.zeros()))
+  return groups, dict(zip(step.metric_names, done.last.numpy(), strict=True))
+
+
+def test_optimal_prior_follows_each_step():
+  spec = linear(**{'prior.name': 'optimal', 'data.batch_size': 40, 'data.scaling': 'none'})
+  model = build.model(spec, (D,))
+  _, last = stepper(spec, model, points())
+  alpha = model.latents[0].prior.alpha().numpy()
+  moments = [last[f'second_moment/z1/{unit}'] for unit in range(H)]
+  np.testing.assert_allclose(alpha**2, moments, rtol=1e-5)
+  assert not np.allclose(alpha, 1)
+
+
+def test_learned_variances_have_their_own_optimizer():
+  spec = linear(**{'prior.name': 'learned', 'train.variance_learning_rate': 0.02, 'train.weight_decay': 0.1})
+  model = build.model(spec, (D,))
+  groups, _ = stepper(spec_lib.resolve(spec, {'data.batch_size': 20, 'data.scaling': 'none'}), model, points())
+  (_, weights), (optimizer, variances) = groups['model']
+  assert {v.path.rpartition('/')[2] for v in variances} == {'log_sigma', 'log_alpha'}
+  assert not {id(v) for v in variances} & {id(v) for v in weights}
+  assert optimizer.learning_rate.numpy() == pytest.approx(0.02)
+  assert np.abs(model.latents[0].prior.log_alpha.numpy()).min() > 0.01  # it moved, by Adam about 5 times 0.02
+
+
+@pytest.mark.parametrize('net', ['mlp', 'linear'])
+def test_rescale_keeps_the_norms_at_1(net):
+  fields = {'decoder.net.kind': net, 'prior.name': 'learned', 'prior.weight_constraint': 'rescale'}
+  fields |= {'data.scaling': 'none', 'data.batch_size': 20, 'objective.num_samples': 1, 'eval.num_samples': 1}
+  spec = linear(**fields)
+  model = build.model(spec, (D,))
+  kernel = model.decoder.net.dense[0].kernel if net == 'mlp' else model.decoder.likelihood.head.map.kernel
+  assert kernel.shape[0] == H
+  np.testing.assert_allclose(np.linalg.norm(kernel, axis=1), 1, rtol=1e-5)  # from the start
+  before = kernel.numpy()
+  stepper(spec, model, points())
+  np.testing.assert_allclose(np.linalg.norm(kernel, axis=1), 1, rtol=1e-5)
+  assert not np.allclose(kernel, before)
+
+
+def test_regularize_is_a_penalty_on_the_loss():
+  kernel = np.array([[3.0, 4.0], [0.6, 0.8]], np.float32)
+  assert float(UnitNormPenalty(0.5)(kernel)) == pytest.approx(0.5 * (25 - 1) ** 2)
+  fields = {'prior.weight_constraint': 'regularize', 'prior.penalty': 2.0, 'train.learning_rate': 1e-2}
+  spec = linear(**fields, **{'data.scaling': 'none', 'data.batch_size': 20})
+  model = build.model(spec, (D,))
+  weights = model.decoder.likelihood.head.map.kernel
+  weights.assign(3 * tf.ones(weights.shape))
+  (penalty,) = model.losses
+  assert float(penalty) == pytest.approx(2 * H * (9 * D - 1) ** 2)
+  stepper(spec, model, points())
+  assert np.all(np.linalg.norm(weights, axis=1) < 3 * math.sqrt(D) - 0.05)
+
+
+MISTAKES = [
+  ({'decoder.net.kind': 'mlp'}, r'objective\.num_samples: got 0, which is for linear VAEs.*decoder\.net\.kind is mlp'),
+  ({'decoder.variance': 'latent'}, r'num_samples: got 0.*decoder\.variance is latent'),
+  ({'objective.name': 'iwae'}, r'objective\.num_samples: got 0; spec\.objective\.name=iwae needs samples'),
+  (
+    {'prior.name': 'optimal', 'model.z1.grid': 2, 'objective.num_samples': 1},
+    r'prior\.name: got optimal, which is for',
+  ),
+  ({'prior.weight_constraint': 'rescale', 'decoder.net.kind': 'conv'}, r'weight_constraint: got rescale.*kind is conv'),
+  ({'eval.evaluators': ('ppca',), 'decoder.likelihood': 'bernoulli'}, r'got ppca, which is for linear VAEs'),
+]
+
+
+@pytest.mark.parametrize(('fields', 'message'), MISTAKES)
+def test_mistakes_are_named(fields, message):
+  with pytest.raises(SpecError, match=message):
+    linear(**fields)
+
+
+def test_data_without_a_noise_variance_are_refused():
+  spec = linear(**{'eval.evaluators': ('ppca',), 'data.scaling': 'none'})
+  dataset = lambda x: make(Stored('toy', {'train': {'x': x}, 'test': {'x': x}}), spec.data, 0)
+  (found,) = problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(points(dims=2)))
+  assert 'spec.model.z1.dim: got 2; allowed: less than the 2 dimensions of toy' in found
+  flat = points() @ np.random.default_rng(1).standard_normal((D, 2)) @ np.random.default_rng(2).standard_normal((2, D))
+  (found,) = problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(flat.astype(np.float32)))
+  assert 'the data lie in a space of 2 dimensions or less' in found
+  assert not problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(points()))

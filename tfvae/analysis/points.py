@@ -1,0 +1,37 @@
+"""Points and where they come from, for the figures of data that are vectors."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.analysis.evaluator import Evaluator, Found
+from tfvae.noise import stateless
+
+
+class Points(Evaluator):
+  """Arrays of the first n = eval.num_points examples of vectors [n, D]: x; label (0 where there is none); z, a sample
+  of the top layer's q for each, [n, H]; entropy, of each unit of q, averaged over them, [H]; and `generated`, n samples
+  x ~ p(x | z), z ~ p(z), noise and all. Nothing where examples are no vectors. The noise depends on the seed alone.
+  """
+
+  name, fields = 'points', ('num_points',)
+
+  def __init__(self, spec):
+    super().__init__(spec)
+    self._found = tf.function(self._draw, autograph=False)
+
+  def _draw(self, model, batch):
+    noise, top = stateless(self.spec.seed, 0).scope('eval/points'), model.layer_names[0]
+    n = batch['x'].shape[0]
+    trace = model.infer(batch, noise, 1)
+    entropy = tf.reduce_mean(trace.q[top].distribution.entropy(), [0, 1])
+    return trace.z[top][0], entropy, model.generate(n, noise).x
+
+  def evaluate(self, model, split):
+    if len(model.shape) != 1:
+      return Found({}, {})
+    n = min(self.spec.eval.num_points, split.size)
+    batch = split.source.first(split.name, n)
+    z, entropy, generated = (value.numpy() for value in self._found(model, batch))
+    label = batch['label'].numpy() if 'label' in batch else np.zeros(n)
+    z, entropy = z.reshape(n, -1), entropy.reshape(-1)
+    return Found({}, {'x': batch['x'].numpy(), 'label': label, 'z': z, 'entropy': entropy, 'generated': generated})

@@ -1,0 +1,1 @@
+"""Closed forms that models are compared with. NumPy, no models."""
