@@ -3,8 +3,10 @@
     pip install -e ".[bench]"
     python benchmarks/step_time.py [--cases aevb_1 hit_cifar10] [--repeats 7] [--steps 1000] [--data_dir DIR]
 
-Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar10 and :binary_mnist. Real data
-(TensorFlow Datasets; nothing is downloaded). For each case:
+Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar10 and :binary_mnist;
+specs/entropies.py:circle,vae1 and :mnist,vae1 in batches of 1024; specs/streaming.py, three
+linear VAEs in one program against three PyTorch modules in one loop. Real data (TensorFlow Datasets; nothing is
+downloaded) or made ones. For each case:
 
 - tfvae: `Trainer.train` of the spec as it is: metrics.jsonl, event files, progress, checkpoints and the check for
   values that are not finite, but no evaluations.
@@ -49,6 +51,7 @@ sys.path.insert(0, str(ROOT))
 
 from tfvae import catalogue  # noqa: E402
 from tfvae import spec as spec_lib  # noqa: E402
+from tfvae.names import SYNTHETIC  # noqa: E402
 
 
 class Case(NamedTuple):
@@ -59,11 +62,16 @@ class Case(NamedTuple):
   part: float = 1.0  # of --steps
 
 
+# The length of training is unknown, so that schedules would stay at their beginning: at a beta of 0.
+CONSTANT = {'objective.anneal': 'none', 'train.schedule': 'constant', 'train.learning_rate': 1e-3}
 CASES = {
   'aevb_1': Case('aevb.py:mnist', {'objective.num_samples': 1}),
   'aevb_5': Case('aevb.py:mnist', {'objective.num_samples': 5}, 0.5),
   'hit_cifar10': Case('hit.py:cifar10', {}, 0.1),
   'hit_binary_mnist': Case('hit.py:binary_mnist', {}, 0.1),
+  'vae1_circle': Case('entropies.py:circle,vae1', CONSTANT),
+  'vae1_mnist': Case('entropies.py:mnist,vae1', CONSTANT | {'data.batch_size': 1024}),
+  'streaming': Case('streaming.py', {}),
 }
 STARTED = ('aevb.py:mnist', 'hit.py:cifar10')  # specs whose start-up is measured
 
@@ -168,7 +176,8 @@ def train_tfvae(spec, folder: pathlib.Path, stretches: Stretches) -> None:
 
   spec = spec_lib.resolve(spec, {'train.steps': 10**9, 'train.log_every': LOG_EVERY})
   data, run = build.dataset(spec), Run(folder / 'run')
-  np.save(folder / 'train.npy', data.splits['train']['x'].transpose(0, 3, 1, 2))
+  x = data.splits['train']['x']
+  np.save(folder / 'train.npy', x.transpose(0, 3, 1, 2) if x.ndim == 4 else x)
   run.open(spec)
   trainer = Trainer(spec, run, data)
   stretches.reply(parameters=build.num_parameters(trainer.model.trainable_variables))
@@ -184,73 +193,113 @@ def train_tfvae(spec, folder: pathlib.Path, stretches: Stretches) -> None:
     trainer.train(stop)
 
 
+class Player:
+  """A PyTorch model with its optimizer.
+
+  Args:
+    model: maps a batch to log p(x | z), the squared error, and the KL of each layer.
+    batch: positions [B] -> what the model takes.
+    how: the way it is trained.
+    train: spec.train.
+  """
+
+  def __init__(self, model, batch, how: Torch, train):
+    import torch
+
+    self._torch, self._model, self._batch, self._how = torch, model, batch, how
+    self.parameters = dict(model.named_parameters())
+    self._optimizer = torch.optim.Adam(
+      self.parameters.values(),
+      train.learning_rate,
+      (train.beta_1, train.beta_2),
+      train.epsilon,
+      fused=how.tuned or None,
+    )
+    self._weights = {name: value.detach() for name, value in self.parameters.items()}  # the same memory
+    # Not where it is not used: torch.compile imports its compiler, which takes memory.
+    self._terms = torch.compile(self._terms_of) if how.compile == 'loss' else self._terms_of
+    self._gradients = torch.compile(self._gradients_of) if how.compile == 'gradients' else self._gradients_of
+
+  def _stack(self, log_px, mse, kls):
+    rate = sum(kls)
+    return self._torch.stack([log_px - rate, log_px, mse, rate, *kls])
+
+  def _terms_of(self, index):
+    return self._stack(*self._model(self._batch(index)))
+
+  def _gradients_of(self, weights, index):
+    def loss(weights):
+      values = self._stack(*self._torch.func.functional_call(self._model, weights, self._batch(index)))
+      return -values[0], values
+
+    found, (_, values) = self._torch.func.grad_and_value(loss, has_aux=True)(weights)
+    return found, values
+
+  def move(self, index):
+    """Takes a step; the elbo, its parts, mse and gradient norm."""
+    if self._how.compile == 'gradients':
+      found, values = self._gradients(self._weights, index)
+      for name, value in found.items():
+        self.parameters[name].grad = value
+    else:
+      values = self._terms(index)
+      self._optimizer.zero_grad()
+      (-values[0]).backward()
+    norm = self._torch.nn.utils.get_total_norm([value.grad for value in self.parameters.values()])
+    self._optimizer.step()
+    return self._torch.cat([values.detach(), norm[None]])
+
+
+def torch_models_of(spec, shape) -> dict:
+  """The networks of a spec for examples of this shape: {suffix of their metrics: model}."""
+  from torch_models import Aevb, Gaussian, Hit, Linear
+
+  if spec.model.name == 'members':
+    return {f'/h{units}': Linear(shape[0], units) for units in spec.model.members}
+  if len(spec.model.layers) > 1:
+    return {'': Hit(grey=shape[0] == 1)}
+  if spec.decoder.likelihood == 'bernoulli':
+    return {'': Aevb(spec.objective.num_samples)}
+  return {'': Gaussian(shape, spec.model.z1.encoder.hidden, spec.model.z1.dim)}
+
+
 def train_torch(spec, how: Torch, folder: pathlib.Path, stretches: Stretches) -> None:
-  """Trains by PyTorch on the images in `folder`."""
+  """Trains by PyTorch on the examples in `folder`."""
   import torch
-  from torch_models import Aevb, Hit
 
   torch.manual_seed(spec.seed)
   torch.set_flush_denormal(how.tuned)
   layout = torch.channels_last if how.channels_last else torch.contiguous_format
   data = torch.from_numpy(np.load(folder / 'train.npy'))
-  grey = data.shape[1] == 1
-  model = Aevb(spec.objective.num_samples) if len(spec.model.layers) == 1 else Hit(grey)
-  model = model.to(memory_format=layout)
-  parameters = dict(model.named_parameters())
-  train = spec.train
-  optimizer = torch.optim.Adam(
-    parameters.values(), train.learning_rate, (train.beta_1, train.beta_2), train.epsilon, fused=how.tuned or None
-  )
+  images = data.dim() == 4
 
   def batch(index):
+    if not images:
+      return data[index]
     x = data[index].to(torch.float32, memory_format=layout) / 255
     if spec.data.binarize == 'dynamic':
       return (torch.rand_like(x) < x).float()
     return (x > spec.data.threshold).float() if spec.data.binarize == 'threshold' else x
 
-  def of(log_px, mse, kls):
-    rate = sum(kls)
-    return torch.stack([log_px - rate, log_px, mse, rate, *kls])
+  models = torch_models_of(spec, tuple(data.shape[1:]))
+  players = [
+    Player(model.to(memory_format=layout) if images else model, batch, how, spec.train) for model in models.values()
+  ]
 
-  def terms(index):
-    return of(*model(batch(index)))
+  def epoch():
+    order = torch.arange(len(data)) if spec.data.order == 'stream' else torch.randperm(len(data))
+    return order.split(spec.data.batch_size)[:-1]
 
-  def gradients(weights, index):
-    def loss(weights):
-      values = of(*torch.func.functional_call(model, weights, batch(index)))
-      return -values[0], values
-
-    found, (_, values) = torch.func.grad_and_value(loss, has_aux=True)(weights)
-    return found, values
-
-  # Not where it is not used: torch.compile imports its compiler, which takes memory.
-  if how.compile == 'loss':
-    terms = torch.compile(terms)
-  elif how.compile == 'gradients':
-    gradients = torch.compile(gradients)
-  weights = {name: value.detach() for name, value in parameters.items()}  # the same memory
-
-  def move(index):
-    if how.compile == 'gradients':
-      found, values = gradients(weights, index)
-      for name, value in found.items():
-        parameters[name].grad = value
-    else:
-      values = terms(index)
-      optimizer.zero_grad()
-      (-values[0]).backward()
-    norm = torch.nn.utils.get_total_norm([value.grad for value in parameters.values()])
-    optimizer.step()
-    return torch.cat([values.detach(), norm[None]])
-
-  indices = (index for _ in itertools.count() for index in torch.randperm(len(data)).split(spec.data.batch_size)[:-1])
-  names = ('elbo', 'log_likelihood', 'mse', 'rate', *(f'rate/{layer}' for layer in model.layers), 'gradient_norm')
+  indices = (index for _ in itertools.count() for index in epoch())
+  own = ('elbo', 'log_likelihood', 'mse', 'rate', *(f'rate/{layer}' for layer in spec.model.layers), 'gradient_norm')
+  names = [f'{name}{suffix}' for suffix in models for name in own]
   sums = torch.zeros(len(names))
-  stretches.reply(parameters=sum(value.numel() for value in parameters.values()))
+  stretches.reply(parameters=sum(value.numel() for player in players for value in player.parameters.values()))
   with open(folder / 'torch.jsonl', 'a') as log:
     for step in itertools.count():
       stretches.wait(step)
-      sums += move(next(indices))
+      index = next(indices)
+      sums += torch.cat([player.move(index) for player in players])
       if (step + 1) % LOG_EVERY == 0:
         means = dict(zip(names, (sums / LOG_EVERY).tolist(), strict=True))
         print(json.dumps({'step': step + 1, **means}), file=log, flush=True)
@@ -411,7 +460,7 @@ def main():
   args.data_dir = str(catalogue.data_dir(args.data_dir))
   if importlib.util.find_spec('torch') is None:
     sys.exit('error: PyTorch is missing: pip install -e ".[bench]"')
-  for name in {load_spec(args, case).data.name for case in args.cases}:
+  for name in {load_spec(args, case).data.name for case in args.cases} - set(SYNTHETIC):
     if not catalogue.find(name, args.data_dir):
       sys.exit(f'error: {name} is not in {args.data_dir}: give --data_dir or TFDS_DATA_DIR, or `tfds build {name}`')
   await_idle(args.busy, patience=0)

@@ -1,8 +1,8 @@
-"""The networks of specs/aevb.py:mnist and of specs/hit.py's images, written in PyTorch as one writes PyTorch.
+"""The networks of specs/aevb.py:mnist, of specs/hit.py's images, and of Gaussian VAEs, as one writes them in PyTorch.
 
-A model maps images [B, C, H, W] in [0, 1] to log p(x | z) in nats, the squared error of E[x | z], and the KL of each
-latent layer, top first: means over the batch. Densities are written out, which costs less than torch.distributions. For
-step_time.py.
+A model maps images [B, C, H, W] in [0, 1], or vectors [B, D], to log p(x | z) in nats, the squared error of E[x | z],
+and the KL of each latent layer, top first: means over the batch. Densities are written out, which costs less than
+torch.distributions. For step_time.py.
 """
 
 import math
@@ -94,6 +94,54 @@ class Hit(nn.Module):
     z1 = sample(*q1)
     kls = (kl_to_standard(*q2), kl(*q1, *p1))
     return *self.log_px(x, self.decoder(z1)), tuple(value.sum() / len(x) for value in kls)
+
+
+class Gaussian(nn.Module):
+  """A VAE-1: Dense layers with ReLU, one learned sigma of the decoder. A log-scale head, as tfvae's."""
+
+  def __init__(self, shape, hidden, latent: int):
+    super().__init__()
+    dims = math.prod(shape)
+    self.encoder = nn.Sequential(nn.Flatten(), *dense(dims, hidden), nn.Linear(hidden[-1], 2 * latent))
+    self.decoder = nn.Sequential(*dense(latent, hidden), nn.Linear(hidden[-1], dims))
+    self.log_sigma = nn.Parameter(torch.zeros(()))
+
+  def forward(self, x):
+    loc, log_scale = self.encoder(x).chunk(2, dim=1)
+    z = loc + log_scale.exp() * torch.randn_like(loc)
+    log_px, error = learned_gaussian(x.flatten(1), self.decoder(z), self.log_sigma)
+    kl = 0.5 * ((2 * log_scale).exp() + loc.square() - 1) - log_scale
+    return log_px, error, (kl.sum() / len(x),)
+
+
+class Linear(nn.Module):
+  """A linear VAE with expectations in closed form: E|x - W z - b|^2 = |x - W m - b|^2 + sum_h tau_h^2 |W_h|^2."""
+
+  def __init__(self, dims: int, latent: int):
+    super().__init__()
+    self.encoder, self.decoder = nn.Linear(dims, latent), nn.Linear(latent, dims)
+    self.log_scale, self.log_sigma = nn.Parameter(torch.zeros(latent)), nn.Parameter(torch.zeros(()))
+
+  def forward(self, x):
+    loc, variance = self.encoder(x), (2 * self.log_scale).exp()
+    spread = (self.decoder.weight.square() * variance).sum() / x.shape[1]
+    error = (x - self.decoder(loc)).square().mean() + spread
+    log_px = -x.shape[1] * (0.5 * error * (-2 * self.log_sigma).exp() + self.log_sigma + 0.5 * math.log(2 * math.pi))
+    kl = 0.5 * (variance + loc.square() - 1) - self.log_scale
+    return log_px, error.detach(), (kl.sum() / len(x),)
+
+
+def dense(inputs, hidden):
+  """Linear layers with ReLU after each."""
+  widths = (inputs, *hidden)
+  return [layer for i, width in enumerate(hidden) for layer in (nn.Linear(widths[i], width), nn.ReLU())]
+
+
+def learned_gaussian(x, loc, log_sigma):
+  """log N(x; loc, sigma^2) and the squared error."""
+  error = F.mse_loss(loc, x)
+  constant = log_sigma + 0.5 * math.log(2 * math.pi)
+  return -x.shape[1] * (0.5 * error * (-2 * log_sigma).exp() + constant), error.detach()
 
 
 def loc_and_scale(features):

@@ -336,6 +336,22 @@ class Run:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or damaged
       return {}
 
+  def write_frame(self, name: str, split: str, step: int, arrays: dict[str, np.ndarray]) -> None:
+    """Keeps what an evaluator left at a step of training, for figures of its course."""
+    path = self.workdir / 'arrays/frames' / f'{name}-{split}-{step}.npz'
+    with self._writing():
+      path.parent.mkdir(parents=True, exist_ok=True)
+      with atomic(path, 'wb') as file:
+        np.savez_compressed(file, **arrays)
+
+  def frames(self, name: str, split: str) -> list[tuple[int, dict[str, np.ndarray]]]:
+    """(step, arrays) of each `write_frame`, in order; damaged ones are passed over."""
+    found = []
+    for path in (self.workdir / 'arrays/frames').glob(f'{name}-{split}-*.npz'):
+      with contextlib.suppress(OSError, ValueError, EOFError, zipfile.BadZipFile), np.load(path) as archive:
+        found.append((int(path.stem.rpartition('-')[2]), dict(archive)))
+    return sorted(found, key=lambda frame: frame[0])
+
   # What --mode=sample makes.
 
   @property

@@ -267,8 +267,14 @@ class Trainer:
         for evaluator, found in self.evaluation.run(split, during, lambda: stop.name):
           numbers |= found.numbers
           arrays[evaluator.name] = found.arrays
+        self._keep_frame(split, arrays)
         self.run.append_metrics(self.step, split, numbers, evaluation=True)
         write_events(self._eval_events[split], self.step, numbers, arrays)
+
+  def _keep_frame(self, split, arrays):
+    if points := arrays.get('points'):
+      kept = {name: points[name] for name in ('z', 'label', 'entropy')}
+      self.run.write_frame('points', split, self.step, kept)
 
   def _close_eval_events(self):
     for events in self._eval_events.values():
@@ -291,8 +297,9 @@ class Trainer:
       with self._averaged():
         found[split] = complete(self.evaluation, self.evaluators, self.run, self.step, split, watch)
       if not self._has_evaluation(split):
-        self.run.append_metrics(self.step, split, found[split], evaluation=True)
         arrays = {evaluator.name: self.run.arrays(evaluator.name, split) for evaluator in self.evaluators}
+        self._keep_frame(split, arrays)
+        self.run.append_metrics(self.step, split, found[split], evaluation=True)
         write_events(events, self.step, found[split], arrays)
     self._close_eval_events()
     return found[self.spec.eval.split]

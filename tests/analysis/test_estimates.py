@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 from tfvae import build, commands
 from tfvae import spec as spec_lib
@@ -53,6 +54,9 @@ def test_a_run_of_points_has_all_figures(tmp_path):
   run = commands.train(spec_lib.load(ROOT / 'specs/entropies.py:spiral_3d', fields), tmp_path / 'run')
   names = {path.stem for path in run.figures.glob('*.png')}
   assert {'entropies', 'units', 'points', 'estimates', 'latents', 'curves'} <= names
+  with Image.open(run.figures / 'latent_space.gif') as animation:
+    assert animation.n_frames == 4
+  assert [step for step, _ in run.frames('points', 'test')] == [10, 20, 30, 40]
   assert run.metrics['train (evaluated)']['step'].tolist() == run.metrics['test']['step'].tolist() == [10, 20, 30, 40]
   train = run.metrics['train (evaluated)']
   halves = train['elbo_minus_entropies/decoder'] + train['elbo_minus_entropies/rate']

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 
-from tfvae import build
+from tfvae import build, commands
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
 from tfvae.data.dataset import Stored, make, problems
@@ -222,3 +223,21 @@ def test_data_without_a_noise_variance_are_refused():
   (found,) = problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(flat.astype(np.float32)))
   assert 'the data lie in a space of 2 dimensions or less' in found
   assert not problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(points()))
+
+
+@pytest.mark.parametrize('words', ['pca', 'csv'])
+def test_the_spec_meets_probabilistic_pca(tmp_path, monkeypatch, words):
+  """The optimum of the linear VAE's ELBO is probabilistic PCA's likelihood (Lucas et al. 2019), here to 5e-3 nats."""
+  monkeypatch.setattr(commands, '_draw', lambda run: [])
+  fields = {'train.steps': 2500, 'eval.every': 0}
+  if words == 'csv':
+    rng = np.random.default_rng(5)
+    table = rng.standard_normal((500, 3)) @ rng.standard_normal((3, 6)) + 0.5 * rng.standard_normal((500, 6))
+    np.savetxt(tmp_path / 'mine.csv', 100 * table + 7, delimiter=',', header='a,b,c,d,e,f', comments='')
+    fields |= {'data.path': str(tmp_path / 'mine.csv'), 'model.z1.dim': 3}
+  run = commands.train(spec_lib.load(f'{ROOT / "specs/linear.py"}:{words}', fields), tmp_path / 'run')
+  found = run.evaluation
+  assert found['split'] == 'train' and found['rate'] > 1
+  assert -5e-3 < found['elbo_minus_ppca'] < 1e-4
+  assert abs(found['elbo_minus_entropies']) < 0.01
+  assert found['exact_log_likelihood'] == pytest.approx(found['ppca_log_likelihood'], abs=5e-3)

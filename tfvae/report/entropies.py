@@ -87,6 +87,9 @@ def units(run: Run):
   for body, unit in zip(parts['bodies'], order, strict=False):
     body.set_color(COLLAPSED if collapsed[unit] else ACTIVE)
   violins.set(title='z ~ q(z | x), x from the data', xlabel='unit, sorted', ylabel='z')
+  counts.yaxis.get_major_locator().set_params(integer=True)
+  for axis in (bars, violins):
+    axis.xaxis.get_major_locator().set_params(integer=True)
   return drawn
 
 
@@ -137,6 +140,9 @@ def points(run: Run):
   axes[1].set(xlim=limits[0][0], ylim=limits[0][1] if x.shape[1] > 1 else None)
   axes[0].set_title(f'data ({run.spec.eval.split}), {name}')
   axes[1].set_title('generated, x ~ p(x | z), z ~ p(z)')
+  if x.shape[1] == 2:
+    for axis in axes[:2]:
+      axis.set_aspect('equal', adjustable='datalim')
   order = np.argsort(arrays['entropy'])  # the most active first
   first, second = z[:, order[0]], z[:, order[1]] if z.shape[1] > 1 else np.zeros(len(z))
   axes[2].scatter(first, second, **style)

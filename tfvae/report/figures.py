@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot
 from tfvae.report.entropies import entropies, estimates, points, units
 from tfvae.report.images import grid
@@ -36,7 +37,7 @@ def draw(run: Run) -> list[pathlib.Path]:
       paths.append(run.figures / f'{name}.png')
       with atomic(paths[-1], 'wb') as file:
         drawn.savefig(file, dpi=150, format='png')
-  return paths
+  return paths + [path for path in (latent_space(run),) if path]
 
 
 def curves(run: Run):
