@@ -8,7 +8,8 @@ import math
 import sys
 import zlib
 
-from tfvae.data.dataset import Dataset, make, problems
+from tfvae.data import dataset as dataset_lib
+from tfvae.data.dataset import Dataset, Part, make
 from tfvae.errors import SpecError
 from tfvae.names import NAMES, TFDS
 
@@ -34,6 +35,30 @@ def dataset(spec, kept: dict | None = None) -> Dataset:
   if found := problems(spec, data):
     raise SpecError(found)
   return data
+
+
+def problems(spec, data: Dataset) -> list[str]:
+  """What of a spec does not fit its data, a line each."""
+  found = dataset_lib.problems(spec, data)
+  if 'ppca' in spec.eval.evaluators and (problem := _ppca_problem(spec, data)):
+    found.append(f'spec.model.z1.dim: got {spec.model.z1.dim}; {problem}')
+  return found
+
+
+def _ppca_problem(spec, data):
+  """Why probabilistic PCA with so many units has no maximum on the training split, or None."""
+  from tfvae.theory import ppca
+
+  dims, part, more = math.prod(data.shape), data.splits['train'], 'use fewer, or leave out the evaluator ppca'
+  if spec.model.z1.dim >= dims:
+    return f'allowed: less than the {dims} dimensions of {data.name}, so that a noise variance is left; {more}'
+  if isinstance(part, Part) or dims > 2000:
+    return None  # read when needed, or slow: the evaluator will say
+  try:
+    ppca.noise_variance(ppca.spectrum(part['x']), spec.model.z1.dim)
+  except ValueError as error:
+    return f'{error} ({data.name}); {more}'
+  return None
 
 
 def source(spec, data: Dataset):

@@ -10,7 +10,7 @@ from conftest import ROOT
 from tfvae import build, commands
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
-from tfvae.data.dataset import Stored, make, problems
+from tfvae.data.dataset import Stored, make
 from tfvae.errors import SpecError
 from tfvae.evaluation import Evaluation
 from tfvae.nets.unit_norm import UnitNormPenalty
@@ -217,12 +217,12 @@ def test_mistakes_are_named(fields, message):
 def test_data_without_a_noise_variance_are_refused():
   spec = linear(**{'eval.evaluators': ('ppca',), 'data.scaling': 'none'})
   dataset = lambda x: make(Stored('toy', {'train': {'x': x}, 'test': {'x': x}}), spec.data, 0)
-  (found,) = problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(points(dims=2)))
+  (found,) = build.problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(points(dims=2)))
   assert 'spec.model.z1.dim: got 2; allowed: less than the 2 dimensions of toy' in found
   flat = points() @ np.random.default_rng(1).standard_normal((D, 2)) @ np.random.default_rng(2).standard_normal((2, D))
-  (found,) = problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(flat.astype(np.float32)))
+  (found,) = build.problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(flat.astype(np.float32)))
   assert 'the data lie in a space of 2 dimensions or less' in found
-  assert not problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(points()))
+  assert not build.problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(points()))
 
 
 @pytest.mark.parametrize('words', ['pca', 'csv'])

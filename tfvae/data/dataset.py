@@ -347,28 +347,9 @@ def problems(spec, dataset: Dataset) -> list[str]:
         f'images of whole numbers with a Gaussian one, but this is {spec.decoder.likelihood} on '
         f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
       )
-  if 'ppca' in spec.eval.evaluators and (problem := _ppca_problem(spec, dataset)):
-    found.append(f'spec.model.z1.dim: got {spec.model.z1.dim}; {problem}')
   if section.flip != 'none' and len(dataset.shape) != 3:
     found.append(
       f'spec.data.flip: got {section.flip}, which needs images, but examples of {dataset.name} have the shape '
       f'{dataset.shape}'
     )
   return found
-
-
-def _ppca_problem(spec, dataset):
-  """Why probabilistic PCA with so many units has no maximum on the training split, or None."""
-  from tfvae.theory import ppca
-
-  dims, part, more = math.prod(dataset.shape), dataset.splits['train'], 'use fewer, or leave out the evaluator ppca'
-  if spec.model.z1.dim >= dims:
-    return f'allowed: less than the {dims} dimensions of {dataset.name}, so that a noise variance is left; {more}'
-  if isinstance(part, Part) or dims > 2000:
-    return None  # read when needed, or slow: the evaluator will say
-  x = part['x'].reshape(len(part['x']), -1).astype(np.float64)
-  try:
-    ppca.noise_variance(np.linalg.eigvalsh(np.cov(x.T, bias=True).reshape(dims, dims))[::-1], spec.model.z1.dim)
-  except ValueError as error:
-    return f'{error} ({dataset.name}); {more}'
-  return None

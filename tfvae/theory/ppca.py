@@ -23,6 +23,12 @@ def log_likelihood(covariance: np.ndarray, latents: int) -> float:
   return float(-0.5 * (dims * np.log(2 * np.pi) + kept + (dims - latents) * np.log(noise) + dims))
 
 
+def spectrum(x: np.ndarray) -> np.ndarray:
+  """Of the covariance of examples [N, ...], from the largest: [D]."""
+  flat = x.reshape(len(x), -1).astype(np.float64)
+  return np.linalg.eigvalsh(np.cov(flat.T, bias=True).reshape(flat.shape[1], -1))[::-1]
+
+
 def noise_variance(eigenvalues: np.ndarray, latents: int) -> float:
   """s^2, the mean of the D - H smallest eigenvalues [D], given from the largest. Raises as `log_likelihood` does."""
   if latents >= len(eigenvalues):
