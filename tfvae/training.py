@@ -124,7 +124,8 @@ class Trainer:
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
     try:
       if self._due(self.spec.eval.every):
-        self._evaluate(stop)  # of splits whose evaluation was given up when the run was stopped
+        # What was given up when the run was stopped. Later ones are new, and metrics.jsonl need not be read for them.
+        self._evaluate(stop, [split for split in self._eval_events if not self._has_evaluation(split)])
       while self.step < steps:
         stopped, most = self._agree(stop, most)
         if stopped:
@@ -144,7 +145,7 @@ class Trainer:
           sums = self._log(sums, seconds, progress)
           seconds = 0.0
         if self._due(self.spec.eval.every):
-          self._evaluate(stop)
+          self._evaluate(stop, self._eval_events)
         if self._due(self.spec.train.checkpoint_every) or self.step == steps:
           self._save(sums)
         # As many steps as fit the time of a call; the first call traced and compiled, which says nothing.
@@ -254,15 +255,13 @@ class Trainer:
     """Inside, the model has the averaged weights where there are any."""
     return self.ema.swapped() if self.ema else contextlib.nullcontext()
 
-  def _evaluate(self, stop):
+  def _evaluate(self, stop, splits):
     """An evaluation in mid-training, by the chief; a stop signal gives it up, and resuming begins with it."""
     if not self.workers.is_chief:
       return
     during = [evaluator for evaluator in self.evaluators if evaluator.name in self.spec.eval.during]
     with contextlib.suppress(Abandoned), self._averaged():
-      for split in self._eval_events:
-        if self._has_evaluation(split):
-          continue
+      for split in splits:
         numbers, arrays = {}, {}
         for evaluator, found in self.evaluation.run(split, during, lambda: stop.name):
           numbers |= found.numbers
