@@ -64,12 +64,14 @@ class Case(NamedTuple):
 
 # The length of training is unknown, so that schedules would stay at their beginning: at a beta of 0.
 CONSTANT = {'objective.anneal': 'none', 'train.schedule': 'constant', 'train.learning_rate': 1e-3}
+ONE_HIDDEN = {'model.z1.encoder.hidden': (128,), 'decoder.net.hidden': (128,)}
 CASES = {
   'aevb_1': Case('aevb.py:mnist', {'objective.num_samples': 1}),
   'aevb_5': Case('aevb.py:mnist', {'objective.num_samples': 5}, 0.5),
   'hit_cifar10': Case('hit.py:cifar10', {}, 0.1),
   'hit_binary_mnist': Case('hit.py:binary_mnist', {}, 0.1),
-  'vae1_circle': Case('entropies.py:circle,vae1', CONSTANT),
+  'vae1_circle': Case('entropies.py:circle,vae1', CONSTANT | ONE_HIDDEN),
+  'vae1_circle_deep': Case('entropies.py:circle,vae1', CONSTANT),
   'vae1_mnist': Case('entropies.py:mnist,vae1', CONSTANT | {'data.batch_size': 1024}),
   'streaming': Case('streaming.py', {}),
 }

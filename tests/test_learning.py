@@ -15,7 +15,7 @@ from tfvae.training import Trainer
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-  monkeypatch.setattr(commands, '_draw', lambda run: [])
+  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
 
 
 def assert_information_moves(spec, tmp_path):

@@ -52,7 +52,7 @@ def assert_same_run(a, b):
 def no_figures(request, monkeypatch):
   """Drawing takes longer than training here; the tests that look at figures ask for the fixture `figures`."""
   if 'figures' not in request.fixturenames:
-    monkeypatch.setattr(commands, '_draw', lambda run: [])
+    monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
 
 
 @pytest.fixture
@@ -149,6 +149,10 @@ def test_event_files(tiny, tmp_path, figures):
   assert plugins['elbo'] == 'scalars' and plugins['z/z1'] == 'histograms'
   assert {plugins[name] for name in ('reconstructions', 'prior_samples', 'data')} == {'images'}
   assert [e.step for e in evaluated.Tensors('elbo')] == [20, 40]
+  drawn = EventAccumulator(str(run.figures), size_guidance={'tensors': 0}).Reload()
+  width, height, picture = tf.make_ndarray(drawn.Tensors('curves')[0].tensor_proto)
+  assert picture == (run.figures / 'curves.png').read_bytes()
+  assert tf.io.decode_png(picture).shape[:2] == (int(height), int(width))
   assert len(list((run.workdir / 'eval').iterdir())) == 1  # files of one second would not be read in their order
 
 
@@ -252,7 +256,7 @@ def test_interrupted_before_training_and_overwriting_where_one_stands(tiny, tmp_
   assert stopped.value.code == 0 and 'SIGTERM: stopped before training' in capsys.readouterr().out
   assert not (tmp_path / 'run').exists()
   monkeypatch.undo()
-  monkeypatch.setattr(commands, '_draw', lambda run: [])
+  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
   commands.train(tiny, tmp_path / 'run')
   monkeypatch.chdir(tmp_path / 'run')
   with pytest.raises(RunError, match='current directory'):

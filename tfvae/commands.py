@@ -45,7 +45,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
 
       trainer = Trainer(spec, run, data, strategy, group)
       if trainer.train(stop, overwrite) and (numbers := trainer.finish()):
-        _summarize(run, spec.eval.split, numbers, _draw(run))
+        _summarize(run, spec.eval.split, numbers, _draw(run, trainer.step))
       group.gather()  # who leaves early looks like one that was lost
   return run
 
@@ -80,7 +80,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
       _, step = run.restore(model, step=wanted)
       numbers = complete(evaluation, evaluators, run, step, split, watch)
       print(f'step {step}:')
-      _summarize(run, split, numbers, _draw(run) if wanted == (chosen or [wanted])[-1] else ())
+      _summarize(run, split, numbers, _draw(run, step) if wanted == (chosen or [wanted])[-1] else ())
   return numbers
 
 
@@ -133,10 +133,19 @@ def _sample_problem(spec, data):
 
 
 def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
-  """Draws the figures of a run, and of its samples, again, from its directory alone."""
+  """Draws the figures of a run, and of its samples, again, from its directory alone.
+
+  Of a directory that holds runs rather than being one: the means over those that differ in their seeds alone, and their
+  spread, as repeats.json and a figure.
+  """
+  from tfvae.report import repeats
+
   run = Run(workdir)
-  run.require(checkpoint=False)
-  paths = _draw(run) + _draw_samples(run)
+  if not run.exists() and repeats.runs_below(run.workdir):
+    paths = repeats.draw(run.workdir)
+  else:
+    run.require(checkpoint=False)
+    paths = _draw(run) + _draw_samples(run)
   for path in paths:
     print(path)
   return paths
@@ -225,13 +234,20 @@ def _override(run, overrides, *sections):
   return spec_lib.resolve(run.spec, pairs)
 
 
-def _draw(run):
+def _draw(run, step=None):
+  """Draws the figures, and shows them in TensorBoard at a `step`."""
   from tfvae.report.figures import draw
 
   try:
-    return draw(run)
+    paths = draw(run)
   except OSError as error:
     raise UserError(f'{run.figures}: the figures cannot be written ({error.strerror or error})') from None
+  if paths and step is not None:
+    from tfvae.events import Events
+
+    with contextlib.closing(Events(run.figures)) as events:
+      events.pictures(step, {path.stem: path.read_bytes() for path in paths})
+  return paths
 
 
 def _draw_samples(run, names=None):

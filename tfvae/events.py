@@ -5,6 +5,7 @@ on its scalars.
 """
 
 import pathlib
+import struct
 import time
 
 import numpy as np
@@ -55,12 +56,17 @@ class Events:
 
   def images(self, step: int, images: dict[str, np.ndarray]) -> None:
     """{name: [H, W, 1 or 3] in [0, 1]}."""
+    encode = lambda image: tf.io.encode_png(np.round(255 * image).astype(np.uint8)).numpy()
+    self.pictures(step, {name: encode(image) for name, image in images.items()})
+
+  def pictures(self, step: int, pictures: dict[str, bytes]) -> None:
+    """{name: a PNG or GIF file}."""
     values = []
-    for name, image in images.items():
-      png = tf.io.encode_png(np.round(255 * image).astype(np.uint8)).numpy()
-      height, width = (str(size).encode() for size in image.shape[:2])
+    for name, file in pictures.items():
+      width, height = struct.unpack('<HH', file[6:10]) if file.startswith(b'GIF') else struct.unpack('>II', file[16:24])
       shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)])
-      tensor = TensorProto(dtype=DT_STRING, tensor_shape=shape, string_val=[width, height, png])
+      strings = [str(width).encode(), str(height).encode(), file]
+      tensor = TensorProto(dtype=DT_STRING, tensor_shape=shape, string_val=strings)
       values.append(Summary.Value(tag=name, metadata=create_summary_metadata(None, None), tensor=tensor))
     self._write(step, values)
 

@@ -10,6 +10,7 @@ from conftest import ROOT
 from tfvae import build, commands
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluator import Split
 from tfvae.data.dataset import Stored, make
 from tfvae.errors import SpecError
 from tfvae.evaluation import Evaluation
@@ -27,10 +28,10 @@ def linear(**fields):
   return spec_lib.resolve(spec, fields)
 
 
-def randomize(model, seed=0):
+def randomize(model, seed=0, scale=0.5):
   rng = np.random.default_rng(seed)
   for variable in model.trainable_variables:
-    variable.assign(0.5 * rng.standard_normal(variable.shape))
+    variable.assign(scale * rng.standard_normal(variable.shape))
 
 
 def points(n=40, dims=D, seed=0):
@@ -228,7 +229,7 @@ def test_data_without_a_noise_variance_are_refused():
 @pytest.mark.parametrize('words', ['pca', 'csv'])
 def test_the_spec_meets_probabilistic_pca(tmp_path, monkeypatch, words):
   """The optimum of the linear VAE's ELBO is probabilistic PCA's likelihood (Lucas et al. 2019), here to 5e-3 nats."""
-  monkeypatch.setattr(commands, '_draw', lambda run: [])
+  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
   fields = {'train.steps': 2500, 'eval.every': 0}
   if words == 'csv':
     rng = np.random.default_rng(5)
@@ -241,3 +242,31 @@ def test_the_spec_meets_probabilistic_pca(tmp_path, monkeypatch, words):
   assert -5e-3 < found['elbo_minus_ppca'] < 1e-4
   assert abs(found['elbo_minus_entropies']) < 0.01
   assert found['exact_log_likelihood'] == pytest.approx(found['ppca_log_likelihood'], abs=5e-3)
+
+
+def test_the_identity_of_a_hierarchy_rests_on_the_conditional_priors_scale():
+  """A layer below the top has its half where E_q (z - loc)^2 / scale^2 = 1: the bias of its scale head sees to that."""
+  spec = spec_lib.base(('z2', 'z1'))
+  for layer in ('z2', 'z1'):
+    spec.model[layer].dim, spec.model[layer].scale_head = 3, 'log'
+    spec.model[layer].encoder.hidden = (7,)
+  fields = {'decoder.variance': 'optimal', 'prior.name': 'optimal', 'data.scaling': 'none', 'eval.num_samples': 3}
+  spec = spec_lib.resolve(spec, fields)
+  model = build.model(spec, (D,))
+  randomize(model, scale=0.2)
+  missing = evaluate(spec, model, points(), ('bounds', 'entropies'))['train']
+  assert abs(missing['elbo_minus_entropies/rate']) > 0.1
+  assert missing['elbo_minus_entropies/decoder'] == pytest.approx(0, abs=1e-4)
+  data = make(Stored('toy', {'train': {'x': points()}, 'test': {'x': points()}}), spec.data, 0)
+  split = Split(build.source(spec, data), 'train', spec)
+  ((number, stored),) = split.batches()
+  trace = model.infer(split.batch(number, stored), split.noise(number), 3)
+  q, p = trace.q['z1'], trace.p['z1']
+  squares = (tf.square(q.mean() - p.mean()) + q.variance()) / p.variance()
+  squares = tf.reduce_mean(squares[:, :40], [0, 1])
+  (bias,) = [v for v in model.trainable_variables if 'z1_p' in v.path and 'head' in v.path and v.path.endswith('bias')]
+  assert bias.shape == (6,)  # of loc, then of log scale
+  bias.assign(tf.concat([bias.value[:3], bias.value[3:] + 0.5 * tf.math.log(squares)], 0))
+  train = evaluate(spec, model, points(), ('bounds', 'entropies'))['train']
+  for name in ('', '/decoder', '/rate'):
+    assert train[f'elbo_minus_entropies{name}'] == pytest.approx(0, abs=1e-4), name

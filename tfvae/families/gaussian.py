@@ -1,5 +1,7 @@
 """Diagonal Gaussians: latent layers and the Gaussian decoder."""
 
+import math
+
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -15,6 +17,23 @@ def _reparameterize(distribution, shape, noise, name, lead):
   normal = distribution.distribution
   eps = noise.normal(name, (*lead, *shape), batch_axis=1, dtype=normal.dtype)
   return normal.loc + normal.scale * eps
+
+
+class Gaussian(tfd.Independent):
+  """Independent normal variables: `tfd.Independent` of a `tfd.Normal`, with a density that costs less.
+
+  One scale for all of x divides the sum of squares rather than each of them, so that its gradient needs no sum over
+  the dimensions of x. Else x - loc is divided at once, where TFP takes the difference of x / scale and loc / scale.
+  """
+
+  def _log_prob(self, x):
+    loc, scale = self.distribution.loc, self.distribution.scale
+    axes = list(range(-self.event_shape.rank, 0))
+    constant = 0.5 * math.log(2 * math.pi) * self.event_shape.num_elements()
+    if scale.shape.rank == 0:
+      squares = tf.reduce_sum(tf.square(x - loc), axes)
+      return -0.5 * squares / tf.square(scale) - self.event_shape.num_elements() * tf.math.log(scale) - constant
+    return tf.reduce_sum(-0.5 * tf.square((x - loc) / scale) - tf.math.log(scale), axes) - constant
 
 
 class DiagonalGaussian(Family):
@@ -47,10 +66,10 @@ class DiagonalGaussian(Family):
   def call(self, features, batch_shape):
     outputs = self.unfold(self.head(features), batch_shape)
     if self.scale_head == 'shared':
-      return tfd.Independent(tfd.Normal(outputs, tf.exp(tf.convert_to_tensor(self.log_scale))), len(self.shape))
+      return Gaussian(tfd.Normal(outputs, tf.exp(tf.convert_to_tensor(self.log_scale))), len(self.shape))
     loc, raw = tf.split(outputs, 2, axis=-1)
     scale = tf.exp(raw) if self.scale_head == 'log' else tf.nn.softplus(raw) + 1e-6
-    return tfd.Independent(tfd.Normal(loc, scale), len(self.shape))
+    return Gaussian(tfd.Normal(loc, scale), len(self.shape))
 
   def sample(self, distribution, noise: Noise, name: str, lead):
     return _reparameterize(distribution, self.shape, noise, name, lead)
@@ -70,7 +89,7 @@ class GaussianLikelihood(Family):
   def call(self, features, batch_shape):
     loc = self.unfold(self.head(features), batch_shape)
     sigma = tf.exp(self.variance(features, batch_shape=batch_shape))
-    return tfd.Independent(tfd.Normal(loc, sigma), len(self.shape))
+    return Gaussian(tfd.Normal(loc, sigma), len(self.shape))
 
   def sample(self, distribution, noise: Noise, name: str, lead):
     return _reparameterize(distribution, self.shape, noise, name, lead)
@@ -85,8 +104,10 @@ class GaussianLikelihood(Family):
 
   def diagnostics(self, distribution) -> dict[str, tf.Tensor]:
     """sigma [S, B]: the root of the mean variance over the dimensions of x."""
-    variance = tf.reduce_mean(distribution.variance(), axis=list(range(-len(self.shape), 0)))
-    return {'sigma': tf.sqrt(variance)}
+    scale = distribution.distribution.scale
+    if scale.shape.rank:
+      scale = tf.sqrt(tf.reduce_mean(tf.square(scale), axis=list(range(-len(self.shape), 0))))
+    return {'sigma': tf.broadcast_to(scale, distribution.batch_shape_tensor())}
 
   @property
   def variance_variables(self) -> list:

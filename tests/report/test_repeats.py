@@ -1,0 +1,65 @@
+"""Means over repeated runs."""
+
+import json
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from tfvae import commands
+from tfvae import spec as spec_lib
+from tfvae.errors import UserError
+from tfvae.report import repeats
+from tfvae.run import Run
+
+
+def leave(path, values, **fields):
+  """A run with evaluations of these ELBOs, as training leaves it."""
+  run = Run(path)
+  path.mkdir(parents=True)
+  run.begin(spec_lib.resolve(spec_lib.base(), fields), {'shape': [2]})
+  for i, value in enumerate(values):
+    numbers = {'elbo': value, 'entropy_sum': value - 0.1, 'rate': 2.0}
+    run.append_metrics(10 * i + 1, 'test', numbers, evaluation=True)
+  run.write_found(20, 'test', 'bounds', {}, {'elbo': values[-1], 'rate': 2.0}, {})
+  run.write_evaluation(20, 'test')
+  run.close()
+
+
+def test_runs_that_differ_in_their_seeds_are_one_group(tmp_path, capsys):
+  for seed, last in enumerate((1.0, 2.0, 6.0)):
+    leave(tmp_path / f'a{seed}', [-5.0, 0.0, last], **{'seed': seed, 'eval.num_samples': seed + 2})
+  leave(tmp_path / 'b', [-5.0, 0.0, 9.0], **{'train.learning_rate': 0.5})
+  named = repeats.groups(repeats.runs_below(tmp_path))
+  assert [len(group) for group in named.values()] == [3, 1]
+  assert list(named)[1] == 'train.learning_rate=0.5'
+  steps, values = repeats.curve(next(iter(named.values())), 'elbo')
+  assert steps.tolist() == [1, 11, 21] and values[:, -1].tolist() == [1, 2, 6]
+  paths = commands.report(tmp_path)
+  assert [path.name for path in paths] == ['repeats.json', 'repeats.png']
+  first, second = json.loads(paths[0].read_text()).values()
+  assert first['test']['elbo'] == {'mean': 3.0, 'std': pytest.approx(np.std([1, 2, 6], ddof=1)), 'runs': 3}
+  assert second['test']['elbo'] == {'mean': 9.0, 'std': 0.0, 'runs': 1}
+  assert 'elbo 3.0000 +- 2.6458 (3 runs)' in capsys.readouterr().out
+  assert matplotlib.image.imread(paths[1])[..., :3].std() > 0.01
+
+
+def test_groups_are_named_by_their_directories(tmp_path):
+  for name, rate in (('slow', 0.1), ('fast', 0.2)):
+    for seed in (0, 1):
+      leave(tmp_path / name / str(seed), [0.0, 1.0], **{'seed': seed, 'train.learning_rate': rate})
+  assert {name: len(group) for name, group in repeats.groups(repeats.runs_below(tmp_path)).items()} == {
+    'fast': 2,
+    'slow': 2,
+  }
+
+
+def test_runs_that_were_not_evaluated(tmp_path):
+  run = Run(tmp_path / 'a')
+  run.workdir.mkdir()
+  run.begin(spec_lib.resolve(spec_lib.base()), {'shape': [2]})
+  with pytest.raises(UserError, match='none of the runs below it has been evaluated'):
+    commands.report(tmp_path)
+  (tmp_path / 'empty').mkdir()
+  with pytest.raises(UserError, match='there is no run in it'):
+    commands.report(tmp_path / 'empty')
