@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.analysis.evaluator import Found, TraceEvaluator, masked_sum
+from tfvae.data import synthetic
 from tfvae.theory import ppca
 
 
@@ -14,6 +15,7 @@ class Ppca(TraceEvaluator):
   ppca_log_likelihood: the largest that a linear model with one sigma has on this split (`theory.ppca`).
   elbo_minus_exact: what the encoder lacks, <= 0. elbo_minus_ppca: the distance to the optimum; on the training split
   <= 0 but for models with a sigma for each dimension (they may explain more).
+  true_log_likelihood: of the split under what made it, where that is known: `pca`, by W, mu and the noise.
   """
 
   name = 'ppca'
@@ -53,5 +55,18 @@ class Ppca(TraceEvaluator):
       'ppca_log_likelihood': largest,
       'elbo_minus_exact': elbo - exact,
       'elbo_minus_ppca': elbo - largest,
+      **self._truth(split, means['x'] + offset, covariance),
     }
     return Found(numbers, {'weights': weights, 'sigma': sigma, 'alpha': alpha})
+
+  @staticmethod
+  def _truth(split, mean, covariance):
+    """true_log_likelihood, given the split's mean [D] and covariance [D, D]."""
+    section, scaling = split.spec.data, split.source.dataset.summary['scaling']
+    if section.name != 'pca':
+      return {}
+    weights, offset = synthetic.linear_model(section)
+    width = np.broadcast_to(np.asarray(scaling['width'], np.float64), offset.shape)
+    weights, offset = weights / width[:, None], (offset - scaling['center']) / width
+    true_covariance = weights @ weights.T + np.diag((section.noise / width) ** 2)
+    return {'true_log_likelihood': ppca.gaussian_log_likelihood(mean - offset, covariance, true_covariance)}
