@@ -14,7 +14,8 @@ entropies, says which size a segment calls for. Words:
     averaged              evaluated at a moving average of the weights (decay 0.999)
 
 elbo/h6/0 of an evaluation: the member of 6 units on the first segment, in expectation under its true covariance. The
-table of docs/entropies.md has the means over the last 2,000 steps of each segment.
+table of docs/entropies.md has the means over the last 2,000 steps of each segment, and what other seeds give: how fast
+a member finds its way into a new segment depends on where it stands.
 """
 
 from tfvae import spec as spec_lib
@@ -23,6 +24,7 @@ from tfvae import spec as spec_lib
 def get_config(variant=''):
   words = spec_lib.words(variant, ('exact', 'sampled'), ('raw', 'averaged'))
   spec = spec_lib.base(('z1',))
+  spec.seed = 4  # no member is long at a saddle point; see docs/entropies.md
 
   spec.data.name, spec.data.order, spec.data.scaling = 'stream', 'stream', 'none'
   spec.data.dims, spec.data.noise, spec.data.examples = 10, 0.1, 300_000

@@ -62,13 +62,22 @@ def command(*args):
   """The command line of launch.py; a bare `hit` or `aevb` stands for the spec file."""
   files = {
     name: str(ROOT / 'specs' / f'{name}.py')
-    for name in ('hit', 'aevb', 'table', 'iwae', 'linear', 'entropies', 'streaming')
+    for name in ('hit', 'aevb', 'table', 'iwae', 'linear', 'entropies', 'streaming', 'symmetric')
   }
   full = []
   for arg in args:
     name, colon, variant = str(arg).partition(':')
     full.append(files[name] + colon + variant if name in files else str(arg))
   return [sys.executable, str(ROOT / 'launch.py'), *full]
+
+
+@pytest.fixture(scope='session')
+def classifier_run(tmp_path_factory):
+  """The workdir of a classifier of the digits with 16 features, trained for two seconds."""
+  from tfvae import commands
+
+  spec = spec_lib.load(ROOT / 'specs/classifier.py', {'train.steps': 300, 'model.classifier.dense': (16,)})
+  return commands.train(spec, tmp_path_factory.mktemp('classifier') / 'run').workdir
 
 
 @pytest.fixture(scope='session')

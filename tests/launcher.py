@@ -1,4 +1,4 @@
-"""launch.py with the objective of tests/alternating.py (--spec.objective.name=alternating).
+"""launch.py that kills itself.
 
 With TEST_SIGNAL=KILL@50 in the environment it sends itself SIGKILL when it has logged step 50.
 """
@@ -8,15 +8,12 @@ import pathlib
 import signal
 import sys
 
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1])]
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from absl import app  # noqa: E402
+from absl import app
 
-import launch  # noqa: E402
-from tfvae.names import NAMES  # noqa: E402
-from tfvae.progress import Progress  # noqa: E402
-
-NAMES['objective.name']['alternating'] = 'alternating:Alternating'
+import launch
+from tfvae.progress import Progress
 
 own = Progress.show
 

@@ -22,7 +22,6 @@ from test_training import assert_same_run, rows_of
 from tfvae import cluster, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError
-from tfvae.names import NAMES
 from tfvae.run import checksum
 
 COMMON = {'train.steps': 100, 'train.log_every': 10, 'train.checkpoint_every': 20, 'eval.every': 0}
@@ -35,16 +34,8 @@ CASES = {
     | {'decoder.likelihood': 'gaussian', 'data.binarize': 'dynamic', 'objective.num_samples': 2}
     | {'train.optimizer': 'sgd', 'train.learning_rate': 0.01},  # Adam would not feel a gradient twice as long
   ),
-  'two players': (
-    'specs/hit.py:vector',
-    {'objective.name': 'alternating', 'train.compile': 'graph', 'train.learning_rate': 3e-4},
-  ),
+  'two players': ('specs/symmetric.py', {'train.learning_rate': 3e-4}),
 }
-
-
-@pytest.fixture(autouse=True)
-def two_players(monkeypatch):
-  monkeypatch.setitem(NAMES['objective.name'], 'alternating', 'alternating:Alternating')
 
 
 def train(case, workdir, devices=0, **fields):

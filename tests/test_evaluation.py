@@ -41,7 +41,7 @@ class Result(NamedTuple):
 
 def evaluate(spec, source, model, split='test'):
   result = Result({}, {})
-  for evaluator, found in Evaluation(model, source, spec).run(split, build.evaluators(spec)):
+  for evaluator, found in Evaluation(model, source, spec).run(split, build.evaluators(spec, model.shape)):
     result.numbers.update(found.numbers)
     result.arrays[evaluator.name] = found.arrays
   return result

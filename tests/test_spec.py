@@ -45,6 +45,15 @@ SPECS = [
   'specs/entropies.py:susy,vae2,regularize',
   'specs/entropies.py:mnist,vae3',
   'specs/entropies.py:celeba',
+  'specs/symmetric.py',
+  'specs/symmetric.py:small_mnist,reverse,elbo',
+  'specs/symmetric.py:mnist,paper',
+  'specs/symmetric.py:fashion_mnist,elbo',
+  'specs/classifier.py',
+  'specs/classifier.py:mnist',
+  'specs/classifier.py:fashion_mnist',
+  'specs/classifier.py:cifar10',
+  'specs/classifier.py:svhn',
 ]
 
 

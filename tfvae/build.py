@@ -3,15 +3,19 @@
 Importing this module imports nothing heavy; calling it does.
 """
 
+import hashlib
 import importlib
+import json
 import math
 import sys
 import zlib
+from typing import Any, NamedTuple
 
 from tfvae.data import dataset as dataset_lib
 from tfvae.data.dataset import Dataset, Part, make
-from tfvae.errors import SpecError
+from tfvae.errors import RunError, SpecError
 from tfvae.names import NAMES, TFDS
+from tfvae.schema import flatten
 
 
 def lookup(field: str, name: str):
@@ -40,6 +44,14 @@ def dataset(spec, kept: dict | None = None) -> Dataset:
 def problems(spec, data: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
   found = dataset_lib.problems(spec, data)
+  if 'fid' in spec.eval.evaluators:
+    if len(data.shape) != 3:
+      found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} are none; leave it out')
+    if absent := set(spec.eval.fid_reference.split('+')) - set(data.splits):
+      found.append(
+        f'spec.eval.fid_reference: got {spec.eval.fid_reference}, but {data.name} has no {", ".join(absent)} split; '
+        f'its splits: {", ".join(data.splits)}'
+      )
   if 'ppca' in spec.eval.evaluators and (problem := _ppca_problem(spec, data)):
     found.append(f'spec.model.z1.dim: got {spec.model.z1.dim}; {problem}')
   return found
@@ -112,14 +124,12 @@ def net(section, grid: int, name: str, head: bool = True):
 
 def family(section, name: str, kernel: int):
   """The distribution of a latent layer. `kernel`: of a head that doubles the net's feature map."""
-  return lookup('family', section.family)(
-    latent_shape(section), section.scale_head, kernel, section.head_kernel, name=name
-  )
+  return lookup('family', section.family).from_section(section, latent_shape(section), kernel, name)
 
 
-def prior(section, shape: tuple[int, ...], name: str):
-  """The prior of the top layer."""
-  return lookup('prior.name', section.name)(shape, name=name)
+def prior(section, family_: str, shape: tuple[int, ...], name: str):
+  """The prior of the top layer, of that family."""
+  return lookup('prior.name' if family_ == 'gaussian' else f'prior.{family_}', section.name)(shape, name=name)
 
 
 def conditional_prior(join, net_, family_, name: str):
@@ -153,6 +163,9 @@ def verbs(spec, model_, kept: dict):
   if spec.model.name == 'members':
     problem = 'got members, which are not exported or called as one; train the size that is right alone'
     raise SpecError([f'spec.model.name: {problem}'])
+  if spec.model.name == 'classifier':
+    problem = 'got classifier, which neither encodes nor samples; run.model.logits and run.model.features are there'
+    raise SpecError([f'spec.model.name: {problem}'])
   if model_.closed_form:
     split = Split(source(spec, dataset(spec, kept)), 'train', spec)
     model_.update(split.means(statistics(model_, split)))
@@ -169,10 +182,61 @@ def objective(spec, model_):
   return Joint({name: (member, make_one(member)) for name, member in model_.members.items()})
 
 
-def evaluators(spec) -> list:
-  """The evaluators of a spec, in the table's order."""
+def evaluators(spec, shape: tuple[int, ...], run=None) -> list:
+  """The evaluators of a spec for examples of `shape`, in the table's order.
+
+  Raises SpecError where a file that one needs is not there, or not right.
+
+  run: the Run where they may keep what they need again.
+  """
   names = [name for name in NAMES['eval.evaluators'] if name in spec.eval.evaluators]
-  return [lookup('eval.evaluators', name)(spec) for name in names]
+  return [lookup('eval.evaluators', name).from_spec(spec, shape, sys.modules[__name__], run) for name in names]
+
+
+def extractor(name: str, section, shape: tuple[int, ...]):
+  """Features of images of `shape`, from what spec.eval says of them. Raises SpecError where weights cannot be read."""
+  return lookup('eval.fid_extractors', name).from_section(section, shape, sys.modules[__name__])
+
+
+class Trained(NamedTuple):
+  """A classifier of a run, as it was trained."""
+
+  model: Any  # a `Classifier`
+  spec: Any  # the run's
+  scaling: dict  # its x is (value - center) / width of the values that are stored
+  accuracy: float  # in the run's evaluation,
+  split: str  # of this split
+  hash: str  # SHA-256 of the spec and the data's summary, without the fields that training does not depend on
+
+
+def classifier(workdir: str, shape: tuple[int, ...] | None = None) -> Trained:
+  """The classifier of a run of specs/classifier.py. Reads only, and never trains.
+
+  shape: that its examples must have. None: any.
+
+  Raises:
+    RunError: the run is not there, no classifier, not trained or not evaluated, or of examples of another shape.
+  """
+  from tfvae.run import FREE_FIELDS, FREE_SECTIONS, Run
+
+  run, how = Run(workdir), 'give the workdir of a trained run of specs/classifier.py'
+  if not run.exists():
+    what = 'there is no run in it (no spec.json)' if run.workdir.is_dir() else 'there is no such directory'
+    raise RunError(f'got {workdir}: {what}; {how}')
+  if (name := run.spec.model.name) != 'classifier':
+    raise RunError(f'got {workdir}, whose spec.model.name is {name}, not classifier; {how}')
+  if run.data is None or not any(run.checkpoints.glob('ckpt-*.index')):
+    raise RunError(f'got {workdir}: it has no checkpoint yet; train it first (run its command again)')
+  if shape is not None and tuple(run.data['shape']) != tuple(shape):
+    own, wanted = (' x '.join(map(str, of)) for of in (run.data['shape'], shape))
+    raise RunError(f'got {workdir}, trained on {run.data["name"]}, examples of {own}, but these are {wanted}; {how}')
+  found = run.evaluation if (run.workdir / 'evaluation.json').is_file() else {}
+  if 'accuracy' not in found:
+    raise RunError(f'got {workdir}: it has no accuracy yet; evaluate it first (--mode=evaluate)')
+  fields = flatten(run.spec.to_dict())
+  fields = {k: v for k, v in fields.items() if k not in FREE_FIELDS and not k.startswith(FREE_SECTIONS)}
+  digest = hashlib.sha256(json.dumps([fields, run.data], sort_keys=True).encode()).hexdigest()
+  return Trained(run.model, run.spec, run.data['scaling'], found['accuracy'], found['split'], digest)
 
 
 def optimizers(spec, model_, objective_) -> dict[str, list]:

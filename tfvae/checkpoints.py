@@ -41,6 +41,25 @@ def why(error: Exception, directory: pathlib.Path) -> str:
   return _first_line(error)
 
 
+def differences(directory: pathlib.Path, step: int, variables: list) -> list[str]:
+  """How the model in a checkpoint differs from these Keras variables, a line for each layer. Empty: not at all."""
+  reader = tf.train.load_checkpoint(str(directory / f'ckpt-{step}'))
+  prefix, suffix = 'model/', '/.ATTRIBUTES/VARIABLE_VALUE'
+  stored = {
+    name[len(prefix) : -len(suffix)].replace('.S', '/'): tuple(shape)
+    for name, shape in reader.get_variable_to_shape_map().items()
+    if name.startswith(prefix)
+  }
+  here = {variable.path: tuple(variable.shape) for variable in variables}
+  lines = {}
+  for path in sorted({**stored, **here}):
+    if stored.get(path) != here.get(path):
+      layer, _, name = path.rpartition('/')
+      was, now = (str(shapes[path]) if path in shapes else 'absent' for shapes in (stored, here))
+      lines.setdefault(layer, []).append(f'{name} {was} there, {now} here')
+  return [f'{layer}: {", ".join(parts)}' for layer, parts in lines.items()]
+
+
 class Checkpoints:
   """The checkpoints of a directory.
 

@@ -74,7 +74,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     from tfvae.progress import watch
 
     model, split = build.model(spec, data.shape), spec.eval.split
-    evaluation, evaluators = Evaluation(model, build.source(spec, data), spec), build.evaluators(spec)
+    evaluation, evaluators = Evaluation(model, build.source(spec, data), spec), build.evaluators(spec, data.shape, run)
     chosen = {'newest': [None], 'all': sorted(steps(run.checkpoints))}.get(spec.eval.checkpoint)
     for wanted in chosen or [int(spec.eval.checkpoint)]:
       _, step = run.restore(model, step=wanted)
@@ -106,7 +106,7 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
     run.lock()
     import_tensorflow()
     from tfvae.evaluation import Evaluation
-    from tfvae.sampling import Sampler
+    from tfvae.sampling import Sampler, in_8_bits
 
     model, step, source = build.model(spec, data.shape), spec.eval.checkpoint, build.source(spec, data)
     model, step = run.restore(model, step=int(step) if step.isdecimal() else None)
@@ -115,7 +115,11 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
       for name, arrays in sampler.run():
         run.write_samples(name, step, arrays)
         samples[name] = arrays
-        print(*_draw_samples(run, [name]), flush=True)
+        paths = _draw_samples(run, [name])
+        if spec.sample.files and name in ('prior', 'limiting'):
+          mean = arrays['mean'] > 0.5 if spec.data.binarize != 'none' else arrays['mean']
+          paths += run.write_images(name, in_8_bits(mean, arrays['value_range']), spec.sample.files)
+        print(*(paths or [run.samples / f'{name}.npz']), flush=True)
     if 'projector' in spec.sample.what:
       print(f'{run.write_projector(sampler.projector())}: see tensorboard --logdir {run.workdir}', flush=True)
   return samples
@@ -124,9 +128,16 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
 def _sample_problem(spec, data):
   if spec.model.name == 'members':
     return 'spec.model.name: got members, which compare sizes and have no samples; train the size that is right alone'
+  if spec.model.name == 'classifier':
+    return 'spec.model.name: got classifier, which has no samples; give the workdir of a run that has latent layers'
   split = spec.sample.split
   if split not in data.splits:
     return f'spec.sample.split: got {split}; allowed: the splits of {data.name}: {", ".join(data.splits)}'
+  if spec.sample.files and (len(data.shape) != 3 or data.shape[-1] not in (1, 3)):
+    return (
+      f'spec.sample.files: got {",".join(spec.sample.files)}, which is for grey and colour images, but examples of '
+      f'{data.name} have the shape {data.shape}; leave it out'
+    )
   if data.size(split) < 2:
     return f'spec.sample.split: got {split}, which has one example; at least two are needed'
   return None
@@ -183,7 +194,8 @@ def show(spec) -> None:
     print(f'  {split:<12}{data.size(split):>9,}')
   import_tensorflow()
   model = build.model(spec, data.shape)
-  print(f'\nmodel: {spec.model.name}, layers {", ".join(spec.model.layers)}')
+  layers = '' if spec.model.name == 'classifier' else f', layers {", ".join(spec.model.layers)}'
+  print(f'\nmodel: {spec.model.name}{layers}')
   width = max(len(v.path) for v in model.variables)
   for variable in model.variables:
     print(f'  {variable.path:<{width}}  {tuple(variable.shape)!s:<18}{build.num_parameters([variable]):>12,}')

@@ -46,6 +46,12 @@ class Ema:
       for weight, value in zip(self._weights, own, strict=True):
         weight.assign(value)
 
+  def reset(self) -> None:
+    """Begins anew at the current weights."""
+    for average, weight in zip(self.averages, self._weights, strict=True):
+      average.assign(weight.value)
+    self.updates.assign(0)
+
   def assign(self) -> None:
     """Gives the model the averaged weights for good."""
     for average, weight in zip(self.averages, self._weights, strict=True):

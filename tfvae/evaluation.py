@@ -19,10 +19,7 @@ def complete(evaluation: 'Evaluation', evaluators: list[Evaluator], run, step: i
 
   Each evaluator's part is kept as soon as it is found, so that an interruption loses at most the one at work.
   """
-  settings = {
-    evaluator.name: {'version': __version__, **{field: evaluator.spec.eval[field] for field in evaluator.fields}}
-    for evaluator in evaluators
-  }
+  settings = {evaluator.name: {'version': __version__, **evaluator.settings()} for evaluator in evaluators}
   missing = [e for e in evaluators if not run.has_found(step, split, e.name, settings[e.name])]
   for evaluator, found in evaluation.run(split, missing, show=show):
     run.write_found(step, split, evaluator.name, settings[evaluator.name], found.numbers, found.arrays)

@@ -7,6 +7,8 @@ SYNTHETIC = (
   '1d_gauss', 'line', 'circle', '8gauss', 'cosine', 'eight', 'swiss_roll', 'spiral_3d', 'manifold', 'pca', 'pca_ring',
   'stream',
 )  # fmt: skip
+ESTIMATORS = ('zgr', 'straight_through', 'gumbel_sigmoid', 'score_function')  # of the gradient through bits
+MOST_BITS = 16  # whose states are enumerated
 NAMES = {
   'data.name': {  # any other name is one of TensorFlow Datasets
     'digits': 'tfvae.data.digits:load',
@@ -17,14 +19,20 @@ NAMES = {
   'model.name': {
     'hierarchy': 'tfvae.models.hierarchy:Hierarchy',
     'members': 'tfvae.models.members:Members',
+    'classifier': 'tfvae.models.classifier:Classifier',
   },
   'family': {  # of a latent layer
     'gaussian': 'tfvae.families.gaussian:DiagonalGaussian',
+    'bernoulli': 'tfvae.families.bernoulli:DiagonalBernoulli',
   },
   'prior.name': {  # of the top layer; the priors of the layers below are conditional
     'standard': 'tfvae.priors:StandardPrior',
     'learned': 'tfvae.priors:LearnedPrior',
     'optimal': 'tfvae.priors:OptimalPrior',
+  },
+  'prior.bernoulli': {  # of bits
+    'standard': 'tfvae.priors:StandardBits',
+    'learned': 'tfvae.priors:LearnedBits',
   },
   'decoder.likelihood': {
     'gaussian': 'tfvae.families.gaussian:GaussianLikelihood',
@@ -40,6 +48,8 @@ NAMES = {
   'objective.name': {
     'elbo': 'tfvae.objectives.elbo:Elbo',
     'iwae': 'tfvae.objectives.iwae:Iwae',
+    'symmetric': 'tfvae.objectives.symmetric:Symmetric',
+    'cross_entropy': 'tfvae.objectives.cross_entropy:CrossEntropy',
   },
   'eval.evaluators': {
     'bounds': 'tfvae.analysis.bounds:Bounds',
@@ -53,11 +63,22 @@ NAMES = {
     'samples': 'tfvae.analysis.samples:Samples',
     'points': 'tfvae.analysis.points:Points',
     'estimates': 'tfvae.analysis.estimates:Estimates',
+    'posterior': 'tfvae.analysis.posterior:Posterior',
+    'unit_information': 'tfvae.analysis.information:UnitInformation',
+    'limiting': 'tfvae.analysis.limiting:Limiting',
+    'accuracy': 'tfvae.analysis.accuracy:Accuracy',
+    'fid': 'tfvae.analysis.fid:Fid',
+  },
+  'eval.fid_extractors': {
+    'classifier': 'tfvae.analysis.extractors:ClassifierFeatures',
+    'inception': 'tfvae.analysis.extractors:InceptionFeatures',
+    'keras_inception': 'tfvae.analysis.extractors:KerasInceptionFeatures',
   },
   'net': {
     'mlp': 'tfvae.nets.mlp:Mlp',
     'conv': 'tfvae.nets.conv:Conv',
     'linear': 'tfvae.nets.mlp:Linear',
+    'conv28': 'tfvae.nets.conv28:Conv28',
   },
   'train.optimizer': {
     'adam': 'keras.optimizers:Adam',

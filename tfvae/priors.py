@@ -1,9 +1,10 @@
-"""Priors of the latent layers: N(0, alpha^2) at the top, conditional below."""
+"""Priors of the latent layers: N(0, alpha^2) or independent bits at the top, conditional below."""
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.families.bernoulli import independent
 from tfvae.families.family import Family
 from tfvae.nets.heads import Join, density_dtype
 
@@ -27,6 +28,15 @@ class StandardPrior(keras.layers.Layer):
   def alpha(self) -> tf.Tensor:
     """The standard deviation of each unit, `shape`."""
     return tf.ones(self.shape, self.dtype)
+
+  def diagnostics(self) -> dict[str, tf.Tensor]:
+    """alpha, the root of the mean variance of the units, where it is not fixed."""
+    return {'alpha': tf.sqrt(tf.reduce_mean(tf.square(self.alpha())))} if self.weights else {}
+
+  @property
+  def variance_variables(self) -> list:
+    """The trainable variables that an optimizer of their own may move."""
+    return self.trainable_variables
 
   def update(self, second_moments: tf.Tensor) -> None:
     """Moves a closed-form alpha; nothing to do for the others. See `OptimalPrior`."""
@@ -56,6 +66,40 @@ class OptimalPrior(LearnedPrior):
 
   def update(self, second_moments):
     self.log_alpha.assign(0.5 * tf.math.log(tf.maximum(tf.cast(second_moments, self.dtype), 1e-12)))
+
+
+class StandardBits(keras.layers.Layer):
+  """Fair bits over `shape`; no weights, batch shape []."""
+
+  closed_form = False
+  variance_variables = ()
+
+  def __init__(self, shape: tuple[int, ...], name: str | None = None):
+    super().__init__(name=name, dtype=density_dtype())
+    self.shape = tuple(shape)
+
+  def call(self, above, batch_shape):
+    del above, batch_shape
+    return independent(self.logits(), len(self.shape))
+
+  def logits(self) -> tf.Tensor:
+    """Of each bit, `shape`."""
+    return tf.zeros(self.shape, self.dtype)
+
+  def diagnostics(self) -> dict[str, tf.Tensor]:
+    """Nothing beside what every model reports."""
+    return {}
+
+
+class LearnedBits(StandardBits):
+  """Independent bits with learned logits, 0 at the start."""
+
+  def build(self, input_shape):
+    self.learned = self.add_weight(shape=self.shape, initializer='zeros', name='logits')
+    self.built = True
+
+  def logits(self):
+    return tf.convert_to_tensor(self.learned)
 
 
 class ConditionalPrior(keras.layers.Layer):

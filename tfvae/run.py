@@ -330,11 +330,25 @@ class Run:
     return {name: array for name, array in self._arrays(evaluator, split).items() if name != MADE_WITH}
 
   def _arrays(self, evaluator, split):
+    return self._archive(f'arrays/{evaluator}-{split}.npz')
+
+  def _archive(self, path):
     try:
-      with np.load(self.workdir / 'arrays' / f'{evaluator}-{split}.npz') as archive:
+      with np.load(self.workdir / path) as archive:
         return dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or damaged
       return {}
+
+  def read_reference(self, name: str) -> dict[str, np.ndarray]:
+    """The arrays of `write_reference`; empty where there are none."""
+    return self._archive(f'reference/{name}.npz')
+
+  def write_reference(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+    """Keeps statistics of the data, which evaluators need again and which do not depend on the model."""
+    with self._writing():
+      (self.workdir / 'reference').mkdir(exist_ok=True)
+      with atomic(self.workdir / 'reference' / f'{name}.npz', 'wb') as file:
+        np.savez(file, **arrays)
 
   def write_frame(self, name: str, split: str, step: int, arrays: dict[str, np.ndarray]) -> None:
     """Keeps what an evaluator left at a step of training, for figures of its course."""
@@ -365,6 +379,26 @@ class Run:
       self.samples.mkdir(exist_ok=True)
       with atomic(self.samples / f'{name}.npz', 'wb') as file:
         np.savez_compressed(file, **arrays, step=np.array(step))
+
+  def write_images(self, name: str, images: np.ndarray, kinds: tuple[str, ...]) -> list[pathlib.Path]:
+    """Writes images, uint8 [n, H, W, 1 or 3], for other programs: 'png' samples/<name>/00000.png, ..., 'npz' one file.
+
+    Returns the paths of the directory and of the file.
+    """
+    from PIL import Image
+
+    paths = []
+    with self._writing():
+      if 'png' in kinds:
+        paths.append(self.samples / name)
+        with replaced(paths[-1]) as directory:
+          for number, image in enumerate(images):
+            Image.fromarray(image if image.shape[-1] == 3 else image[..., 0]).save(directory / f'{number:05d}.png')
+      if 'npz' in kinds:
+        paths.append(self.samples / f'{name}-uint8.npz')
+        with atomic(paths[-1], 'wb') as file:
+          np.savez_compressed(file, images)
+    return paths
 
   def read_samples(self, name: str) -> dict[str, np.ndarray]:
     """The arrays of samples/<name>.npz. Raises RunError where it cannot be read."""
@@ -462,6 +496,28 @@ class Run:
     if ema:
       ema.assign()
     return model, step
+
+  def initialize(self, model) -> None:
+    """Gives `model`, of another run that begins (spec.train.init_from), the weights of this one's newest checkpoint.
+
+    Raises RunError: there is no such run, or its model has other weights; the layers that differ are named.
+    """
+    from tfvae.checkpoints import differences, steps
+
+    try:
+      self.require()
+      there = steps(self.checkpoints)
+      found = differences(self.checkpoints, there[0], model.variables)
+      if not found:
+        self.restore(model)
+    except RunError as error:
+      raise RunError(f'spec.train.init_from: {str(error).removeprefix("--workdir ")}') from None
+    if found:
+      more = f' (and {len(found) - 4} more layers)' if len(found) > 4 else ''
+      raise RunError(
+        f'spec.train.init_from: the model of {self.workdir} is another one: {"; ".join(found[:4])}{more}. Give a run '
+        'with the same spec.model, spec.prior and spec.decoder, and data of the same shape'
+      )
 
   @contextlib.contextmanager
   def _writing(self):

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.models.chain import Chain
 from tfvae.noise import Noise, Share, stateless
 from tfvae.projector import files
 
@@ -31,6 +32,7 @@ class Sampler:
 
   def __init__(self, model, source, spec):
     self._model, self._source, self._section, self._size = model, source, spec.sample, spec.eval.batch_size
+    self._limiting_steps = spec.eval.limiting_steps
     self._encode = tf.function(self._posterior_means, autograph=False)
     self._decode = tf.function(self._mean, autograph=False)
 
@@ -47,7 +49,7 @@ class Sampler:
       if what == 'traversals' or (what == 'layers' and len(layers) > 1):
         for layer in layers:
           yield f'{what}-{layer}', getattr(self, what)(layer) | about
-      elif what in ('prior', 'reconstructions', 'interpolations'):
+      elif what in ('prior', 'limiting', 'reconstructions', 'interpolations', 'codes'):
         yield what, getattr(self, what)() | about
 
   def prior(self) -> dict[str, np.ndarray]:
@@ -63,6 +65,28 @@ class Sampler:
 
     arrays = self._rows(tf.function(draw, autograph=False), n, lambda row: {'row': row})
     return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
+
+  def limiting(self) -> dict[str, np.ndarray]:
+    """n = spec.sample.num chains z, x, z, ... after eval.limiting_steps steps from the prior (`models.chain`).
+
+    mean, E[x | z], draw ~ p(x | z), and <layer>.z: [n, ...] each.
+    """
+    n, section = self._section.num, self._section
+    z = Chain(self._model, section.seed).run(n, self._limiting_steps)
+    px = self._model.decode(z)
+    draw = self._model.decoder.likelihood.sample(px, self._noise('limiting'), 'x', (1, n))
+    found = {'mean': px.mean()[0], 'draw': draw[0], **{f'{name}.z': value[0] for name, value in z.items()}}
+    arrays = {name: value.numpy() for name, value in found.items()} | {'steps': np.array(self._limiting_steps)}
+    return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
+
+  def codes(self) -> dict[str, np.ndarray]:
+    """Of the first spec.sample.points examples of the split: <layer>.mean [n, ...], label and index.
+
+    mean: of q; of bits, the most probable state.
+    """
+    batch = self._first(self._section.points)
+    columns = {name: batch[name].numpy() for name in ('label', 'index') if name in batch}
+    return {f'{name}.mean': self._points[f'{name}.mean'] for name in self._model.layer_names} | columns
 
   def reconstructions(self) -> dict[str, np.ndarray]:
     """Of n examples x [n, ...]: mean [n, ...] at the posterior means, samples [n, draws, ...] at z ~ q(z | x).
@@ -230,6 +254,12 @@ class Sampler:
       given = {name: tf.constant(value, _dtype(value, self._source.dtype)) for name, value in inputs(row).items()}
       parts.append({name: value.numpy() for name, value in function(given).items()})
     return {name: np.concatenate([part[name] for part in parts])[:total] for name in parts[0]}
+
+
+def in_8_bits(images: np.ndarray, limits) -> np.ndarray:
+  """Images [n, H, W, C] as uint8, `limits` becoming 0 and 255; values beyond are clipped."""
+  low, high = limits
+  return np.round(255 * np.clip((images - low) / (high - low), 0, 1)).astype(np.uint8)
 
 
 def _dtype(array, floating):

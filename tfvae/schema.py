@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from tfvae.errors import nearest
-from tfvae.names import NAMES, SYNTHETIC
+from tfvae.names import ESTIMATORS, NAMES, SYNTHETIC
 
 SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
 ACTIVATIONS = ('relu', 'tanh', 'elu', 'gelu', 'silu', 'leaky_relu', 'softplus', 'sigmoid', 'linear')
@@ -93,7 +93,8 @@ def _net(kind: str = 'mlp') -> dict:
       kind,
       'mlp: Dense layers on the flattened input. conv: convolutions, of stride 2 until a smaller grid is reached '
       '(of an odd side: without padding), transposed up to a larger one; from a vector, the first layer is Dense. '
-      'linear: no hidden layer.',
+      'linear: no hidden layer. conv28: seven convolutions from 28 x 28 pixels to a vector, or six from a vector to '
+      "28 x 28 features, with the kernels of symmetric learning's authors.",
       choices=tuple(NAMES['net']),
     ),
     'hidden': Field(
@@ -101,6 +102,11 @@ def _net(kind: str = 'mlp') -> dict:
     ),
     'activation': Field('relu', 'Activation after each hidden layer.', choices=ACTIVATIONS),
     'kernel': Field(3, 'Side of the convolution kernels.', low=1, high=31),
+    'skip': Field(
+      False,
+      'mlp: a linear map past the hidden layers, from what enters the net to the head that follows; of the encoders of '
+      'a ladder above z1, from what the head of the layer below gives.',
+    ),
   }
 
 
@@ -143,6 +149,8 @@ SECTIONS = {
   'model.<layer>.posterior': 'Net after those features and the layers above are joined. Not for the top layer.',
   'model.<layer>.prior': 'Net from the layers above to p(z_l | z_>l). Not for the top layer.',
   'decoder.net': 'Net from the latent layers to the features of p(x | z).',
+  'model.classifier': 'Net of name=classifier from x to what `dense` takes. The sections of latent layers, prior and '
+  'decoder are then without effect.',
 }
 
 
@@ -246,6 +254,18 @@ DATA = {
     low=0,
     high=0.5,
   ),
+  'jitter': Field(
+    0.0,
+    'Standard deviation of the noise added to the scaled values of a training example, afresh each step (not with '
+    'binarize).',
+    low=0,
+  ),
+  'pool': Field(
+    'train',
+    'What is trained on. train+test: both splits together; the test split is then evaluated as part of them (as some '
+    'papers do it).',
+    choices=('train', 'train+test'),
+  ),
   'memory_limit': Field(
     2048.0,
     'MiB of all splits together as stored, beyond which examples are read through tf.data when they are needed, '
@@ -289,6 +309,9 @@ DECODER = {
     'Soft lower limit of sigma: log sigma <- m + softplus(log sigma - m), m = log sigma_floor; a hard one '
     'for variance=optimal. 0: none. Without effect on variance=fixed.',
     low=0,
+  ),
+  'head_kernel': Field(
+    1, "Side of the kernel of an image's head (where the net's features have the side of the image).", low=1, high=31
   ),
   'net': _net(),
 }
@@ -348,6 +371,11 @@ TRAIN = {
   'log_every': Field(100, 'Steps between two lines of metrics.jsonl (the first: steps 1 and 10).', low=1),
   'checkpoint_every': Field(2000, 'Steps between two checkpoints (one more at the end).', low=1),
   'keep': Field(3, 'Checkpoints kept.', low=1),
+  'init_from': Field(
+    '',
+    'The directory of a run of the same model, from whose newest weights training begins (its optimizers begin anew). '
+    'Empty: from random weights.',
+  ),
 }
 
 EVAL = {
@@ -367,7 +395,9 @@ EVAL = {
     'ELBO converges to. latents: active units, aggregate posterior. bits_per_dim: of images and binary data. '
     'log_evidence: log p(x) by importance sampling. ppca: the exact likelihood of a linear VAE beside that of '
     'probabilistic PCA. selection: of members, on the segments of a stream. samples: pictures. points: of data that '
-    'are vectors. estimates: the spread of the ELBO and of the entropies by few samples.',
+    'are vectors. estimates: the spread of the ELBO and of the entropies by few samples. posterior: of a few bits, by '
+    'enumeration. unit_information: of bits. limiting: pictures of the chain z, x, z. accuracy: of a classifier. fid: '
+    'Frechet distances of images, as the fields fid_* say.',
     choices=tuple(NAMES['eval.evaluators']),
     item=str,
   ),
@@ -387,19 +417,59 @@ EVAL = {
   ),
   'estimate_runs': Field(10, 'estimates: estimates of each.', low=2, high=10**4),
   'estimate_examples': Field(100, 'estimates: how many of the first examples of the split.', low=1),
+  'fid_extractors': Field(
+    ('classifier',),
+    "fid: the features that images are compared by. classifier: of the run fid_classifier. inception: of pytorch-fid's "
+    "network, of the file fid_inception. keras_inception: of Keras' ImageNet network.",
+    choices=tuple(NAMES['eval.fid_extractors']),
+    item=str,
+  ),
+  'fid_classifier': Field('', 'fid: workdir of a run of specs/classifier.py, trained on images of the same shape.'),
+  'fid_inception': Field(
+    '',
+    "fid: the file of inception's weights: pt_inception-2015-12-05-6726825d.pth of pytorch-fid, or an NPZ file with "
+    'the same names.',
+  ),
+  'fid_keras_inception': Field(
+    '', "fid: the file of keras_inception's weights (notop, .h5). Empty: that in Keras' cache. Never downloaded."
+  ),
+  'fid_of': Field(
+    ('prior',),
+    'fid: the images. prior: E[x | z], z of the prior. limiting: the same, z of the chain x -> z -> x after '
+    'limiting_steps steps from the prior. reconstruction: E[x | z], z of q, of the first examples of the split.',
+    choices=('prior', 'limiting', 'reconstruction'),
+    item=str,
+  ),
+  'fid_samples': Field(0, 'fid: how many images are made. 0: as many as the reference has.', low=0, high=10**8),
+  'fid_reference': Field(
+    'train',
+    'fid: the data that the images are compared with.',
+    choices=('train', 'test', 'train+test'),
+  ),
+  'limiting_steps': Field(300, 'fid, limiting: steps of the chain z -> x -> z.', low=1, high=10**6),
+  'posterior_examples': Field(100, 'posterior: how many of the first examples of the split. 0: all.', low=0),
   'batch_size': Field(250, 'Examples of an evaluation step.', low=1),
   'num_images': Field(64, 'Images kept for the figures.', low=1),
   'num_points': Field(2000, 'Points kept for the figures.', low=2, high=10**6),
 }
 
-SAMPLES = ('prior', 'reconstructions', 'traversals', 'interpolations', 'layers', 'projector')
+SAMPLES = ('prior', 'reconstructions', 'traversals', 'interpolations', 'layers', 'projector', 'limiting', 'codes')
 SAMPLE = {
   'what': Field(
-    SAMPLES,
+    SAMPLES[:6],
     'What --mode=sample makes. prior: samples of the model. reconstructions: of examples. traversals: one unit moved '
     'at a time. interpolations: between examples. layers: one layer of a hierarchy drawn afresh, the others kept. '
-    "projector: posterior means for TensorBoard's projector.",
+    "projector: posterior means for TensorBoard's projector. limiting: samples of the chain z, x, z, ... after "
+    'eval.limiting_steps. codes: posterior means (of bits, the most probable state) as arrays.',
     choices=SAMPLES,
+    item=str,
+  ),
+  'files': Field(
+    (),
+    'prior, limiting: also E[x | z] in 8 bits (of binary data: black or white, whichever is more probable), for '
+    'programs that score images. png: a file each, '
+    'samples/<name>/00000.png. npz: samples/<name>-uint8.npz, an array arr_0 [n, height, width, channels].',
+    choices=('png', 'npz'),
     item=str,
   ),
   'split': Field('test', 'Split of the examples.', choices=('train', 'validation', 'test')),
@@ -433,7 +503,8 @@ def _model(layers) -> dict:
   return {
     'name': Field(
       'hierarchy',
-      'Kind of model. members: several linear VAEs side by side on the same data, one of each size in model.members.',
+      'Kind of model. members: several linear VAEs side by side on the same data, one of each size in model.members. '
+      'classifier: of the labels, with objective.name=cross_entropy.',
       choices=tuple(NAMES['model.name']),
     ),
     'members': Field((), 'name=members: latent units of each.', item=int, low=1, high=10**4),
@@ -441,9 +512,10 @@ def _model(layers) -> dict:
     'inference': Field(
       'generic',
       'Order of inference. generic: from the top, q(zL | x) ... q(z_l | z_>l, x). reverse: from the bottom, q(z1 | x) '
-      'q(z2 | z1) ...; `encoder` of z2 and above then leads from the layer below, and `above`, `posterior` and '
-      '`join_grid` are without effect.',
-      choices=('generic', 'reverse'),
+      'q(z2 | z1) ...; `encoder` of z2 and above then leads from the layer below. ladder: from the top, by the natural '
+      'parameters of p(z_l | z_>l) plus what features of x add; `encoder` of z2 and above then leads on from the '
+      'features of the one below. In these two, `above`, `posterior` and `join_grid` are without effect.',
+      choices=('generic', 'ladder', 'reverse'),
     ),
     'conditioning': Field(
       'next',
@@ -453,6 +525,21 @@ def _model(layers) -> dict:
       choices=('next', 'all'),
     ),
     **{name: _layer(is_top=i == 0) for i, name in enumerate(layers)},
+    'classifier': _classifier(),
+  }
+
+
+def _classifier() -> dict:
+  return {
+    **_net('conv'),
+    'dense': Field(
+      (128,),
+      'Units of each Dense layer after the net; the activations of the last are the features.',
+      item=int,
+      low=1,
+      high=10**5,
+    ),
+    'classes': Field(10, 'Labels are 0, ..., classes - 1.', low=2, high=10**5),
   }
 
 
@@ -461,7 +548,7 @@ def _objective(layers) -> dict:
     'name': Field(
       'elbo',
       'elbo: minimise distortion + sum_l beta_l R_l. iwae: maximise the importance-weighted bound of S samples '
-      '(betas 1, no annealing).',
+      '(betas 1, no annealing). cross_entropy: minimise that of a classifier.',
       choices=tuple(NAMES['objective.name']),
     ),
     'num_samples': Field(
@@ -474,8 +561,22 @@ def _objective(layers) -> dict:
     'estimator': Field(
       'reparameterized',
       "Of the gradient. doubly_reparameterized: of the encoder's part of iwae, with less variance at about twice the "
-      'cost (Tucker et al. 2019).',
-      choices=('reparameterized', 'doubly_reparameterized'),
+      'cost (Tucker et al. 2019). Of the elbo with layers of bits: zgr (or DARN(1/2)), straight_through, '
+      'gumbel_sigmoid, which are biased, or score_function, unbiased, with a leave-one-out baseline (num_samples of at '
+      'least 2).',
+      choices=('reparameterized', 'doubly_reparameterized', *ESTIMATORS),
+    ),
+    'chains': Field(
+      0,
+      'Chains z, x, z, ... that take one step after each step of training, and are shown in TensorBoard (elbo and '
+      'symmetric).',
+      low=0,
+      high=10**4,
+    ),
+    'information': Field(
+      False,
+      'Running averages of the mutual information of each bit with its parents, under p and under q, in the checkpoint '
+      'and, averaged over the bits, in the metrics (layers of bits; elbo and symmetric).',
     ),
     'beta': {name: Field(1.0, f'Weight of the rate of {name}.', low=0) for name in layers},
     'anneal': Field(

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from tfvae import catalogue
 from tfvae.errors import SpecError, UserError, nearest
-from tfvae.names import NAMES, SYNTHETIC
+from tfvae.names import ESTIMATORS, MOST_BITS, NAMES, SYNTHETIC
 from tfvae.schema import DATA, SAMPLES, flatten, layers_problem, schema
 
 
@@ -290,6 +290,11 @@ def _sample_rule(f):
   if not what or (set(what) == {'layers'} and len(f['model.layers']) == 1):
     more = '' if not what else ', which a model of one layer has nothing to show in'
     yield f'spec.sample.what: got {",".join(what) or "()"}{more}; allowed: one or more of {", ".join(SAMPLES)}'
+  if (moving := [name for name in what if name in ('traversals', 'interpolations', 'layers')]) and (bits := _bits(f)):
+    yield (
+      f'spec.sample.what: got {",".join(what)}; {", ".join(moving)} move along units of Gaussian layers, but '
+      f'{", ".join(bits)} is of bits; allowed: prior, reconstructions, limiting, codes, projector'
+    )
 
 
 def _data_rule(f):
@@ -309,6 +314,11 @@ def _data_rule(f):
   for field, (right, where) in only.items():
     if not right and f[f'data.{field}'] != defaults[field]:
       yield f'spec.data.{field}: got {f[f"data.{field}"]!r}; only data of {where} have it, not {name}; leave it out'
+  if f['data.jitter'] and f['data.binarize'] != 'none':
+    yield (
+      f'spec.data.jitter: got {f["data.jitter"]:g}, which is for values that are not binary, but spec.data.binarize is '
+      f'{f["data.binarize"]}; use 0, or spec.data.pixel_flip'
+    )
   if f['data.pixel_flip'] and f['data.binarize'] == 'none':
     yield (
       f'spec.data.pixel_flip: got {f["data.pixel_flip"]:g}, which inverts binary values; set spec.data.binarize to '
@@ -316,28 +326,98 @@ def _data_rule(f):
     )
 
 
+NO_BETAS = {'iwae': 'the importance-weighted bound', 'symmetric': 'symmetric equilibrium learning'}
+
+
 def _objective_rule(f):
   name = f['objective.name']
-  if f['objective.estimator'] != 'reparameterized' and name != 'iwae':
-    yield f'spec.objective.estimator: got {f["objective.estimator"]}; only spec.objective.name=iwae has it, not {name}'
-  if name != 'iwae':
+  if name not in NO_BETAS:
     return
   for layer in f['model.layers']:
     if f[f'objective.beta.{layer}'] != 1:
       yield (
-        f'spec.objective.beta.{layer}: got {f[f"objective.beta.{layer}"]:g}; the importance-weighted bound has no '
-        'betas: leave it at 1, or use spec.objective.name=elbo'
+        f'spec.objective.beta.{layer}: got {f[f"objective.beta.{layer}"]:g}; {NO_BETAS[name]} has no betas: leave it '
+        'at 1, or use spec.objective.name=elbo'
       )
   if f['objective.anneal'] != 'none':
     yield (
-      f'spec.objective.anneal: got {f["objective.anneal"]}; the importance-weighted bound has no betas to anneal: use '
-      'none, or spec.objective.name=elbo'
+      f'spec.objective.anneal: got {f["objective.anneal"]}; {NO_BETAS[name]} has no betas to anneal: use none, or '
+      'spec.objective.name=elbo'
     )
-  if f['decoder.likelihood'] == 'gaussian' and f['decoder.variance'] == 'optimal':
+  if name == 'iwae' and f['decoder.likelihood'] == 'gaussian' and f['decoder.variance'] == 'optimal':
     yield (
       'spec.decoder.variance: got optimal, which is the closed form for the ELBO, not for the importance-weighted '
       'bound; use learned'
     )
+
+
+def _estimator_rule(f):
+  name, estimator, bits = f['objective.name'], f['objective.estimator'], _bits(f)
+  allowed = {
+    'elbo': ESTIMATORS if bits else ('reparameterized',),
+    'iwae': ('reparameterized', 'doubly_reparameterized'),
+  }
+  allowed = allowed.get(name, ('reparameterized',))
+  if estimator not in allowed:
+    of = f'spec.objective.name={name}' + (f' with layers of bits ({", ".join(bits)})' if bits else '')
+    yield f'spec.objective.estimator: got {estimator}; {of} has one of {" | ".join(allowed)}'
+  if estimator == 'score_function' and f['objective.num_samples'] < 2:
+    yield (
+      f'spec.objective.num_samples: got {f["objective.num_samples"]}; the baseline of '
+      'spec.objective.estimator=score_function is made of the other samples: give a number >= 2'
+    )
+  if f['objective.chains'] and (name not in ('elbo', 'symmetric') or f['model.name'] != 'hierarchy'):
+    yield (
+      f'spec.objective.chains: got {f["objective.chains"]}; spec.objective.name=elbo and symmetric with '
+      'spec.model.name=hierarchy have them; use 0'
+    )
+
+
+def _bits(f):
+  return [layer for layer in f['model.layers'] if f[f'model.{layer}.family'] == 'bernoulli']
+
+
+def _bits_rule(f):
+  """What layers of bits cannot have, and what they alone have."""
+  bits, name = _bits(f), f['objective.name']
+  if bits and name == 'iwae':
+    yield (
+      f'spec.objective.name: got iwae, whose gradient needs reparameterised samples, but {", ".join(bits)} of bits has '
+      'none; use elbo or symmetric'
+    )
+  if f['model.layers'][0] in bits and f['prior.name'] == 'optimal':
+    yield 'spec.prior.name: got optimal, which is for Gaussian layers; bits have standard or learned'
+  if bits and f['prior.weight_constraint'] != 'none':
+    yield (
+      f'spec.prior.weight_constraint: got {f["prior.weight_constraint"]}, which is for a Gaussian prior, but '
+      f'{", ".join(bits)} is of bits; use none'
+    )
+  evaluators, units = f['eval.evaluators'], sum(f[f'model.{layer}.dim'] for layer in f['model.layers'])
+  if 'posterior' in evaluators:
+    if len(bits) < len(f['model.layers']) or any(f[f'model.{layer}.grid'] for layer in bits):
+      yield 'spec.eval.evaluators: got posterior, which enumerates layers of bits that are vectors; leave it out'
+    elif units > MOST_BITS:
+      yield (
+        f'spec.eval.evaluators: got posterior, which enumerates all states of {MOST_BITS} bits at most, but the layers '
+        f'have {units}; leave it out, or use log_evidence'
+      )
+  if 'unit_information' in evaluators and not bits:
+    yield 'spec.eval.evaluators: got unit_information, which is for layers of bits; leave it out'
+  if f['objective.information']:
+    if len(bits) < len(f['model.layers']) or any(f[f'model.{layer}.grid'] for layer in bits):
+      yield 'spec.objective.information: got True, which is for layers of bits that are vectors; use False'
+    elif name not in ('elbo', 'symmetric'):
+      yield f'spec.objective.information: got True; spec.objective.name={name} does not have it; use False'
+
+
+def _skip_rule(f):
+  for field, skip in f.items():
+    if field.endswith('.skip') and skip:
+      kind = f[f'{field[:-4]}kind']
+      if kind != 'mlp':
+        yield f'spec.{field}: got True; nets of kind mlp have it, not {kind}'
+      if field == 'decoder.net.skip' and f['prior.weight_constraint'] != 'none':
+        yield f'spec.{field}: got True; with spec.prior.weight_constraint it would leave weights without their norm'
 
 
 def _strategy_rule(f):
@@ -351,6 +431,7 @@ def _strategy_rule(f):
 LINEAR = {  # what makes a VAE linear
   'model.layers': (('z1',),),
   'model.z1.grid': (0,),
+  'model.z1.family': ('gaussian',),
   'decoder.likelihood': ('gaussian',),
   'decoder.net.kind': ('linear',),
   'decoder.variance': ('fixed', 'learned', 'per_dimension', 'optimal'),
@@ -416,6 +497,35 @@ def _members_rule(f):
     yield f'spec.eval.evaluators: got {_shown(others)}; members have the evaluator selection only'
 
 
+def _classifier_rule(f):
+  classifier, name, objective = f['model.name'] == 'classifier', f['model.name'], f['objective.name']
+  evaluators = f['eval.evaluators']
+  if not classifier:
+    if objective == 'cross_entropy':
+      yield f'spec.objective.name: got cross_entropy, which is for spec.model.name=classifier, not for {name}'
+    if 'accuracy' in evaluators:
+      yield f'spec.eval.evaluators: got accuracy, which is for spec.model.name=classifier, not for {name}; leave it out'
+    return
+  if objective != 'cross_entropy':
+    yield f'spec.objective.name: got {objective}; spec.model.name=classifier needs cross_entropy'
+  if others := [name for name in evaluators if name != 'accuracy']:
+    yield f'spec.eval.evaluators: got {_shown(others)}; a classifier has the evaluator accuracy only'
+
+
+def _fid_rule(f):
+  if 'fid' not in f['eval.evaluators']:
+    return
+  for field in ('fid_extractors', 'fid_of'):
+    if not f[f'eval.{field}'] or len(set(f[f'eval.{field}'])) < len(f[f'eval.{field}']):
+      yield f'spec.eval.{field}: got {_shown(f[f"eval.{field}"]) or "()"}; give one or more different ones'
+  files = {'classifier': 'the workdir of a run of specs/classifier.py', 'inception': 'the file of its weights'}
+  for extractor, what in files.items():
+    if extractor in f['eval.fid_extractors'] and not f[f'eval.fid_{extractor}']:
+      yield f'spec.eval.fid_{extractor}: is empty; spec.eval.fid_extractors={extractor} needs {what}'
+  if f['eval.fid_samples'] == 1:
+    yield 'spec.eval.fid_samples: got 1; a covariance needs at least two images (0: as many as the reference has)'
+
+
 def _prior_rule(f):
   top, constraint = f['model.layers'][0], f['prior.weight_constraint']
   if f['prior.name'] == 'optimal' and f[f'model.{top}.grid']:
@@ -444,6 +554,9 @@ def _prior_rule(f):
 RULES: tuple[Callable, ...] = (
   _data_rule,
   _objective_rule,
+  _estimator_rule,
+  _bits_rule,
+  _skip_rule,
   _strategy_rule,
   _annealing_rule,
   _schedule_rule,
@@ -456,6 +569,8 @@ RULES: tuple[Callable, ...] = (
   _prior_rule,
   _stream_rule,
   _members_rule,
+  _classifier_rule,
+  _fid_rule,
 )
 
 

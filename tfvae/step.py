@@ -70,7 +70,9 @@ class Stepper:
       batch, self.metric_names = self.source.batch(self.source.blank(self._size), noise.scope('data')), []
       for player in self._groups:
         _, metrics = self.objective.loss(player, self.model, batch, tf.constant(0, tf.int64), noise.scope(player))
-        self.metric_names += [self._suffixed('gradient_norm', player), self._suffixed('loss', player), *metrics]
+        plain, wide = _by_rank(metrics)
+        own = [*plain, *(f'{name}/{k}' for name, value in wide.items() for k in range(value.shape[1]))]
+        self.metric_names += [self._suffixed('gradient_norm', player), self._suffixed('loss', player), *own]
       if len(set(self.metric_names)) < len(self.metric_names):
         raise ValueError(f'two players have a metric of the same name among {self.metric_names}')
 
@@ -140,8 +142,11 @@ class Stepper:
         total += tf.cast(penalty, total.dtype) / self._replicas
     gradients = tape.gradient(total, [v.value for v in variables], unconnected_gradients='zero')
     # One vector rather than a tensor for each metric: a small step is bound by the number of its operations.
-    rows = [loss, *(tf.broadcast_to(tf.cast(value, loss.dtype), loss.shape) for value in metrics.values())]
-    return gradients, tf.reduce_sum(self._masked(tf.stack(rows), batch), axis=1) / self._global_batch
+    plain, wide = _by_rank(metrics)
+    rows = tf.stack([loss, *(tf.broadcast_to(tf.cast(value, loss.dtype), loss.shape) for value in plain.values())])
+    if wide:
+      rows = tf.concat([rows, *(tf.transpose(tf.cast(value, loss.dtype)) for value in wide.values())], axis=0)
+    return gradients, tf.reduce_sum(self._masked(rows, batch), axis=1) / self._global_batch
 
   def _masked(self, value, batch):
     return value * tf.cast(batch['mask'], value.dtype) if 'mask' in batch else value
@@ -159,6 +164,12 @@ class Stepper:
       optimizer.apply(gradients[: len(members)], members)
       gradients = gradients[len(members) :]
     return tf.concat([tf.cast(norm, means.dtype)[None], means], axis=0)
+
+
+def _by_rank(metrics):
+  """The metrics that are scalars or [B], and those, [B, K], that stand for many."""
+  wide = {name: value for name, value in metrics.items() if tf.is_tensor(value) and value.shape.rank == 2}
+  return {name: value for name, value in metrics.items() if name not in wide}, wide
 
 
 def norm_in_parts(tensors: list[tf.Tensor], parts: int = 8) -> tf.Tensor:

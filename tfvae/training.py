@@ -14,6 +14,7 @@ from tfvae.ema import Ema
 from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
 from tfvae.evaluation import Abandoned, Evaluation, complete
 from tfvae.events import Events
+from tfvae.objectives.objective import STATISTIC
 from tfvae.progress import Progress, watch
 from tfvae.report.images import grid
 from tfvae.run import Run
@@ -74,7 +75,8 @@ class Trainer:
       self._zeros = tf.constant(self.stepper.zeros())
       self._sums = tf.Variable(self._zeros, trainable=False, name='sums')
       self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False, name='state')  # step, step of the last log
-    self.evaluation, self.evaluators = Evaluation(self.model, self.source, spec), build.evaluators(spec)
+    self.evaluation = Evaluation(self.model, self.source, spec)
+    self.evaluators = build.evaluators(spec, data.shape, run)
     objects = {f'optimizer_{o.name}': named(o.variables) for pairs in groups.values() for o, _ in pairs}
     objects |= {'ema': self.ema.variables} if self.ema else {}
     self.checkpoints = Checkpoints(
@@ -182,6 +184,10 @@ class Trainer:
     self.workers.require_same(
       f'--workdir {self.run.workdir} is not the same directory for all workers: its newest checkpoint', step or 0
     )
+    if step is None and self.spec.train.init_from:
+      Run(self.spec.train.init_from).initialize(self.model)
+      if self.ema:
+        self.ema.reset()
     if self.workers.is_chief:
       for told in self.run.begin(self.spec, self.source.dataset.summary, overwrite):
         print(told, flush=True)
@@ -206,7 +212,8 @@ class Trainer:
   def _log(self, sums, seconds, progress):
     """Writes the means since the last log; the sums begin again at zero."""
     count = self.step - self._logged
-    values = dict(zip(self.stepper.metric_names, (sums.numpy() / count).tolist(), strict=True))
+    means = zip(self.stepper.metric_names, (sums.numpy() / count).tolist(), strict=True)
+    values = {name: mean for name, mean in means if not name.startswith(STATISTIC)}
     values['steps_per_second'] = count / max(seconds, 1e-9)
     values['examples_per_second'] = values['steps_per_second'] * self.source.batch_size
     if self.workers.is_chief:
@@ -269,6 +276,13 @@ class Trainer:
         self._keep_frame(split, arrays)
         self.run.append_metrics(self.step, split, numbers, evaluation=True)
         write_events(self._eval_events[split], self.step, numbers, arrays)
+      self._show_pictures()
+
+  def _show_pictures(self):
+    limits = self.source.value_range
+    pictures = {name: images.numpy() for name, images in self.objective.pictures().items()}
+    if images := {name: grid(value, limits) for name, value in pictures.items() if value.ndim == 4}:
+      self._eval_events[self.spec.eval.split].images(self.step, images)
 
   def _keep_frame(self, split, arrays):
     if points := arrays.get('points'):
@@ -300,6 +314,8 @@ class Trainer:
         self._keep_frame(split, arrays)
         self.run.append_metrics(self.step, split, found[split], evaluation=True)
         write_events(events, self.step, found[split], arrays)
+        if split == self.spec.eval.split:
+          self._show_pictures()
     self._close_eval_events()
     return found[self.spec.eval.split]
 
@@ -314,5 +330,7 @@ def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dic
     events.images(
       step, {{'prior': 'prior_samples', 'x': 'data'}.get(k, 'reconstructions'): v for k, v in pictures.items()}
     )
+  if (chains := arrays.get('limiting', {})) and chains['limiting'].ndim == 4:
+    events.images(step, {'limiting': grid(chains['limiting'], chains['value_range'])})
   latents = arrays.get('latents', {})
   events.histograms(step, {f'z/{name[:-2]}': value for name, value in latents.items() if name.endswith('.z')})

@@ -43,7 +43,15 @@ class Split:
     size = min(size or self.spec.eval.batch_size, examples)
     number = -(-examples // size)
     stored = self.source.evaluation_examples(self.name, size, examples)
-    return self._watch(((tf.constant(i), batch) for i, batch in enumerate(stored)), number)
+    return self.watched(((tf.constant(i), batch) for i, batch in enumerate(stored)), number)
+
+  def other(self, source, name: str) -> 'Split':
+    """A split of another name, or of another source, watched like this one."""
+    return Split(source, name, self.spec, self.watched)
+
+  def watched(self, batches: Iterator, number: int) -> Iterator:
+    """`batches`, of which there are `number`, with progress shown, and given up where the loop is told to."""
+    return self._watch(batches, number)
 
   def batch(self, number: tf.Tensor, stored: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What a model takes, of a batch of `batches`. For use inside a compiled function, as is `noise`."""
@@ -83,7 +91,7 @@ class Evaluator(abc.ABC):
 
   Attributes:
     name: its name.
-    fields: the fields of spec.eval that its numbers depend on: found with the same, they are not sought again.
+    fields: the fields of spec.eval that its numbers depend on.
   """
 
   name: str
@@ -91,6 +99,20 @@ class Evaluator(abc.ABC):
 
   def __init__(self, spec):
     self.spec = spec
+
+  @classmethod
+  def from_spec(cls, spec, shape: tuple[int, ...], make, run=None) -> 'Evaluator':
+    """The evaluator of a spec for examples of `shape`.
+
+    make: builds by name what it needs.
+    run: the Run, if any, that keeps what it needs again.
+    """
+    del shape, make, run
+    return cls(spec)
+
+  def settings(self) -> dict:
+    """All that its numbers depend on beside the model and the data: found with the same, they are not sought again."""
+    return {field: self.spec.eval[field] for field in self.fields}
 
   @abc.abstractmethod
   def evaluate(self, model, split: Split) -> Found:

@@ -118,12 +118,13 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     kept: the `summary` that a run keeps, whose scaling then holds.
 
   Raises:
-    UserError: a fraction that leaves nothing, or values that cannot be scaled.
+    UserError: a fraction that leaves nothing, values that cannot be scaled, or splits to be pooled that are too large.
     RunError: the data are not those of `kept`.
   """
   positions = _split(stored, section, seed)
   if kept is not None:
     sizes = {split: len(chosen) for split, (_, chosen) in positions.items()}
+    sizes['train'] += sizes['test'] if section.pool == 'train+test' else 0
     _compare(kept, {'shape': list(_shape(stored.splits['train'])), 'sizes': sizes})
   splits, scaling = {}, (kept or {}).get('scaling')
   if scaling and isinstance(scaling['center'], list) != (stored.limits is None):
@@ -145,6 +146,8 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     limits = extremes = stored.limits
     scaling = scaling or _fit_images(splits['train'], limits, section.scaling)
     scale, offset = 1 / scaling['width'], -scaling['center'] / scaling['width']
+  if section.pool == 'train+test':
+    splits['train'] = _joined(splits['train'], splits['test'], stored.name)
   data = Dataset(stored.name, splits, scale, offset, limits, extremes, {})
   data.summary.update(_summary(data, scaling))
   if kept is not None:
@@ -175,6 +178,16 @@ def _split(stored, section, seed):
   for split, part in stored.splits.items():
     positions.setdefault(split, (split, np.arange(_size(part))))
   return positions
+
+
+def _joined(first, second, name):
+  """The examples of two splits in memory as one."""
+  if isinstance(first, Part):
+    raise UserError(
+      f'spec.data.pool: got train+test, which holds both splits in memory, but {name} is larger than '
+      'spec.data.memory_limit; raise that, or use train'
+    )
+  return {key: np.concatenate([first[key], second[key]]) for key in first if key in second}
 
 
 def _bytes(part):
@@ -276,14 +289,17 @@ def _summary(data, scaling):
 
 def _fingerprint(part):
   """Checksums of up to 64 examples of a split, from the first to the last, and of their labels."""
+  return sorted((name, zlib.crc32(np.ascontiguousarray(array))) for name, array in _some(part).items())
+
+
+def _some(part):
+  """Up to 64 examples of a split, from the first to the last."""
   chosen = np.unique(np.linspace(0, _size(part) - 1, 64).round().astype(np.int64))
   if isinstance(part, Part):
     from tfvae.data.reading import read
 
-    arrays = read(Part(part.reader, part.positions[chosen]))
-  else:
-    arrays = {name: array[chosen] for name, array in part.items()}
-  return sorted((name, zlib.crc32(np.ascontiguousarray(array))) for name, array in arrays.items())
+    return read(Part(part.reader, part.positions[chosen]))
+  return {name: array[chosen] for name, array in part.items()}
 
 
 def _compare(kept, now):
@@ -347,9 +363,30 @@ def problems(spec, dataset: Dataset) -> list[str]:
         f'images of whole numbers with a Gaussian one, but this is {spec.decoder.likelihood} on '
         f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
       )
+  if spec.model.name == 'classifier' and (problem := _label_problem(dataset, spec.model.classifier.classes)):
+    found.append(problem)
   if section.flip != 'none' and len(dataset.shape) != 3:
     found.append(
       f'spec.data.flip: got {section.flip}, which needs images, but examples of {dataset.name} have the shape '
       f'{dataset.shape}'
     )
   return found
+
+
+def _label_problem(dataset, classes):
+  """Why a classifier of labels 0, ..., classes - 1 cannot learn from these data, or None.
+
+  Of splits that are read when they are needed, up to 64 examples are looked at.
+  """
+  for split, part in dataset.splits.items():
+    arrays = _some(part) if isinstance(part, Part) else part
+    if 'label' not in arrays:
+      hint = '; set spec.data.label' if dataset.name == 'table' else ''
+      return f'spec.data.name: got {dataset.name}, whose {split} split has no labels; a classifier needs them{hint}'
+    label = np.asarray(arrays['label'])
+    if label.dtype.kind not in 'biu' or label.min() < 0 or label.max() >= classes:
+      return (
+        f'spec.model.classifier.classes: got {classes}; the labels of {dataset.name} are {label.dtype} from '
+        f'{label.min():g} to {label.max():g}; allowed: whole numbers from 0, and classes more than the largest'
+      )
+  return None

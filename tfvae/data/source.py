@@ -20,7 +20,7 @@ class Source:
 
   Args:
     dataset: the splits.
-    section: spec.data: batch_size (B, over all replicas together), binarize, threshold, flip, pixel_flip.
+    section: spec.data: batch_size (B, over all replicas together), binarize, threshold, flip, pixel_flip, jitter.
     seed: of the order of the examples and of the binarisation.
     dtype: of the observations.
   """
@@ -109,7 +109,7 @@ class Source:
   def batch(self, examples: dict[str, tf.Tensor], noise: Noise) -> dict[str, tf.Tensor]:
     """The training batch of stored examples: scaled, mirrored, binarised, with noise.
 
-    noise: one draw 'binarize' where binarisation is dynamic, 'flip' where images are mirrored, 'pixel_flip'.
+    noise: one draw 'binarize' where binarisation is dynamic, 'flip' where images are mirrored, 'pixel_flip', 'jitter'.
     """
     x = self._scaled(examples['x'])
     if self.section.flip == 'horizontal':
@@ -119,6 +119,8 @@ class Source:
     if self.section.pixel_flip:
       flipped = noise.uniform('pixel_flip', x.shape) < self.section.pixel_flip
       x = tf.where(flipped, 1 - x, x)
+    if self.section.jitter:
+      x += self.section.jitter * noise.normal('jitter', x.shape, dtype=self.dtype)
     return examples | {'x': x}
 
   # Evaluation: a split in its own order, as it is, in batches of one size.

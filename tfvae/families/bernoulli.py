@@ -1,4 +1,4 @@
-"""The Bernoulli decoder."""
+"""Bernoulli variables: latent layers and the Bernoulli decoder."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -8,6 +8,7 @@ from tfvae.nets.heads import Head
 from tfvae.noise import Noise
 
 tfd = tfp.distributions
+TEMPERATURE = 0.5  # of gumbel_sigmoid
 
 
 class _Bernoulli(tfd.Bernoulli):
@@ -15,7 +16,73 @@ class _Bernoulli(tfd.Bernoulli):
 
   def _log_prob(self, event):
     logits = self.logits_parameter()
-    return -tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(event, logits.dtype) + tf.zeros_like(logits), logits)
+    event = tf.cast(event, logits.dtype) + tf.zeros_like(logits)
+    if logits.shape.as_list() != event.shape.as_list():  # a prior's, or that of many samples
+      logits += tf.zeros_like(event)
+    return -tf.nn.sigmoid_cross_entropy_with_logits(event, logits)
+
+
+def independent(logits: tf.Tensor, ndims: int) -> tfd.Independent:
+  """Independent bits over the last `ndims` axes."""
+  return tfd.Independent(_Bernoulli(logits=logits, dtype=logits.dtype), ndims)
+
+
+class DiagonalBernoulli(Family):
+  """Independent bits; their logits are a head of the features. Bits are 0.0 or 1.0."""
+
+  discrete = True
+
+  def __init__(self, shape: tuple[int, ...], kernel: int = 3, head_kernel: int = 1, name: str | None = None):
+    super().__init__(shape, name=name)
+    self.head = Head(self.shape, kernel, head_kernel, name='head')
+
+  def build(self, input_shape):
+    self.built = True  # it has no weights of its own
+
+  def call(self, features, batch_shape):
+    return independent(self.unfold(self.head(features), batch_shape), len(self.shape))
+
+  def location(self, distribution):
+    logits = distribution.distribution.logits_parameter()
+    return tf.cast(logits > 0, logits.dtype)
+
+  def combine(self, evidence, prior):
+    return independent(prior.distribution.logits_parameter() + evidence[None], len(self.shape))
+
+  def sample(self, distribution, noise: Noise, name: str, lead, estimator: str = ''):
+    """Bits drawn by comparing probabilities with uniform noise. `estimator` says what gradient the logits l get.
+
+    With p = sigmoid(l), a bit b and f' the gradient that arrives at it:
+
+    zgr: f' (b (1 - p) + (1 - b) p) / 2, unbiased for quadratic f (DARN(1/2), Gregor et al. 2014; Shekhovtsov 2023).
+    straight_through: f' p (1 - p), that of the probability (Bengio et al. 2013).
+    gumbel_sigmoid: that of sigmoid((l + logistic noise) / T), T = `TEMPERATURE`, at the noise that gave the bit
+      (straight-through Gumbel-softmax of two classes, Jang et al. 2017).
+    '' and score_function: none.
+    """
+    logits = distribution.distribution.logits_parameter()
+    probs = tf.sigmoid(logits)
+    uniform = noise.uniform(name, (*lead, *self.shape), batch_axis=1, dtype=probs.dtype)
+    bits = tf.cast(uniform < probs, probs.dtype)
+    if estimator == 'zgr':
+      slope = tf.stop_gradient(bits * (1 - probs) + (1 - bits) * probs) / 2
+      return bits + slope * (logits - tf.stop_gradient(logits))
+    if estimator == 'straight_through':
+      return bits + probs - tf.stop_gradient(probs)
+    if estimator == 'gumbel_sigmoid':
+      clipped = tf.clip_by_value(uniform, 1e-6, 1 - 1e-6)
+      logistic = tf.math.log1p(-clipped) - tf.math.log(clipped)  # u < p where l + logistic > 0
+      relaxed = tf.sigmoid((logits + logistic) / TEMPERATURE)
+      return bits + relaxed - tf.stop_gradient(relaxed)
+    return tf.stop_gradient(bits)
+
+  def parameters(self, distribution):
+    return {'logits': distribution.distribution.logits_parameter()}
+
+  @classmethod
+  def from_section(cls, section, shape, kernel: int, name: str):
+    """The family of a latent layer."""
+    return cls(shape, kernel, section.head_kernel, name=name)
 
 
 class BernoulliLikelihood(Family):
@@ -27,15 +94,15 @@ class BernoulliLikelihood(Family):
   closed_form = False
   variance_variables = ()
 
-  def __init__(self, shape: tuple[int, ...], kernel: int = 3, name: str | None = None):
+  def __init__(self, shape: tuple[int, ...], kernel: int = 3, head_kernel: int = 1, name: str | None = None):
     super().__init__(shape, name=name)
-    self.head = Head(self.shape, kernel, name='head')
+    self.head = Head(self.shape, kernel, head_kernel, name='head')
 
   def call(self, features, batch_shape):
     logits = self.unfold(self.head(features), batch_shape)
-    return tfd.Independent(_Bernoulli(logits=logits, dtype=logits.dtype), len(self.shape))
+    return independent(logits, len(self.shape))
 
-  def sample(self, distribution, noise: Noise, name: str, lead):
+  def sample(self, distribution, noise: Noise, name: str, lead, estimator: str = ''):
     probs = distribution.mean()
     uniform = noise.uniform(name, (*lead, *self.shape), batch_axis=1, dtype=probs.dtype)
     return tf.cast(uniform < probs, probs.dtype)
@@ -47,7 +114,7 @@ class BernoulliLikelihood(Family):
   def from_section(cls, section, shape, make, name: str):
     """The likelihood of spec.decoder."""
     del make
-    return cls(shape, section.net.kernel, name=name)
+    return cls(shape, section.net.kernel, section.head_kernel, name=name)
 
   def diagnostics(self, distribution) -> dict[str, tf.Tensor]:
     """Nothing beside what every model reports."""

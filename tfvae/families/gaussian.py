@@ -65,33 +65,57 @@ class DiagonalGaussian(Family):
 
   def call(self, features, batch_shape):
     outputs = self.unfold(self.head(features), batch_shape)
-    if self.scale_head == 'shared':
-      return Gaussian(tfd.Normal(outputs, tf.exp(tf.convert_to_tensor(self.log_scale))), len(self.shape))
-    loc, raw = tf.split(outputs, 2, axis=-1)
-    scale = tf.exp(raw) if self.scale_head == 'log' else tf.nn.softplus(raw) + 1e-6
-    return Gaussian(tfd.Normal(loc, scale), len(self.shape))
+    return Gaussian(tfd.Normal(*self._loc_and_scale(outputs)), len(self.shape))
 
-  def sample(self, distribution, noise: Noise, name: str, lead):
+  def _loc_and_scale(self, outputs):
+    if self.scale_head == 'shared':
+      return outputs, tf.exp(tf.convert_to_tensor(self.log_scale))
+    loc, raw = tf.split(outputs, 2, axis=-1)
+    return loc, tf.exp(raw) if self.scale_head == 'log' else tf.nn.softplus(raw) + 1e-6
+
+  def combine(self, evidence, prior):
+    """N(m, s^2) of evidence times the prior: precisions add, and means weighted by them (Sonderby et al. 2016)."""
+    loc, scale = self._loc_and_scale(evidence[None])
+    precision, prior_precision = 1 / tf.square(scale), 1 / prior.variance()
+    total = precision + prior_precision
+    return Gaussian(
+      tfd.Normal((loc * precision + prior.mean() * prior_precision) / total, tf.math.rsqrt(total)), len(self.shape)
+    )
+
+  def sample(self, distribution, noise: Noise, name: str, lead, estimator: str = ''):
+    """Reparameterised, whatever the estimator."""
     return _reparameterize(distribution, self.shape, noise, name, lead)
 
   def parameters(self, distribution):
     return {'loc': distribution.mean(), 'scale': distribution.stddev()}
 
+  @classmethod
+  def from_section(cls, section, shape, kernel: int, name: str):
+    """The family of a latent layer."""
+    return cls(shape, section.scale_head, kernel, section.head_kernel, name=name)
+
 
 class GaussianLikelihood(Family):
   """p(x | z) = N(loc(z), sigma^2), sigma by one of the modes of `variance.py`."""
 
-  def __init__(self, shape: tuple[int, ...], variance: keras.layers.Layer, kernel: int = 3, name: str | None = None):
+  def __init__(
+    self,
+    shape: tuple[int, ...],
+    variance: keras.layers.Layer,
+    kernel: int = 3,
+    head_kernel: int = 1,
+    name: str | None = None,
+  ):
     super().__init__(shape, name=name)
     self.variance = variance
-    self.head = Head(self.shape, kernel, name='head')
+    self.head = Head(self.shape, kernel, head_kernel, name='head')
 
   def call(self, features, batch_shape):
     loc = self.unfold(self.head(features), batch_shape)
     sigma = tf.exp(self.variance(features, batch_shape=batch_shape))
     return Gaussian(tfd.Normal(loc, sigma), len(self.shape))
 
-  def sample(self, distribution, noise: Noise, name: str, lead):
+  def sample(self, distribution, noise: Noise, name: str, lead, estimator: str = ''):
     return _reparameterize(distribution, self.shape, noise, name, lead)
 
   def parameters(self, distribution):
@@ -100,7 +124,7 @@ class GaussianLikelihood(Family):
   @classmethod
   def from_section(cls, section, shape, make, name: str):
     """The likelihood of spec.decoder."""
-    return cls(shape, make.variance(section, shape, 'variance'), section.net.kernel, name=name)
+    return cls(shape, make.variance(section, shape, 'variance'), section.net.kernel, section.head_kernel, name=name)
 
   def diagnostics(self, distribution) -> dict[str, tf.Tensor]:
     """sigma [S, B]: the root of the mean variance over the dimensions of x."""

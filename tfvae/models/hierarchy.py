@@ -30,9 +30,11 @@ class Decoder(keras.layers.Layer):
 
 
 class Hierarchy(keras.Model):
-  """p(x, z) = p(z_L) ... p(z_1 | z_>1) p(x | z), with q(z | x) in one of two orders.
+  """p(x, z) = p(z_L) ... p(z_1 | z_>1) p(x | z), with q(z | x) in one of three orders.
 
   generic: q(z_L | x) ... q(z_1 | z_>1, x) (Kingma & Welling 2013 for one layer; Xiao & Bamler 2023, section 3).
+  ladder: the same order; the natural parameters of q(z_l | z_>l, x) are those of p(z_l | z_>l) plus what features of x
+    add, made on the way up from x (Sonderby et al. 2016; Flach et al. 2024, section 4).
   reverse: q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1) (Burda et al. 2016, eq. 3).
 
   Args:
@@ -41,7 +43,7 @@ class Hierarchy(keras.Model):
     shape: of an example.
     markov: whether a layer depends on the next one only, and x on the bottom one; else on all above (of q in the
       reverse order: on all below).
-    reverse: whether the order of inference is that.
+    inference: the order.
   """
 
   def __init__(
@@ -50,11 +52,11 @@ class Hierarchy(keras.Model):
     decoder: Decoder,
     shape: tuple[int, ...],
     markov: bool = True,
-    reverse: bool = False,
+    inference: str = 'generic',
   ):
     super().__init__(name='hierarchy')
     self.latents, self.decoder, self.shape = list(layers), decoder, tuple(shape)
-    self.markov, self.reverse = markov, reverse
+    self.markov, self.inference = markov, inference
 
   @property
   def layer_names(self) -> list[str]:
@@ -74,16 +76,32 @@ class Hierarchy(keras.Model):
     self.built = True
 
   def call(self, x):
-    """E[x | z] at the posterior's means: a reconstruction, [B, ...] -> [B, ...]."""
+    """E[x | z] at the posterior's locations: a reconstruction, [B, ...] -> [B, ...]."""
     z, _ = self.encode(x)
     return self.decode(z).mean()[0]
 
-  def encode(self, x) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
-    """The posterior at its means: ({layer: E[z_l], [1, B, ...]}, {layer: q(z_l | ., x), batch shape [1, B]}).
+  @property
+  def players(self) -> dict[str, list]:
+    """The trainable variables of p(x, z), 'generative', and of q(z | x), 'inference'."""
+    generative = [self.decoder, *(layer.prior for layer in self.latents)]
+    own = {id(variable) for part in generative for variable in part.trainable_variables}
+    return {
+      'generative': [v for v in self.trainable_variables if id(v) in own],
+      'inference': [v for v in self.trainable_variables if id(v) not in own],
+    }
 
-    Each layer is conditioned on the means of those inferred before it.
+  @property
+  def discrete(self) -> list[str]:
+    """The layers whose samples have no path for gradients, top first."""
+    return [layer.name for layer in self.latents if layer.family.discrete]
+
+  def encode(self, x) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
+    """The posterior at its locations: ({layer: z_l, [1, B, ...]}, {layer: q(z_l | ., x), batch shape [1, B]}).
+
+    z_l is the mean of q, or the most probable bits. Each layer is conditioned on those of the ones inferred before it.
     """
-    return self._infer(x, lambda layer, q: q.mean())
+    z, q, _ = self._infer(x, lambda layer, q: layer.family.location(q))
+    return z, q
 
   def descend(self, choose: Callable) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
     """({layer: z_l}, {layer: p(z_l | z_>l)}) from the top down; z_l, [S, B, ...], is chosen by choose(layer, p)."""
@@ -97,8 +115,8 @@ class Hierarchy(keras.Model):
     """p(x | z), batch shape [S, B], from {layer: [S, B, ...]} of at least `decoded_layers`."""
     return self.decoder.distribution([z[name] for name in self.decoded_layers])
 
-  def infer(self, batch: dict, noise: Noise, num_samples: int = 1) -> Trace:
-    """Trace with z ~ q(z | x), reparameterised from `noise`.
+  def infer(self, batch: dict, noise: Noise, num_samples: int = 1, estimator: str = '') -> Trace:
+    """Trace with z ~ q(z | x), reparameterised from `noise` where a layer has that.
 
     Args:
       batch: {'x': [B, ...]}; B may be unknown while a graph is made.
@@ -106,12 +124,18 @@ class Hierarchy(keras.Model):
       num_samples: S. 0: the 2 H points of a cubature in place of samples of the one layer, a vector of H Gaussian
         units: means over them are exact for polynomials in z up to the third degree, so for log p(x | z) of a linear
         decoder whose variance does not depend on z.
+      estimator: of the gradient through samples of discrete layers. '': none. held: none through any layer's.
     """
     if not num_samples:
       (layer,) = self.latents
       noise, num_samples = cubature(layer.name, layer.shape[0]), 2 * layer.shape[0]
     lead = (num_samples, batch['x'].shape[0] or tf.shape(batch['x'])[0])
-    return self._trace(batch, lambda layer, q: layer.family.sample(q, noise, f'z/{layer.name}', lead))
+
+    def choose(layer, q):
+      z = layer.family.sample(q, noise, f'z/{layer.name}', lead, estimator)
+      return tf.stop_gradient(z) if estimator == 'held' else z
+
+    return self._trace(batch, choose)
 
   def score(self, batch: dict, z: dict[str, tf.Tensor]) -> Trace:
     """Trace at given z, {layer: [S, B, ...]}."""
@@ -136,9 +160,7 @@ class Hierarchy(keras.Model):
     second_moment/<layer>/<unit> where the prior's variances follow from them.
     """
     found = {k: tf.reduce_mean(v, 0) for k, v in self.decoder.likelihood.diagnostics(trace.px).items()}
-    if self._prior.weights:
-      alpha = tf.sqrt(tf.reduce_mean(tf.square(self._prior.alpha())))
-      found['alpha'] = tf.broadcast_to(alpha, tf.shape(trace.x)[:1])
+    found |= {k: tf.broadcast_to(v, tf.shape(trace.x)[:1]) for k, v in self._prior.diagnostics().items()}
     return found | self._second_moments(trace)
 
   def statistics(self, trace: Trace) -> dict[str, tf.Tensor]:
@@ -166,7 +188,7 @@ class Hierarchy(keras.Model):
   @property
   def variance_variables(self) -> list:
     """The learned variances of the decoder and the top prior, which an optimizer of their own may move."""
-    return [*self.decoder.likelihood.variance_variables, *self._prior.trainable_variables]
+    return [*self.decoder.likelihood.variance_variables, *self._prior.variance_variables]
 
   @property
   def closed_form(self) -> bool:
@@ -186,26 +208,41 @@ class Hierarchy(keras.Model):
     return above[:1] if self.markov else above
 
   def _infer(self, x, choose: Callable):
-    """({layer: z}, {layer: q}) in the order of inference, z chosen by choose(layer, q)."""
-    layers = self.latents[::-1] if self.reverse else self.latents
+    """({layer: z}, {layer: q}, {layer: p where it was needed}) in the order of inference; choose(layer, q) gives z."""
+    if self.inference == 'ladder':
+      return self._climb(x, choose)
+    layers = self.latents[::-1] if self.inference == 'reverse' else self.latents
     features = {layer.name: layer.encoder(x) for layer in layers if layer.encoder}
     z, q = {}, {}
     for layer in layers:
       others = list(z.values())[::-1]  # the nearest first
       q[layer.name] = layer.posterior(features.get(layer.name), others[:1] if self.markov else others)
       z[layer.name] = choose(layer, q[layer.name])
-    return z, q
+    return z, q, {}
+
+  def _climb(self, x, choose: Callable):
+    features, below, evidence = x, None, {}
+    for layer in self.latents[::-1]:
+      features, below = layer.climb(features, below)
+      evidence[layer.name] = below
+    z, q, p = {}, {}, {}
+    for layer in self.latents:
+      p[layer.name] = layer.conditional(self._above(layer.name, z))
+      q[layer.name] = layer.family.combine(evidence[layer.name], p[layer.name])
+      z[layer.name] = choose(layer, q[layer.name])
+    return z, q, p
 
   def _trace(self, batch, choose: Callable) -> Trace:
-    chosen, q = self._infer(batch['x'], choose)
-    z, p, log_q, log_p, kls = {name: chosen[name] for name in self.layer_names}, {}, {}, {}, {}
+    chosen, q, p = self._infer(batch['x'], choose)
+    z, log_q, log_p, kls = {name: chosen[name] for name in self.layer_names}, {}, {}, {}
     for layer in self.latents:
       name = layer.name
-      p[name] = layer.conditional(self._above(name, z))
+      if name not in p:
+        p[name] = layer.conditional(self._above(name, z))
       log_q[name], log_p[name] = q[name].log_prob(z[name]), p[name].log_prob(z[name])
       # In the reverse order the layers above are drawn given z_l: KL(q || p) at a sample of theirs is no part of the
       # rate, the expectation of log q - log p is.
-      analytic = not self.reverse or layer is self.latents[0]
+      analytic = self.inference != 'reverse' or layer is self.latents[0]
       value = kl(q[name], p[name], log_q[name], log_p[name]) if analytic else log_q[name] - log_p[name]
       kls[name] = tf.broadcast_to(value, tf.shape(log_q[name]))
     px = self.decode(z)
@@ -215,7 +252,7 @@ class Hierarchy(keras.Model):
   def from_spec(cls, spec, shape: tuple[int, ...], make) -> 'Hierarchy':
     """The hierarchy of a spec for examples of `shape`. `make` builds nets, families and priors by name."""
     net, model = spec.decoder.net, spec.model
-    infer = _reverse if model.inference == 'reverse' else _generic
+    infer = {'generic': _generic, 'ladder': _ladder, 'reverse': _reverse}[model.inference]
     layers = [_latent_layer(model, name, spec.prior, make, infer) for name in model.layers]
     decoder = Decoder(
       _join(net, model.z1.grid if len(shape) == 3 else 0, 'decoder_join'),
@@ -225,13 +262,13 @@ class Hierarchy(keras.Model):
     if spec.prior.weight_constraint != 'none':
       first = decoder.net.first or decoder.likelihood.head
       constrain(first, spec.prior.weight_constraint, spec.prior.penalty)
-    return cls(layers, decoder, shape, model.conditioning == 'next', model.inference == 'reverse')
+    return cls(layers, decoder, shape, model.conditioning == 'next', model.inference)
 
 
 def _latent_layer(model, name, top_prior, make, infer):
   shape, position = make.latent_shape(model[name]), model.layers.index(name)
   if position == 0:
-    prior = make.prior(top_prior, shape, f'{name}_prior')
+    prior = make.prior(top_prior, model[name].family, shape, f'{name}_prior')
   else:
     prior = _conditional_prior(model[name], model[model.layers[position - 1]].grid, name, make)
   encoder, family, merge = infer(model, name, position, make)
@@ -262,6 +299,12 @@ def _generic(model, name, position, make):
   above = make.net(section.above, meeting, f'{name}_above', head=False)
   above_join = _join(section.above, above_grid, f'{name}_above_join')
   return encoder, family, Merge(join, net, above, above_join, f'{name}_merge')
+
+
+def _ladder(model, name, position, make):
+  """Encoder and family of what x adds to p(z_l | z_>l); the encoder of z_l leads on from that of z_l-1."""
+  del position
+  return _from_x(model[name], name, make)
 
 
 def _reverse(model, name, position, make):

@@ -55,13 +55,14 @@ class Merge(keras.layers.Layer):
 class LatentLayer(keras.layers.Layer):
   """z_l with q(z_l | other layers, x) and p(z_l | z_>l).
 
-  The other layers are z_>l in the generic, top-down order (Xiao & Bamler 2023), z_<l in the reverse, bottom-up order
-  (Burda et al. 2016).
+  The other layers are z_>l in the generic, top-down order (Xiao & Bamler 2023) and in a ladder, z_<l in the reverse,
+  bottom-up order (Burda et al. 2016).
 
   Args:
     shape: of z_l, [H] or [G, G, H].
-    encoder: net from x to features. None: q does not look at x itself.
-    family: from features to q.
+    encoder: net from x to features; of a ladder above z1, from the features of the layer below. None: q does not look
+      at x itself.
+    family: from features to q; in a ladder, to what they add to the natural parameters of p(z_l | z_>l).
     prior: (above, batch_shape) -> p.
     merge: where the features and the other layers meet. None for the layer that is inferred from x alone.
     name: 'z1', ...
@@ -93,6 +94,15 @@ class LatentLayer(keras.layers.Layer):
       features = fold(tf.repeat(features[None], samples, axis=0))
     merged = self.merge.features(features, [fold(z) for z in others])
     return self.family(merged, batch_shape=(samples, batch))
+
+  def climb(self, features: tf.Tensor, below: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """A step of a ladder's way up: (features, evidence), each [B, ...], from those of the layer below (z1: x, None).
+
+    A net with a skip connection leads the evidence of the layer below past its hidden layers.
+    """
+    past = {} if below is None or not self.encoder.skip else {'past': below}
+    features = self.encoder(features, **past)
+    return features, self.family.evidence(features)
 
   def conditional(self, above: list[tf.Tensor]) -> tfd.Distribution:
     """p(z_l | above): batch shape [S, B], or [] where there is no layer above."""

@@ -97,6 +97,8 @@ class Conv(keras.layers.Layer):
     UserError: at build, where the sizes do not fit together.
   """
 
+  skip = False
+
   def __init__(
     self,
     hidden: tuple[int, ...],

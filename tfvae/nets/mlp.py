@@ -4,10 +4,15 @@ import keras
 
 
 class Mlp(keras.layers.Layer):
-  """Dense layers, each with the activation: [N, ...] -> [N, hidden[-1]]."""
+  """Dense layers, each with the activation: [N, ...] -> [N, hidden[-1]].
 
-  def __init__(self, hidden: tuple[int, ...], activation: str = 'relu', name: str | None = None):
+  skip: the input (or what is given as `past`) is led past them, and follows their features: [N, hidden[-1] + F]. The
+  head that comes next then has a linear map from there, too.
+  """
+
+  def __init__(self, hidden: tuple[int, ...], activation: str = 'relu', skip: bool = False, name: str | None = None):
     super().__init__(name=name)
+    self.skip = skip
     self.flatten = keras.layers.Flatten(name='flatten')
     self.dense = [keras.layers.Dense(units, activation=activation, name=f'dense_{i}') for i, units in enumerate(hidden)]
 
@@ -16,17 +21,19 @@ class Mlp(keras.layers.Layer):
     """The layer that sees the input; None where there is none but the head that follows."""
     return self.dense[0] if self.dense else None
 
-  def call(self, x):
-    x = self.flatten(x)
+  def call(self, x, past=None):
+    features = self.flatten(x)
     for dense in self.dense:
-      x = dense(x)
-    return x
+      features = dense(features)
+    if not self.skip:
+      return features
+    return keras.ops.concatenate([features, self.flatten(x if past is None else past)], axis=-1)
 
   @classmethod
   def from_section(cls, section, grid: int, head: bool, name: str):
     """The net of a spec's section; `grid` is left to the head or join that follows, which reshapes."""
     del grid, head
-    return cls(section.hidden, section.activation, name=name)
+    return cls(section.hidden, section.activation, section.skip, name=name)
 
 
 class Linear(Mlp):

@@ -2,7 +2,10 @@
 
 import tensorflow as tf
 
+from tfvae.names import ESTIMATORS
+from tfvae.objectives.information import Information
 from tfvae.objectives.objective import Objective
+from tfvae.objectives.persistent import PersistentChain
 from tfvae.schedules import annealing
 
 
@@ -18,32 +21,59 @@ class Elbo(Objective):
     num_samples: S.
     anneal: step -> factor.
     entropies: whether their sum is among the metrics, for the batches of each step.
+    estimator: of the gradient through samples of discrete layers (`DiagonalBernoulli.sample`), or score_function: by
+      the density of q, with the mean of the other samples for a baseline (Mnih & Rezende 2016; Kool et al. 2019):
+      unbiased, S >= 2.
+    information: running averages of what bits tell, or None.
+    chain: a persistent chain, or None.
   """
 
   def __init__(
-    self, model, betas: dict[str, float], num_samples: int = 1, anneal=lambda step: 1.0, entropies: bool = False
+    self,
+    model,
+    betas: dict[str, float],
+    num_samples: int = 1,
+    anneal=lambda step: 1.0,
+    entropies: bool = False,
+    estimator: str = '',
+    information=None,
+    chain=None,
   ):
     self._model, self._betas, self._num_samples, self._anneal = model, dict(betas), num_samples, anneal
-    self._entropies = entropies
+    self._entropies, self._estimator, self._information = entropies, estimator, information
+    self.watchers = tuple(watcher for watcher in (information, chain) if watcher)
 
   @property
   def players(self):
     return {'model': self._model.trainable_variables}
 
   def loss(self, player, model, batch, step, noise):
-    trace = model.infer(batch, noise, self._num_samples)
+    trace = model.infer(batch, noise, self._num_samples, self._estimator)
     factor = self._anneal(step)
     betas = {layer: beta * factor for layer, beta in self._betas.items()}
-    rates = trace.rates()
-    penalty = tf.add_n([tf.cast(beta, rates[layer].dtype) * rates[layer] for layer, beta in betas.items()])
-    loss = -trace.log_likelihood() + penalty
+    penalty = tf.add_n([tf.cast(beta, trace.kl[layer].dtype) * trace.kl[layer] for layer, beta in betas.items()])
+    losses = penalty - trace.log_px  # [S, B]
+    loss = tf.reduce_mean(losses, 0)
     metrics = {**trace.terms(), **model.diagnostics(trace)}
+    if self._estimator == 'score_function':
+      loss += self._score(losses, tf.add_n([trace.log_q[layer] for layer in model.discrete]))
     if self._entropies:
       metrics['entropy_sum'] = trace.entropies()['entropy_sum']
+    if self._information:
+      lead = (1, batch['x'].shape[0])
+      _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, f'p/{layer.name}', lead))
+      metrics |= self._information.metrics({'q': trace.q, 'p': p}, lead[1])
     return loss, metrics | {f'beta/{layer}': beta for layer, beta in betas.items()}
+
+  def _score(self, losses, log_q):
+    """[B], 0 in value; its gradient: that on the density of q, the mean of (loss - mean loss of the others) d log q."""
+    samples = tf.cast(self._num_samples, losses.dtype)
+    others = (tf.reduce_sum(losses, 0) - losses) / (samples - 1)
+    return tf.reduce_mean(tf.stop_gradient(losses - others) * (log_q - tf.stop_gradient(log_q)), 0)
 
   def update(self, means, step):
     self._model.update(means)
+    super().update(means, step)
 
   @classmethod
   def from_spec(cls, spec, model) -> 'Elbo':
@@ -51,4 +81,13 @@ class Elbo(Objective):
     o = spec.objective
     factor = annealing(o.anneal, o.anneal_from, o.anneal_begin, o.anneal_end, o.anneal_cycles, spec.train.steps)
     betas = {layer: o.beta[layer] for layer in spec.model.layers}
-    return cls(model, betas, o.num_samples, factor, entropies=spec.model.name == 'members')
+    return cls(
+      model,
+      betas,
+      o.num_samples,
+      factor,
+      entropies=spec.model.name == 'members',
+      estimator=o.estimator if o.estimator in ESTIMATORS else '',
+      information=Information.of(model) if o.information else None,
+      chain=PersistentChain(model, o.chains, spec.seed) if o.chains else None,
+    )

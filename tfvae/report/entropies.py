@@ -142,7 +142,7 @@ def points(run: Run):
   axes[1].set_title('generated, x ~ p(x | z), z ~ p(z)')
   if x.shape[1] == 2:
     for axis in axes[:2]:
-      axis.set_aspect('equal', adjustable='datalim')
+      axis.set_aspect('equal', adjustable='box')
   order = np.argsort(arrays['entropy'])  # the most active first
   first, second = z[:, order[0]], z[:, order[1]] if z.shape[1] > 1 else np.zeros(len(z))
   axes[2].scatter(first, second, **style)

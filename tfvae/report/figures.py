@@ -23,6 +23,8 @@ def draw(run: Run) -> list[pathlib.Path]:
     ('rates', rates),
     ('reconstructions', reconstructions),
     ('prior_samples', prior_samples),
+    ('limiting', limiting),
+    ('unit_information', unit_information),
     ('latents', latents),
     ('log_evidence', log_evidence),
     ('entropies', entropies),
@@ -45,14 +47,15 @@ def curves(run: Run):
   metrics = run.metrics
   if 'train' not in metrics:
     return None
-  names = [n for n in ('elbo', 'log_likelihood', 'rate', 'mse', 'sigma', 'gradient_norm') if n in metrics['train']]
+  names = ('elbo', 'log_likelihood', 'rate', 'mse', 'sigma', 'cross_entropy', 'accuracy', 'gradient_norm')
+  names = [name for name in names if name in metrics['train']]
   if not names:
     return None
   drawn = figure(12, 3.2 * -(-len(names) // 3))
   axes = drawn.subplots(-(-len(names) // 3), 3, squeeze=False)
   for axis in axes.flat[len(names) :]:
     axis.set_axis_off()
-  units = {'elbo': 'nats', 'log_likelihood': 'nats', 'rate': 'nats'}
+  units = {'elbo': 'nats', 'log_likelihood': 'nats', 'rate': 'nats', 'cross_entropy': 'nats'}
   for axis, name in zip(axes.flat, names, strict=False):
     plot(axis, metrics, name)
     axis.set(title=name, xlabel='step', ylabel=units.get(name, ''))
@@ -136,6 +139,35 @@ def prior_samples(run: Run):
     return None
   drawn = figure(5, 5.4)
   _show(drawn.subplots(), samples['prior'], samples['value_range'], None, 'E[x | z], z ~ p(z)')
+  return drawn
+
+
+def limiting(run: Run):
+  """Samples of the prior, and where the chains z, x, z, ... that begin there are after eval.limiting_steps steps."""
+  arrays = run.arrays('limiting', run.spec.eval.split)
+  if not arrays or arrays['prior'].ndim != 4:
+    return None
+  n, columns = min(64, len(arrays['prior'])), 8
+  drawn = figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
+  left, right = drawn.subplots(1, 2)
+  _show(left, arrays['prior'][:n], arrays['value_range'], columns, 'E[x | z], z ~ p(z)')
+  title = f'E[x | z] after {run.spec.eval.limiting_steps} steps'
+  _show(right, arrays['limiting'][:n], arrays['value_range'], columns, title)
+  return drawn
+
+
+def unit_information(run: Run):
+  """The mutual information of each bit with its parents, under p and under q, sorted."""
+  arrays = run.arrays('unit_information', run.spec.eval.split)
+  if not arrays:
+    return None
+  drawn = figure(3.6 * len(arrays), 3.4)
+  for (name, values), axis in zip(arrays.items(), drawn.subplots(1, len(arrays), squeeze=False).flat, strict=True):
+    side, _, layer = name.partition('.')
+    axis.bar(np.arange(len(values)), np.sort(values)[::-1], color='C0' if side == 'q' else 'C1')
+    axis.axhline(np.log(2), color='k', linestyle=':', label='log 2')
+    axis.set(title=f'{layer} under {side}, mean {values.mean():.3f}', xlabel='bit, sorted', ylabel='nats')
+    axis.legend(fontsize=8)
   return drawn
 
 

@@ -38,8 +38,10 @@ def draw(run: Run, names: list[str] | None = None) -> list[pathlib.Path]:
   matplotlib.use('Agg')
   paths = []
   for name in names or sorted(path.stem for path in run.samples.glob('*.npz')):
-    samples, (what, _, layer) = run.read_samples(name), name.partition('-')
-    picture = PICTURES[what]
+    what, _, layer = name.partition('-')
+    if what not in PICTURES or layer == 'uint8':  # arrays alone
+      continue
+    samples, picture = run.read_samples(name), PICTURES[what]
     is_image = samples['mean'].ndim - picture.leading == 3
     figure = picture.images(samples, layer) if is_image else picture.lines(_flat(samples, picture.leading), layer)
     paths.append(run.samples / f'{name}.png')
@@ -136,7 +138,12 @@ def _prior_images(samples, layer):
   panels = [
     Panel(samples[name][:n], columns, title=title) for name, title in (('mean', 'E[x | z]'), ('draw', 'x ~ p(x | z)'))
   ]
-  return sheet('Samples of the prior, z ~ p(z)', [([], panels)], samples['value_range'])
+  return sheet(_origin(samples), [([], panels)], samples['value_range'])
+
+
+def _origin(samples):
+  steps = samples.get('steps')
+  return 'Samples of the prior, z ~ p(z)' if steps is None else f'After {steps} steps z, x, z from the prior'
 
 
 def _reconstruction_images(samples, layer):
@@ -332,6 +339,7 @@ class Picture(NamedTuple):
 
 PICTURES = {
   'prior': Picture(1, _prior_images, _prior_lines),
+  'limiting': Picture(1, _prior_images, _prior_lines),
   'reconstructions': Picture(1, _reconstruction_images, _reconstruction_lines),
   'traversals': Picture(3, _traversal_images, _traversal_lines),
   'interpolations': Picture(3, _interpolation_images, _interpolation_lines),

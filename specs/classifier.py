@@ -1,0 +1,41 @@
+"""A convolutional classifier, trained by the loop that trains everything else. FID and other evaluators use it frozen.
+
+    python launch.py --spec specs/classifier.py
+    python launch.py --spec specs/classifier.py:mnist --spec.data.download=true
+
+Words, the data: digits (default, nothing is downloaded), mnist, fashion_mnist, cifar10, svhn. Convolutions of stride 2
+with ReLU, a Dense layer of 128 features (cifar10, svhn: 256), and the logits. The sections of latent layers, prior and
+decoder are there as in every spec, and without effect.
+
+What to expect, seed 0, accuracy of the test split: digits 0.926 after its 1,000 steps (8 seconds of one
+core; the test split has other writers), mnist 0.989 after 3,000 (90 seconds of one core). The others were not trained
+to their end here.
+"""
+
+from tfvae import spec as spec_lib
+
+
+def get_config(variant=''):
+  words = spec_lib.words(variant, ('digits', 'mnist', 'fashion_mnist', 'cifar10', 'svhn'))
+  (data,) = words
+  colour = data in ('cifar10', 'svhn')
+  spec = spec_lib.base(('z1',))
+
+  spec.data.name = 'svhn_cropped' if data == 'svhn' else data
+  spec.data.batch_size = 100 if data == 'digits' else 128
+  if data == 'cifar10':
+    spec.data.flip = 'horizontal'
+
+  spec.model.name = 'classifier'
+  spec.model.classifier.hidden = (32, 64) if data == 'digits' else (64, 128, 256) if colour else (32, 64)
+  spec.model.classifier.kernel = 3 if data == 'digits' or colour else 5
+  spec.model.classifier.dense = (256,) if colour else (128,)
+  spec.objective.name = 'cross_entropy'
+
+  spec.train.steps = {'digits': 1000, 'mnist': 3000, 'fashion_mnist': 5000}.get(data, 10_000)
+  spec.train.learning_rate = 1e-3
+  spec.train.schedule = 'cosine'
+  spec.train.schedule_final = 0.01
+  spec.eval.every = 500 if data == 'digits' else 1000
+  spec.eval.evaluators = spec.eval.during = ('accuracy',)
+  return spec

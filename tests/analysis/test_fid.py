@@ -1,0 +1,276 @@
+"""FID: of a set with itself, by hand, its cache, warnings and errors; the Inception network."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.linalg
+import tensorflow as tf
+
+from tfvae import build, commands
+from tfvae import spec as spec_lib
+from tfvae.analysis import extractors
+from tfvae.analysis.fid import Fid
+from tfvae.errors import SpecError
+from tfvae.evaluation import Evaluation
+from tfvae.nets import inception
+from tfvae.run import Run
+
+
+class Pixels(extractors.Extractor):
+  """The first four pixels of the fourth row."""
+
+  name, size, batch = 'pixels', 4, 70
+
+  def __init__(self):
+    super().__init__({'hash': 'none'})
+
+  def features(self, images):
+    return tf.reshape(images[:, 3, :4], [-1, 4])
+
+  @classmethod
+  def from_section(cls, section, shape, make):
+    return cls()
+
+
+def make(tiny, classifier_run, **fields):
+  fields = {'eval.evaluators': ('fid',), 'eval.fid_classifier': str(classifier_run)} | fields
+  spec = spec_lib.resolve(tiny, fields)
+  data = build.dataset(spec)
+  return spec, build.source(spec, data), build.model(spec, data.shape)
+
+
+def evaluate(evaluator, spec, source, model, split='test'):
+  ((_, found),) = Evaluation(model, source, spec).run(split, [evaluator])
+  return found
+
+
+def by_hand(a, b):
+  """The distance of features [N, F], by the eigenvalues of the covariances' product."""
+  a, b = (np.asarray(x, np.float64) for x in (a, b))
+  roots = np.sqrt(np.maximum(scipy.linalg.eigvals(np.cov(a.T) @ np.cov(b.T)).real, 0))
+  return np.sum((a.mean(0) - b.mean(0)) ** 2) + a.var(0, ddof=1).sum() + b.var(0, ddof=1).sum() - 2 * roots.sum()
+
+
+@pytest.mark.parametrize('binarize', ['none', 'threshold', 'dynamic'])
+@pytest.mark.parametrize('likelihood', ['gaussian', 'bernoulli'])
+def test_prior_samples_by_hand(tiny, classifier_run, likelihood, binarize):
+  """Bernoulli: thresholded; Gaussian: clipped. The reference: thresholded where the data are, else grey."""
+  fields = {'decoder.likelihood': likelihood, 'data.binarize': binarize, 'eval.fid_samples': 130, 'eval.batch_size': 60}
+  spec, source, model = make(tiny, classifier_run, **fields)
+  seen = []
+
+  class Seen(Pixels):
+    def __call__(self, images):
+      seen.append(images.numpy())
+      return super().__call__(images)
+
+  found = evaluate(Fid(spec, [Seen()]), spec, source, model)
+  stored = build.dataset(spec).splits['train']['x'] / 16
+  reference = (stored > 0.5) if binarize == 'threshold' else stored
+  np.testing.assert_allclose(np.concatenate(seen[:25])[:1500], reference, atol=1e-6)
+  images = np.concatenate(seen[25:])
+  assert len(seen[25:]) == 3 and (images.min(), images.max()) >= (0, 0) and images.max() <= 1
+  assert set(np.unique(images)) <= {0, 1} or likelihood == 'gaussian'
+  wanted = by_hand(images[:130, 3, :4, 0], reference[:, 3, :4, 0])
+  assert found.numbers['fid/pixels/prior'] == pytest.approx(wanted, rel=1e-4)
+  assert found.numbers['fid_samples/prior'] == 130 and found.numbers['fid_reference_examples'] == 1500
+  assert str(found.arrays['fid_reference']) == 'train'
+
+
+def test_a_model_that_copies_has_distance_zero(tiny, classifier_run):
+  """Reconstructions of the reference by a model that returns its data."""
+
+  class Copies:
+    closed_form = False
+
+    def infer(self, batch, noise, num_samples):
+      mean = lambda: batch['x'][None]
+      return type('Trace', (), {'px': type('px', (), {'mean': staticmethod(mean)})})
+
+  fields = {'eval.fid_of': ('reconstruction',), 'eval.batch_size': 400}
+  spec, source, _ = make(tiny, classifier_run, **fields)
+  evaluator = build.evaluators(spec, (8, 8, 1))[0]
+  assert evaluate(evaluator, spec, source, Copies(), 'train').numbers['fid/classifier/reconstruction'] < 1e-9
+  # Of another split it is the distance of the two, of as many examples as it has.
+  numbers = evaluate(evaluator, spec, source, Copies(), 'test').numbers
+  assert numbers['fid_samples/reconstruction'] == 297
+  x = [build.dataset(spec).splits[split]['x'] / np.float32(16) for split in ('test', 'train')]
+  features = [build.classifier(classifier_run).model.features(part).numpy() for part in x]
+  assert numbers['fid/classifier/reconstruction'] == pytest.approx(by_hand(*features), rel=1e-3)
+
+
+def test_the_limiting_distribution(tiny, classifier_run):
+  """Different chains in each batch, and images that the number of steps changes."""
+  fields = {'eval.fid_of': ('limiting',), 'eval.fid_samples': 90, 'eval.batch_size': 45, 'eval.limiting_steps': 3}
+  spec, source, model = make(tiny, classifier_run, **fields)
+  seen = []
+
+  class Seen(Pixels):
+    def __call__(self, images):
+      seen.append(images.numpy())
+      return super().__call__(images)
+
+  numbers = evaluate(Fid(spec, [Seen()]), spec, source, model).numbers
+  first, second = seen[-2:]
+  assert not np.array_equal(first, second)
+  assert numbers['fid_limiting_steps'] == 3 and np.isfinite(numbers['fid/pixels/limiting'])
+
+
+def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch, capsys):
+  """Numbers, the protocol, a warning that names both numbers; the reference is not looked at a second time."""
+  fields = {'eval.evaluators': ('bounds', 'fid'), 'eval.fid_classifier': str(classifier_run), 'eval.fid_samples': 12}
+  fields |= {'eval.fid_of': ('prior', 'reconstruction'), 'train.steps': 10}
+  run = commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
+  printed = capsys.readouterr().out
+  assert '12 prior images for 16 features' in printed and 'reference examples' not in printed
+  trained = build.classifier(classifier_run)
+  assert run.evaluation['fid/classifier/prior'] > 0 and run.evaluation['fid_classifier_accuracy'] == trained.accuracy
+  assert str(run.arrays('fid', 'test')['fid_classifier_hash']) == trained.hash
+  (kept,) = (run.workdir / 'reference').glob('*.npz')
+
+  before, values = kept.stat().st_mtime_ns, run.evaluation
+  monkeypatch.setattr(Fid, '_reference', lambda self, split: pytest.fail('the reference was looked at'))
+  commands.evaluate(run.workdir)  # nothing to do
+  numbers = commands.evaluate(run.workdir, {'eval.fid_samples': 40})
+  assert numbers['fid_samples/prior'] == 40 and numbers['fid/classifier/prior'] != values['fid/classifier/prior']
+  again = commands.evaluate(run.workdir, {})
+  assert again['fid/classifier/prior'] == values['fid/classifier/prior'] and kept.stat().st_mtime_ns == before
+  monkeypatch.undo()
+
+  commands.evaluate(run.workdir, {'eval.fid_reference': 'train+test'})
+  assert Run(run.workdir).evaluation['fid_reference_examples'] == 1797
+  assert len(list((run.workdir / 'reference').glob('*.npz'))) == 2
+
+
+def test_another_classifier_is_noticed(tiny, classifier_run):
+  spec, _, _ = make(tiny, classifier_run)
+  (evaluator,) = build.evaluators(spec, (8, 8, 1))
+  before = json.dumps(evaluator.settings())
+  trained = build.classifier(classifier_run)
+  trained.model.head.map.bias.assign_add(np.ones(10))
+  assert json.dumps(Fid(spec, [extractors.ClassifierFeatures(trained)]).settings()) != before
+
+
+@pytest.mark.parametrize(
+  ('fields', 'text'),
+  [
+    ({'eval.fid_classifier': ''}, 'spec.eval.fid_classifier: is empty'),
+    ({'eval.fid_extractors': ('inception',)}, 'spec.eval.fid_inception: is empty'),
+    ({'eval.fid_extractors': ()}, r'spec.eval.fid_extractors: got \(\)'),
+    ({'eval.fid_of': ('prior', 'prior')}, 'spec.eval.fid_of: got prior,prior'),
+    ({'eval.fid_samples': 1}, 'spec.eval.fid_samples: got 1'),
+    ({'data.name': 'circle'}, 'got fid, which compares images, but circle'),
+    ({'eval.fid_classifier': 'nowhere'}, 'spec.eval.fid_classifier: got nowhere: there is no such directory'),
+    ({'eval.fid_extractors': ('inception',), 'eval.fid_inception': 'no.pth'}, 'fid_inception: there is no file no.pth'),
+    (
+      {'eval.fid_extractors': ('keras_inception',), 'eval.fid_keras_inception': 'no.h5'},
+      'fid_keras_inception: there is no file no.h5; nothing is downloaded',
+    ),
+  ],
+)
+def test_mistakes_are_told_before_training(tiny, classifier_run, tmp_path, fields, text):
+  fields = {'eval.evaluators': ('fid',), 'eval.fid_classifier': str(classifier_run)} | fields
+  with pytest.raises(SpecError, match=text):
+    commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_keras_weights_are_looked_for_in_its_cache(tiny, classifier_run, tmp_path, monkeypatch):
+  monkeypatch.setattr(extractors, '_keras_cache', lambda: tmp_path / 'cache.h5')
+  spec, _, _ = make(tiny, classifier_run, **{'eval.fid_extractors': ('keras_inception',)})
+  with pytest.raises(SpecError, match=r'there is no file .*cache.h5'):
+    build.evaluators(spec, (8, 8, 1))
+
+
+def test_a_classifier_must_take_values_in_0_1(tiny, classifier_run):
+  trained = build.classifier(classifier_run)
+  spec = spec_lib.resolve(trained.spec, {'data.scaling': 'standard'})
+  other = type('make', (), {'classifier': staticmethod(lambda *args: trained._replace(spec=spec))})
+  section = make(tiny, classifier_run)[0].eval
+  with pytest.raises(SpecError, match='scaling is standard'):
+    extractors.ClassifierFeatures.from_section(section, (8, 8, 1), other)
+
+
+# The Inception network.
+
+
+@pytest.fixture(scope='module')
+def network():
+  return inception.network()
+
+
+def random_parameters(network):
+  """Of which PyTorch's features are known."""
+  rng, found = np.random.default_rng(0), {}
+  for name, shape in sorted(inception.parameter_shapes(network).items()):
+    value = rng.standard_normal(shape, np.float32)
+    if len(shape) == 4:
+      value *= (2 / value[0].size) ** 0.5
+    else:
+      value *= 0.1
+      value = 1 + value if name.endswith('bn.weight') else np.exp(value) if name.endswith('var') else value
+    found[name] = value
+  return found, rng
+
+
+def test_inception_gives_pytorchs_features(network, tmp_path):
+  """Against pytorch-fid's network as written in PyTorch 2.13, with the same random weights and images."""
+  parameters, rng = random_parameters(network)
+  assert (len(parameters), sum(value.size for value in parameters.values())) == (470, 21_820_000)
+  np.savez(tmp_path / 'weights.npz', **parameters)
+  images = rng.random((2, 28, 28, 1), np.float32)
+  inception.load(network, extractors._parameters(tmp_path / 'weights.npz'))
+  features = network(inception.resized(tf.constant(images))).numpy()
+  assert features.shape == (2, 2048)
+  wanted = [[2.44997, 0.11654, 0.01254, 0.57258, 0.03539], [2.50607, 0.13044, 0.01418, 0.55349, 0.0375]]
+  np.testing.assert_allclose(features[:, 320::400], wanted, atol=2e-5)
+  wanted = [[0.0, 0.0, 0.13633, 0.10504, 0.42285, 0.58551, 0.00082, 0.2777]]
+  np.testing.assert_allclose(features[:1, ::256], wanted, atol=2e-5)
+  assert (features.mean(), features.std()) == pytest.approx((0.5326048, 0.69643575), rel=1e-5)
+
+
+def test_images_are_rounded_to_8_bits(monkeypatch):
+  monkeypatch.setattr(inception, 'resized', lambda images: images)
+  extractor = extractors.InceptionFeatures(lambda images, training: images, 'sum')
+  images = np.float32([0, 0.4 / 255, 0.6 / 255, 100.4 / 255, 1]).reshape(1, 5, 1, 1)
+  np.testing.assert_allclose(255 * extractor(tf.constant(images)).ravel(), [0, 0, 1, 100, 255], atol=1e-4)
+
+
+def test_images_are_resized_as_pytorch_does():
+  """Bilinear at half-pixel centres: of two columns 0 and 1, pixel i of 299 is at (i + 1/2) 2/299 - 1/2."""
+  images = inception.resized(tf.constant([0.0, 1.0], shape=(1, 1, 2, 1))).numpy()
+  assert images.shape == (1, 299, 299, 3)
+  wanted = 2 * np.clip((np.arange(299) + 0.5) * 2 / 299 - 0.5, 0, 1) - 1
+  np.testing.assert_allclose(images[0, 7, :, 1], wanted, atol=1e-5)
+  shrunk = inception.resized(tf.constant(np.arange(598, dtype=np.float32).reshape(1, 1, -1, 1) / 597)).numpy()
+  np.testing.assert_allclose(shrunk[0, 0, :, 0], 2 * (2 * np.arange(299) + 0.5) / 597 - 1, atol=1e-5)  # no antialiasing
+
+
+def test_wrong_weights_are_named(network, tiny, classifier_run, tmp_path, monkeypatch):
+  monkeypatch.setattr(inception, 'network', lambda: network)
+  path = tmp_path / 'weights.npz'
+  fields = {'eval.fid_extractors': ('inception',), 'eval.fid_inception': str(path)}
+  spec, _, _ = make(tiny, classifier_run, **fields)
+  first = {name: np.ones(shape) for name, shape in inception.parameter_shapes(network).items() if '1a' in name}
+  name = 'Conv2d_1a_3x3.bn.running_var'
+  for value, text in (
+    (None, f'the parameter {name} is missing'),
+    (np.ones(31), rf'the parameter {name} has the shape \(31,\); allowed: \(32,\)'),
+    (np.full(32, np.nan), f'the parameter {name} is not finite'),
+    (np.ones(32), 'the parameter Conv2d_2a_3x3.conv.weight is missing'),
+  ):
+    np.savez(path, **{k: v for k, v in (first | {name: value}).items() if v is not None})
+    with pytest.raises(SpecError, match=rf'spec.eval.fid_inception: got .*weights.npz: {text}'):
+      build.evaluators(spec, (8, 8, 1))
+  path.write_text('no weights')
+  with pytest.raises(SpecError, match='it cannot be read'):
+    build.evaluators(spec, (8, 8, 1))
+
+
+def test_grey_and_colour_only(network, tiny, classifier_run, tmp_path):
+  (tmp_path / 'weights.npz').write_text('')
+  fields = {'eval.fid_extractors': ('inception',), 'eval.fid_inception': str(tmp_path / 'weights.npz')}
+  spec, _, _ = make(tiny, classifier_run, **fields)
+  with pytest.raises(SpecError, match='not 2 channels'):
+    build.evaluators(spec, (8, 8, 2))

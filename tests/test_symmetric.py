@@ -1,0 +1,154 @@
+"""specs/symmetric.py as a user runs it: learning, resuming, continuing, sampling, mistakes."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+from test_training import assert_same_run, interrupted_at
+
+from tfvae import build, commands
+from tfvae import spec as spec_lib
+from tfvae.errors import SpecError, UserError
+
+SHORT = {'train.steps': 40, 'train.checkpoint_every': 10, 'train.log_every': 10, 'eval.every': 20}
+
+
+def load(words='', **fields):
+  return spec_lib.load(f'{ROOT / "specs/symmetric.py"}:{words}', SHORT | fields)
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+  return commands.train(load(), tmp_path_factory.mktemp('symmetric') / 'run')
+
+
+@pytest.mark.parametrize('words', ['', 'reverse,elbo'])
+def test_resume_is_exact(words, tmp_path, monkeypatch):
+  """Both players' optimizers, the running averages and the chains included."""
+  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  spec = load(words, **{'eval.every': 0, 'train.log_every': 9, 'eval.evaluators': ('bounds',), 'eval.during': ()})
+  commands.train(spec, tmp_path / 'whole')
+  with interrupted_at(monkeypatch, 27):
+    commands.train(spec, tmp_path / 'parts')
+  commands.train(spec, tmp_path / 'parts')
+  assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
+
+
+def test_what_a_run_leaves(run):
+  train = run.metrics['train']
+  assert {'elbo', 'loss/generative', 'loss/inference', 'gradient_norm/inference', 'unit_information/p/z1'} <= set(train)
+  assert not any(name.startswith('statistic/') for name in train)
+  assert train['loss/generative'][-1] < train['loss/generative'][0]
+  assert {'limiting.png', 'unit_information.png'} <= {path.name for path in run.figures.iterdir()}
+  limiting = run.arrays('limiting', 'test')
+  assert limiting['limiting'].shape == (64, 8, 8, 1) and np.abs(limiting['limiting'] - limiting['prior']).max() > 0
+
+
+def test_running_averages_are_those_of_the_steps():
+  """H(mean p) - mean H(p) of the batches seen, by weights 0.99^age; in nats, between 0 and log 2."""
+  import tensorflow as tf
+
+  from tfvae.objectives.information import Information
+
+  information = Information({'z1': 2}, {'q': ['z1'], 'p': []})
+  rng, batches = np.random.default_rng(0), []
+  for _ in range(5):
+    probs = rng.uniform(0.01, 0.99, [1, 300, 2]).astype(np.float32)
+    batches.append(probs[0])
+    bits = type('bits', (), {'logits_parameter': lambda self, p=probs: tf.constant(np.log(p / (1 - p)))})()
+    found = information.metrics({'q': {'z1': type('q', (), {'distribution': bits})()}}, 300)
+    means = tf.reduce_mean(found['statistic/q/z1'], 0)
+    information.update({f'statistic/q/z1/{k}': means[k] for k in range(4)}, 0)
+  weights = 0.99 ** np.arange(4, -1, -1)
+  weights /= weights.sum()
+  h = lambda p: -p * np.log(p) - (1 - p) * np.log(1 - p)
+  mean = sum(w * b.mean(0) for w, b in zip(weights, batches, strict=True))
+  conditional = sum(w * h(b).mean(0) for w, b in zip(weights, batches, strict=True))
+  np.testing.assert_allclose(information.value('q', 'z1'), h(mean) - conditional, rtol=1e-3)
+  assert np.all((information.value('q', 'z1') > 0) & (information.value('q', 'z1') < np.log(2)))
+
+
+def test_samples_files_and_codes(run):
+  fields = {'sample.num': 12, 'sample.files': ('png', 'npz'), 'sample.points': 30, 'eval.limiting_steps': 5}
+  made = commands.sample(run.workdir, fields)
+  assert set(made) == {'prior', 'limiting', 'reconstructions', 'codes'}
+  with np.load(run.samples / 'limiting-uint8.npz') as archive:
+    images = archive['arr_0']
+  assert images.shape == (12, 8, 8, 1) and set(np.unique(images)) == {0, 255}
+  np.testing.assert_array_equal(images[..., 0] > 0, made['limiting']['mean'][..., 0] > 0.5)
+  files = sorted((run.samples / 'limiting').iterdir())
+  assert [path.name for path in files] == [f'{i:05d}.png' for i in range(12)]
+  np.testing.assert_array_equal(np.asarray(Image.open(files[3])), images[3, ..., 0])
+  codes = made['codes']
+  assert codes['z1.mean'].shape == (30, 32) and set(np.unique(codes['z1.mean'])) == {0.0, 1.0}
+  assert codes['label'].shape == (30,)
+  again = commands.sample(run.workdir, fields | {'sample.what': ('limiting',)})
+  np.testing.assert_array_equal(again['limiting']['mean'], made['limiting']['mean'])
+
+
+def test_posterior_by_enumeration(tmp_path):
+  """exact log p(x) >= the ELBO, by KL(q || p(z | x)); beside importance sampling."""
+  fields = {'model.z2.dim': 3, 'model.z1.dim': 5, 'eval.evaluators': ('bounds', 'posterior', 'log_evidence')}
+  fields |= {'eval.during': (), 'eval.posterior_examples': 20, 'eval.evidence_examples': 20, 'eval.num_samples': 200}
+  found = commands.train(load(**fields), tmp_path / 'run').evaluation
+  assert found['posterior_kl'] > 0 and found['posterior_kl_reverse'] > 0 and 0 < found['posterior_distance'] < 1
+  assert found['exact_log_likelihood'] - found['posterior_kl'] == pytest.approx(found['elbo_exact'], abs=1e-4)
+  error = found['log_evidence_sampling_error']
+  assert found['log_evidence'] == pytest.approx(found['exact_log_likelihood'], abs=5 * error + 1e-3)
+
+
+def test_training_begins_from_another_run(run, tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  fields = {'train.init_from': str(run.workdir), 'train.steps': 1, 'train.learning_rate': 1e-12}
+  going_on = commands.train(load(**fields), tmp_path / 'more')
+  np.testing.assert_allclose(going_on.evaluation['elbo'], run.evaluation['elbo'], atol=1e-4)
+  for other, words in (
+    ({'model.z1.dim': 31}, ['spec.train.init_from', 'hierarchy/z1_q/head/dense: ', '(64, 32) there, (64, 31) here']),
+    ({'train.init_from': str(tmp_path / 'nowhere')}, ['spec.train.init_from', 'there is no such directory']),
+  ):
+    with pytest.raises(UserError) as error:
+      commands.train(load(**fields | other), tmp_path / 'other')
+    assert all(word in str(error.value) for word in words), error.value
+    assert not (tmp_path / 'other').exists()
+
+
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    ({'objective.estimator': 'zgr'}, 'spec.objective.estimator: got zgr'),
+    ({'objective.beta.z1': 2.0}, 'symmetric equilibrium learning has no betas'),
+    ({'objective.name': 'elbo'}, 'zgr | straight_through | gumbel_sigmoid | score_function'),
+    ({'objective.name': 'elbo', 'objective.estimator': 'score_function'}, 'spec.objective.num_samples: got 1'),
+    ({'objective.name': 'iwae'}, 'spec.objective.name: got iwae, whose gradient needs reparameterised samples'),
+    ({'prior.name': 'optimal'}, 'bits have standard or learned'),
+    ({'eval.evaluators': ('posterior',)}, 'of 16 bits at most, but the layers have 48'),
+    ({'sample.what': ('traversals',)}, 'traversals move along units of Gaussian layers'),
+    ({'data.jitter': 0.1}, 'spec.data.jitter: got 0.1'),
+    ({'decoder.net.kind': 'linear', 'decoder.net.skip': True}, 'spec.decoder.net.skip: got True'),
+    ({'model.z2.family': 'gaussian'}, 'spec.objective.information: got True'),
+  ],
+)
+def test_mistakes_are_named(fields, message):
+  with pytest.raises(SpecError) as error:
+    load(**fields)
+  assert message in str(error.value)
+
+
+def test_the_published_networks():
+  """Shapes and numbers of parameters of the authors' code, by hand."""
+  spec = load('mnist')
+  model = build.model(spec, (28, 28, 1))
+  conv = lambda k, i, o: k * k * i * o + o
+  down = conv(3, 1, 32) + conv(2, 32, 32) + conv(3, 32, 64) + 2 * conv(3, 64, 64) + conv(3, 64, 128) + conv(4, 128, 600)
+  # Between 1 x 1 and 4 x 4 a Dense layer: its bias is 4 x 4 times as large as a transposed convolution's.
+  up = 16 * 128 * 101 + conv(3, 128, 64) + 2 * conv(3, 64, 64) + conv(3, 64, 32) + conv(2, 32, 32) + conv(3, 32, 1)
+  dense = lambda i, o: i * o + o
+  encoder = down + dense(600, 100) + 2 * dense(600, 600) + dense(600, 30) + 100 * 30
+  prior = dense(30, 600) + dense(600, 600) + dense(600, 100) + 30 * 100
+  assert build.num_parameters(model.players['inference']) == encoder
+  assert build.num_parameters(model.players['generative']) == up + prior
+  assert json.loads(spec_lib.to_json(spec))['model']['inference'] == 'ladder'
+  with pytest.raises(UserError, match='it leads from images of 28 x 28 pixels'):
+    build.model(spec, (8, 8, 1))

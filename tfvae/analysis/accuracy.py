@@ -1,0 +1,28 @@
+"""How well a classifier does."""
+
+import tensorflow as tf
+
+from tfvae.analysis.evaluator import Evaluator, Found, masked_sum
+from tfvae.objectives.cross_entropy import correct, cross_entropy
+
+
+class Accuracy(Evaluator):
+  """Of a classifier on a split: accuracy, the fraction of examples whose label has the largest logit, and
+  cross_entropy, the mean of -log p(label | x) in nats.
+  """
+
+  name, fields = 'accuracy', ('batch_size',)
+
+  def __init__(self, spec):
+    super().__init__(spec)
+    self._sums = tf.function(self._batch_sums, autograph=False)
+
+  def evaluate(self, model, split):
+    means = split.means(lambda number, stored: self._sums(model, split, number, stored))
+    return Found({name: float(value) for name, value in means.items()}, {})
+
+  def _batch_sums(self, model, split, number, stored):
+    batch = split.batch(number, stored)
+    logits, label = model.logits(batch['x']), batch['label']
+    found = {'accuracy': correct(logits, label), 'cross_entropy': cross_entropy(logits, label)}
+    return {name: masked_sum(value, batch['mask']) for name, value in found.items()}

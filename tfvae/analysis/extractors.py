@@ -1,0 +1,195 @@
+"""What FID compares images by: features of networks that are not trained here, or that another run has trained."""
+
+import abc
+import hashlib
+import pathlib
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.errors import RunError, SpecError
+from tfvae.nets import inception, torch_weights
+
+
+class Extractor(abc.ABC):
+  """Features of images.
+
+  Attributes:
+    name: its name.
+    size: F, how many features.
+    side: images are resized to so many pixels a side. 0: not.
+    levels: to so many values a pixel is rounded first. 0: not.
+    batch: the most images at once.
+    about: {what: text or number}, where the features come from.
+  """
+
+  name: str
+  size: int
+  side = levels = 0
+  batch = 1000
+
+  def __init__(self, about: dict):
+    self.about = about
+    self._compiled = tf.function(self.features, autograph=False)
+
+  @property
+  def identity(self) -> str:
+    """What tells these features from all others."""
+    return ' '.join([self.name, f'side={self.side}', f'levels={self.levels}', *map(str, self.about.values())])
+
+  @abc.abstractmethod
+  def features(self, images: tf.Tensor) -> tf.Tensor:
+    """[B, H, W, C] in [0, 1] -> [B, F]."""
+
+  def __call__(self, images: tf.Tensor) -> np.ndarray:
+    """The same, compiled, not more than `batch` at once."""
+    parts = [self._compiled(images[first : first + self.batch]) for first in range(0, len(images), self.batch)]
+    return np.concatenate([part.numpy() for part in parts])
+
+  @classmethod
+  @abc.abstractmethod
+  def from_section(cls, section, shape: tuple[int, ...], make) -> 'Extractor':
+    """From spec.eval, for images of `shape`. Raises SpecError where its weights are not there, or not right."""
+
+
+class ClassifierFeatures(Extractor):
+  """The activations before the last layer of a classifier that another run has trained.
+
+  trained: what `build.classifier` gives.
+  """
+
+  name = 'classifier'
+
+  def __init__(self, trained):
+    model = trained.model
+    weights = 0
+    for variable in model.variables:
+      weights = zlib.crc32(np.ascontiguousarray(variable.numpy()), weights)
+    about = {'hash': trained.hash, 'weights': f'{weights:08x}', 'accuracy': trained.accuracy, 'split': trained.split}
+    super().__init__(about)
+    self._model, self._section = model, trained.spec.data
+    self.size = model.head.map.kernel.shape[0]
+
+  def features(self, images):
+    x = tf.cast(images, self._model.head.dtype)
+    if self._section.binarize == 'threshold':
+      x = tf.cast(x > self._section.threshold, x.dtype)
+    return self._model.features(x)
+
+  @classmethod
+  def from_section(cls, section, shape, make):
+    try:
+      trained = make.classifier(section.fid_classifier, shape)
+    except RunError as error:
+      raise SpecError([f'spec.eval.fid_classifier: {error}']) from None
+    if (scaling := trained.spec.data.scaling) != 'min_max':
+      raise SpecError(
+        [
+          f'spec.eval.fid_classifier: got {section.fid_classifier}, whose spec.data.scaling is {scaling}; images are '
+          'compared in [0, 1]: train one with min_max'
+        ]
+      )
+    return cls(trained)
+
+
+class _Resized(Extractor):
+  """Means over the last feature map of an Inception network, of images rounded to 8 bits and resized.
+
+  Args:
+    model: [B, 299, 299, 3] in [-1, 1] -> [B, 2048].
+    checksum: of its file of weights.
+  """
+
+  size, side, levels = inception.FEATURES, inception.SIDE, 256
+  batch = 50  # the first feature maps of an image are 6 MB
+
+  def __init__(self, model, checksum: str):
+    super().__init__({'sha256': checksum})
+    self._model = model
+
+  def features(self, images):
+    images = tf.round(tf.cast(images, tf.float32) * (self.levels - 1)) / (self.levels - 1)
+    return self._model(inception.resized(images), training=False)
+
+
+class InceptionFeatures(_Resized):
+  """The pool3 features of pytorch-fid."""
+
+  name = 'inception'
+
+  @classmethod
+  def from_section(cls, section, shape, make):
+    path = _file('fid_inception', section.fid_inception, "give pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
+    _require_channels(cls.name, shape)
+    model = inception.network()
+    try:
+      inception.load(model, _parameters(path))
+    except ValueError as error:
+      raise SpecError([f'spec.eval.fid_inception: got {path}: {error}']) from None
+    return cls(model, _checksum(path))
+
+
+class KerasInceptionFeatures(_Resized):
+  """Those of Keras' InceptionV3, trained on ImageNet: another network with other weights, so other values."""
+
+  name = 'keras_inception'
+
+  @classmethod
+  def from_section(cls, section, shape, make):
+    import keras
+
+    path = _file(
+      'fid_keras_inception',
+      section.fid_keras_inception or _keras_cache(),
+      "keras.applications.InceptionV3(include_top=False) puts it into Keras' cache, where there is a network",
+    )
+    _require_channels(cls.name, shape)
+    model = keras.applications.InceptionV3(
+      include_top=False, weights=None, pooling='avg', input_shape=(inception.SIDE, inception.SIDE, 3)
+    )
+    try:
+      model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+      reason = str(error).splitlines()[0][:200]
+      raise SpecError(
+        [f"spec.eval.fid_keras_inception: got {path}, which has not the weights of Keras' InceptionV3 ({reason})"]
+      ) from None
+    return cls(model, _checksum(path))
+
+
+def _keras_cache():
+  """Where Keras keeps the weights that it has downloaded."""
+  from keras.src.backend.config import keras_home  # as keras.utils.get_file finds it; it has no public name
+
+  return f'{keras_home()}/models/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5'
+
+
+def _file(field, path, how):
+  path = pathlib.Path(path).expanduser()
+  if not path.is_file():
+    raise SpecError([f'spec.eval.{field}: there is no file {path}; nothing is downloaded for you: {how}'])
+  return path
+
+
+def _require_channels(name, shape):
+  if shape[-1] not in (1, 3):
+    raise SpecError(
+      [f'spec.eval.fid_extractors: got {name}, which takes grey or colour images, not {shape[-1]} channels']
+    )
+
+
+def _parameters(path):
+  """name -> array of a file of PyTorch, or of an NPZ file."""
+  if path.suffix != '.npz':
+    return torch_weights.read(path)
+  try:
+    with np.load(path) as archive:
+      return dict(archive)
+  except (OSError, ValueError, EOFError) as error:
+    raise ValueError(f'it cannot be read ({error})') from None
+
+
+def _checksum(path):
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,0 +1,204 @@
+"""Frechet distances between images of a model and the data."""
+
+import hashlib
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.analysis.evaluator import Evaluator, Found
+from tfvae.data.source import Source
+from tfvae.noise import stateless
+from tfvae.theory.frechet import Accumulator, Moments, distance
+
+FIELDS = ('fid_extractors', 'fid_classifier', 'fid_inception', 'fid_keras_inception', 'fid_of', 'fid_samples')
+
+
+class Fid(Evaluator):
+  """fid/<extractor>/<of>: the Frechet distance of features of images and of the data (Heusel et al. 2017).
+
+  Images, of each kind in eval.fid_of, are E[x | z], in [0, 1] from the smallest to the largest value of the data: of a
+  Bernoulli decoder 1 where it exceeds 1/2 (Flach et al. 2024), else clipped to that range. prior: z ~ p(z). limiting:
+  z of the chain z ~ q(z | x), x ~ p(x | z) after eval.limiting_steps steps from the prior. reconstruction: one
+  z ~ q(z | x) for each of the first examples of the split. There are eval.fid_samples of them (0: as many as in the
+  reference).
+
+  The reference, eval.fid_reference, is the data as they are, but for data.binarize=threshold: grey values where they
+  are binarised at random. Its moments are kept in the run.
+
+  Beside it: fid_samples/<of>, fid_reference_examples; for each extractor fid_features, fid_side (that images are
+  resized to; 0: not) and fid_levels (of a pixel; 0: not rounded); fid_classifier_accuracy, fid_limiting_steps.
+  Arrays: the same and, as texts, fid_reference and where the features come from (checksums).
+
+  Args:
+    spec: the spec.
+    extractors: a list of `Extractor`.
+    run: the Run that keeps the moments of the reference. None: they are kept in memory.
+  """
+
+  name = 'fid'
+  fields = (*FIELDS, 'fid_reference', 'limiting_steps', 'batch_size')
+
+  def __init__(self, spec, extractors: list, run=None):
+    super().__init__(spec)
+    self._extractors, self._run, self._known = extractors, run, {}
+    self._generated = tf.function(self._prior_images, autograph=False)
+    self._decoded = tf.function(lambda model, z, ends: self._images(model.decode(z), ends), autograph=False)
+    self._reconstructed = tf.function(self._reconstructions, autograph=False)
+
+  @classmethod
+  def from_spec(cls, spec, shape, make, run=None):
+    section = spec.eval
+    return cls(spec, [make.extractor(name, section, shape) for name in section.fid_extractors], run)
+
+  def settings(self):
+    return super().settings() | {'identities': [extractor.identity for extractor in self._extractors]}
+
+  def evaluate(self, model, split):
+    section, references = self.spec.eval, self._references(split)
+    reference_count = next(iter(references.values())).count
+    numbers, arrays = self._protocol(reference_count)
+    for extractor in self._extractors:
+      _warn(extractor, 'reference examples', reference_count, 'fid_reference')
+    for of in section.fid_of:
+      count = section.fid_samples or reference_count
+      if of == 'reconstruction':
+        count = min(count, split.size)
+      images = {'prior': self._prior, 'limiting': self._limiting, 'reconstruction': self._reconstruction}[of]
+      found = self._moments(images(model, split, count), self._extractors)
+      numbers[f'fid_samples/{of}'] = float(count)
+      for extractor in self._extractors:
+        _warn(extractor, f'{of} images', count, 'fid_samples')
+        numbers[f'fid/{extractor.name}/{of}'] = distance(found[extractor.name], references[extractor.name])
+    return Found(numbers, arrays | {name: np.array(value) for name, value in numbers.items()})
+
+  def _protocol(self, reference_count):
+    """What is recorded beside the distances: (numbers, texts)."""
+    section, numbers = self.spec.eval, {'fid_reference_examples': float(reference_count)}
+    texts = {'fid_reference': np.array(section.fid_reference)}
+    for extractor in self._extractors:
+      values = {'features': extractor.size, 'side': extractor.side, 'levels': extractor.levels}
+      numbers |= {f'fid_{what}/{extractor.name}': float(value) for what, value in values.items()}
+      for what, value in extractor.about.items():
+        if isinstance(value, str):
+          texts[f'fid_{extractor.name}_{what}'] = np.array(value)
+        else:
+          numbers[f'fid_{extractor.name}_{what}'] = float(value)
+    if 'limiting' in section.fid_of:
+      numbers['fid_limiting_steps'] = float(section.limiting_steps)
+    return numbers, texts
+
+  @staticmethod
+  def _moments(batches, extractors) -> dict[str, Moments]:
+    """Of the features of batches [B, H, W, C] by each extractor."""
+    sums = {extractor.name: Accumulator() for extractor in extractors}
+    for images, kept in batches:
+      for extractor in extractors:
+        sums[extractor.name].add(extractor(images)[kept])
+    return {name: of.moments() for name, of in sums.items()}
+
+  # The reference.
+
+  def _references(self, split) -> dict[str, Moments]:
+    """Of the reference by each extractor: those that are kept, or else found and kept."""
+    keys = {extractor.name: self._key(extractor, split.source) for extractor in self._extractors}
+    known = {name: self._kept(key) for name, key in keys.items()}
+    if missing := [extractor for extractor in self._extractors if known[extractor.name] is None]:
+      found = self._moments(self._reference(split), missing)
+      for name, moments in found.items():
+        self._keep(keys[name], moments)
+      known |= found
+    return known
+
+  def _key(self, extractor, source):
+    """All that the moments depend on."""
+    data, section = source.dataset, source.section
+    threshold = f'threshold {section.threshold:g}' if section.binarize == 'threshold' else 'grey'
+    return json.dumps(
+      {
+        'extractor': extractor.identity,
+        'data': [data.name, data.summary['fingerprint'], data.summary['sizes'], data.summary['scaling']],
+        'reference': self.spec.eval.fid_reference,
+        'values': threshold,
+      }
+    )
+
+  def _kept(self, key) -> Moments | None:
+    arrays = self._run.read_reference(_file_name(key)) if self._run else self._known.get(key, {})
+    if str(arrays.get('key')) != key:
+      return None
+    return Moments(int(arrays['count']), arrays['mean'], arrays['covariance'])
+
+  def _keep(self, key, moments):
+    arrays = {'key': np.array(key), **{name: np.asarray(value) for name, value in moments._asdict().items()}}
+    if self._run:
+      self._run.write_reference(_file_name(key), arrays)
+    else:
+      self._known[key] = arrays
+
+  def _reference(self, split):
+    """(images, which count) of each batch."""
+    source = split.source
+    if source.section.binarize not in ('none', 'threshold'):  # as they are before that
+      section = type(source.section)(source.section.to_dict() | {'binarize': 'none'})
+      source = Source(source.dataset, section, source.seed, source.dtype)
+    low, high = source.value_range
+    for name in self.spec.eval.fid_reference.split('+'):
+      part = split.other(source, name)
+      for number, stored in part.batches():
+        x = part.batch(number, stored)['x']
+        yield tf.clip_by_value((x - low) / (high - low), 0, 1), stored['mask'].numpy() > 0
+
+  # The images of a model.
+
+  def _images(self, px, ends):
+    """E[x | z] of the one sample in [0, 1]: [B, H, W, C]."""
+    mean, (low, high) = px.mean()[0], ends
+    if self.spec.decoder.likelihood == 'bernoulli':
+      return tf.cast(mean > 0.5, mean.dtype)
+    return tf.clip_by_value((mean - low) / (high - low), 0, 1)
+
+  def _batches(self, split, count):
+    """(first, which images count) of each batch of as many images as spec.eval.batch_size."""
+    size = min(self.spec.eval.batch_size, count)
+    firsts = range(0, count, size)
+    return split.watched(((first, np.arange(first, first + size) < count) for first in firsts), len(firsts))
+
+  def _prior(self, model, split, count):
+    for first, kept in self._batches(split, count):
+      yield self._generated(model, tf.constant(first), len(kept), split.source.value_range), kept
+
+  def _prior_images(self, model, first, n, ends):
+    return self._images(model.generate(n, stateless(self.spec.seed, first).scope('eval/fid/prior')).px, ends)
+
+  def _limiting(self, model, split, count):
+    from tfvae.models.chain import Chain
+
+    seed = tf.Variable(self.spec.seed, trainable=False)  # a chain with another seed would be compiled again
+    chain = Chain(model, seed)
+    for first, kept in self._batches(split, count):
+      seed.assign((self.spec.seed + 1_000_003 * first) % 2**31)
+      z = chain.run(len(kept), self.spec.eval.limiting_steps)
+      yield self._decoded(model, z, split.source.value_range), kept
+
+  def _reconstruction(self, model, split, count):
+    for number, stored in split.batches(examples=count):
+      images = self._reconstructed(model, split, number, stored, split.source.value_range)
+      yield images, stored['mask'].numpy() > 0
+
+  def _reconstructions(self, model, split, number, stored, ends):
+    trace = model.infer(split.batch(number, stored), split.noise(number, 'eval/fid/reconstruction'), 1)
+    return self._images(trace.px, ends)
+
+
+def _file_name(key):
+  return f'fid-{hashlib.sha256(key.encode()).hexdigest()[:16]}'
+
+
+def _warn(extractor, what, count, field):
+  if count < extractor.size:
+    print(
+      f'Warning: fid/{extractor.name}: {count} {what} for {extractor.size} features: their covariance is singular, and '
+      f'the distance too large by an unknown amount; take more (spec.eval.{field})',
+      flush=True,
+    )

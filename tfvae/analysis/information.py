@@ -1,0 +1,57 @@
+"""What each bit tells about its parents."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.analysis.evaluator import Found, TraceEvaluator
+from tfvae.noise import stateless
+from tfvae.objectives.information import entropy
+
+SAMPLES = 10_000  # of the prior
+
+
+class UnitInformation(TraceEvaluator):
+  """unit_information/q/<layer> and /p/<layer>: the mutual information of a bit with its parents, H(E pi) - E H(pi).
+
+  In nats, averaged over the bits of a layer; pi is the probability of the bit given its parents: the layers above under
+  p (of `SAMPLES` samples), those and x under q (over the split). A bit that tells nothing is not used (Flach et al.
+  2024). Arrays: the same of each bit, q.<layer> and p.<layer>, [H].
+  """
+
+  name, fields = 'unit_information', ('batch_size', 'num_samples')
+
+  def __init__(self, spec):
+    super().__init__(spec)
+    self._prior = tf.function(self._moments, autograph=False)
+
+  def per_example(self, model, trace, split):
+    del split
+    return {layer: tf.reduce_mean(_values(trace.q[layer]), 0) for layer in model.discrete}
+
+  def finish(self, means, model, split):
+    del split
+    found = {f'q.{layer}': _information(means[layer]) for layer in model.discrete}
+    below = [layer for layer in model.discrete if layer != model.layer_names[0]]
+    if below:
+      parts = [self._prior(model, tf.constant(i)) for i in range(10)]
+      for layer in below:
+        found[f'p.{layer}'] = _information(np.mean([part[layer].numpy().astype(np.float64) for part in parts], axis=0))
+    numbers = {f'unit_information/{name.replace(".", "/")}': float(values.mean()) for name, values in found.items()}
+    return Found(numbers, found)
+
+  def _moments(self, model, number):
+    noise = stateless(self.spec.seed, number).scope('eval/unit_information')
+    lead = (1, SAMPLES // 10)
+    _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, layer.name, lead))
+    below = [layer for layer in model.discrete if layer != model.layer_names[0]]
+    return {layer: tf.reduce_mean(_values(p[layer]), [0, 1]) for layer in below}
+
+
+def _values(distribution):
+  """Probabilities and entropies of the bits, [S, B, 2, H]."""
+  probs = distribution.distribution.probs_parameter()
+  return tf.stack([probs, entropy(probs)], axis=-2)
+
+
+def _information(means):
+  return entropy(tf.constant(means[0])).numpy() - means[1]

@@ -1,0 +1,50 @@
+"""A classifier of examples, trained by the loop that trains all models. Others use it frozen."""
+
+import keras
+import tensorflow as tf
+
+from tfvae.nets.heads import Head, density_dtype
+from tfvae.nets.mlp import Mlp
+
+
+class Classifier(keras.Model):
+  """p(label | x): a net, Dense layers, and a last linear map to logits. It has no latent layers.
+
+  Args:
+    net: x [B, ...] -> [B, F'].
+    dense: the Dense layers after it, [B, F'] -> [B, F].
+    classes: M.
+    shape: of an example.
+  """
+
+  closed_form = False  # nothing is set but by gradients
+  variance_variables = []
+
+  def __init__(self, net: keras.layers.Layer, dense: keras.layers.Layer, classes: int, shape: tuple[int, ...]):
+    super().__init__(name='classifier')
+    self.net, self.dense, self.head = net, dense, Head((classes,), name='head')
+    self.classes, self.shape = classes, tuple(shape)
+
+  def build(self, input_shape=None):
+    """Makes all weights."""
+    del input_shape
+    self.logits(tf.zeros([1, *self.shape], density_dtype()))
+    self.built = True
+
+  def features(self, x: tf.Tensor) -> tf.Tensor:
+    """The activations before the last linear map: [B, ...] -> [B, F]."""
+    return self.dense(self.net(x))
+
+  def logits(self, x: tf.Tensor) -> tf.Tensor:
+    """Unnormalised log p(label | x): [B, ...] -> [B, M]."""
+    return self.head(self.features(x))
+
+  def call(self, x):
+    return self.logits(x)
+
+  @classmethod
+  def from_spec(cls, spec, shape: tuple[int, ...], make) -> 'Classifier':
+    """The classifier of a spec for examples of `shape`. `make` builds nets by name."""
+    section = spec.model.classifier
+    net = make.net(section, 0, 'net', head=False)
+    return cls(net, Mlp(section.dense, section.activation, name='dense'), section.classes, shape)

@@ -1,0 +1,42 @@
+"""Chains that run along with training."""
+
+import tensorflow as tf
+
+from tfvae.models.chain import Chain
+
+
+class PersistentChain:
+  """n chains z, x, z, ... of the model as it is, one step of them after each step of training, begun at z = 0.
+
+  Where they are shows what the limiting distribution of encoder and decoder looks like while both change (Flach et al.
+  2024, their code).
+
+  Args:
+    model: a hierarchy.
+    n: number of chains.
+    seed: of their noise.
+  """
+
+  def __init__(self, model, n: int, seed: int):
+    self._model, self._chain = model, Chain(model, seed)
+    self._z = {
+      layer.name: tf.Variable(
+        tf.zeros([1, n, *layer.shape], layer.prior.variable_dtype), trainable=False, name=f'chain_{layer.name}'
+      )
+      for layer in model.latents
+    }
+
+  @property
+  def variables(self) -> dict[str, tf.Variable]:
+    """For checkpoints."""
+    return {f'chain/{layer}': value for layer, value in self._z.items()}
+
+  def update(self, means: dict[str, tf.Tensor], step: tf.Tensor) -> None:
+    """One step of the chains."""
+    del means
+    for layer, value in self._chain.step({k: tf.convert_to_tensor(v) for k, v in self._z.items()}, step).items():
+      self._z[layer].assign(value)
+
+  def pictures(self) -> dict[str, tf.Tensor]:
+    """E[x | z] of the chains, [n, ...]."""
+    return {'chain': self._model.decode({k: tf.convert_to_tensor(v) for k, v in self._z.items()}).mean()[0]}

@@ -1,0 +1,70 @@
+"""Symmetric equilibrium learning: decoder and encoder as two players."""
+
+import tensorflow as tf
+
+from tfvae.objectives.information import Information
+from tfvae.objectives.objective import Objective
+from tfvae.objectives.persistent import PersistentChain
+
+
+class Symmetric(Objective):
+  """Two players, who move in turn (Flach, Schlesinger & Shekhovtsov 2024, eqs. 4 and 5):
+
+  generative: maximise E_{x ~ data, z ~ q(z | x)} log p(x, z) over the decoder and the priors.
+  inference: maximise E_{(z, x) ~ p(x, z)} log q(z | x) over the encoder.
+
+  Samples are drawn and held fixed; nothing is reparameterised, and log q(z | x) needs no closed form but its density.
+  The encoder trains on samples of the decoder that has just moved. Metrics: those of every model, on the data (the
+  ELBO among them), from the samples of the generative player.
+
+  Args:
+    model: has both players, and scores given latents.
+    num_samples: of z for each example of the data.
+    information: running averages of what bits tell, or None.
+    chain: a persistent chain, or None.
+  """
+
+  def __init__(
+    self,
+    model,
+    num_samples: int = 1,
+    information: Information | None = None,
+    chain: PersistentChain | None = None,
+  ):
+    self._model, self._num_samples, self._information = model, num_samples, information
+    self.watchers = tuple(watcher for watcher in (information, chain) if watcher)
+
+  @property
+  def players(self):
+    return self._model.players
+
+  def loss(self, player, model, batch, step, noise):
+    size = batch['x'].shape[0]
+    if player == 'generative':
+      trace = model.infer(batch, noise, self._num_samples, 'held')
+      loss = -tf.reduce_mean(trace.log_px + tf.add_n(list(trace.log_p.values())), 0)
+      metrics, side, layers = {**trace.terms(), **model.diagnostics(trace)}, 'q', trace.q
+    else:
+      sample = model.generate(size, noise)
+      held = {layer: tf.stop_gradient(z) for layer, z in sample.z.items()}
+      trace = model.score({'x': tf.stop_gradient(sample.x)}, held)
+      loss = -tf.reduce_mean(tf.add_n(list(trace.log_q.values())), 0)
+      metrics, side, layers = {}, 'p', trace.p
+    if self._information:
+      metrics |= self._information.metrics({side: layers}, size)
+    return loss, metrics
+
+  def update(self, means, step):
+    self._model.update(means)
+    super().update(means, step)
+
+  @classmethod
+  def from_spec(cls, spec, model) -> 'Symmetric':
+    """The objective of a spec."""
+    o = spec.objective
+    return cls(
+      model,
+      o.num_samples,
+      Information.of(model) if o.information else None,
+      PersistentChain(model, o.chains, spec.seed) if o.chains else None,
+    )
