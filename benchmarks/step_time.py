@@ -4,9 +4,10 @@
     python benchmarks/step_time.py [--cases aevb_1 hit_cifar10] [--repeats 7] [--steps 1000] [--data_dir DIR]
 
 Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar10 and :binary_mnist;
-specs/entropies.py:circle,vae1 and :mnist,vae1 in batches of 1024; specs/streaming.py, three
-linear VAEs in one program against three PyTorch modules in one loop. Real data (TensorFlow Datasets; nothing is
-downloaded) or made ones. For each case:
+specs/entropies.py:circle,vae1 (one hidden layer of 128; two) and :mnist,vae1, batches of 1024;
+specs/streaming.py, three linear VAEs in one program against three PyTorch modules in one loop; specs/symmetric.py:mnist,
+the published ladder in batches of 1024, both players. Real data (TensorFlow Datasets; nothing is downloaded) or made
+ones. For each case:
 
 - tfvae: `Trainer.train` of the spec as it is: metrics.jsonl, event files, progress, checkpoints and the check for
   values that are not finite, but no evaluations.
@@ -74,6 +75,7 @@ CASES = {
   'vae1_circle_deep': Case('entropies.py:circle,vae1', CONSTANT),
   'vae1_mnist': Case('entropies.py:mnist,vae1', CONSTANT | {'data.batch_size': 1024}),
   'streaming': Case('streaming.py', {}),
+  'symmetric_mnist': Case('symmetric.py:mnist', {'objective.chains': 0, 'objective.information': False}, 0.004),
 }
 STARTED = ('aevb.py:mnist', 'hit.py:cifar10')  # specs whose start-up is measured
 
@@ -252,10 +254,45 @@ class Player:
     return self._torch.cat([values.detach(), norm[None]])
 
 
+class Players:
+  """A PyTorch model of two players with their optimizers, as `Player`; each moves once in a step.
+
+  torch.compile, by whichever way, compiles their losses.
+  """
+
+  def __init__(self, model, batch, how: Torch, train):
+    import torch
+
+    self._torch, self._batch = torch, batch
+    self.parameters = dict(model.named_parameters())
+    self._own = model.players()
+    rates = (train.learning_rate, (train.beta_1, train.beta_2), train.epsilon)
+    self._optimizers = [torch.optim.Adam(own, *rates, fused=how.tuned or None) for own in self._own]
+    compiled = torch.compile if how.compile else lambda function: function
+    self._generative, self._inference = compiled(model.generative), compiled(model.inference)
+
+  def _step(self, loss, player):
+    self._optimizers[player].zero_grad()
+    loss.backward()
+    norm = self._torch.nn.utils.get_total_norm([value.grad for value in self._own[player]])
+    self._optimizers[player].step()
+    return norm
+
+  def move(self, index):
+    """Takes a step of both; the elbo, its parts, mse, gradient norms and losses."""
+    loss, log_px, mse, kls = self._generative(self._batch(index))
+    norm, rate = self._step(loss, 0), sum(kls)
+    other = self._inference(len(index))
+    values = [log_px - rate, log_px, mse, rate, *kls, norm, loss.detach(), self._step(other, 1), other.detach()]
+    return self._torch.stack(values)
+
+
 def torch_models_of(spec, shape) -> dict:
   """The networks of a spec for examples of this shape: {suffix of their metrics: model}."""
-  from torch_models import Aevb, Gaussian, Hit, Linear
+  from torch_models import Aevb, Gaussian, Hit, Ladder, Linear
 
+  if spec.objective.name == 'symmetric':
+    return {'': Ladder(spec.model.z2.dim, spec.model.z1.dim)}
   if spec.model.name == 'members':
     return {f'/h{units}': Linear(shape[0], units) for units in spec.model.members}
   if len(spec.model.layers) > 1:
@@ -281,11 +318,13 @@ def train_torch(spec, how: Torch, folder: pathlib.Path, stretches: Stretches) ->
     x = data[index].to(torch.float32, memory_format=layout) / 255
     if spec.data.binarize == 'dynamic':
       return (torch.rand_like(x) < x).float()
-    return (x > spec.data.threshold).float() if spec.data.binarize == 'threshold' else x
+    x = (x > spec.data.threshold).float() if spec.data.binarize == 'threshold' else x
+    return torch.where(torch.rand_like(x) < spec.data.pixel_flip, 1 - x, x) if spec.data.pixel_flip else x
 
   models = torch_models_of(spec, tuple(data.shape[1:]))
+  make = Players if spec.objective.name == 'symmetric' else Player
   players = [
-    Player(model.to(memory_format=layout) if images else model, batch, how, spec.train) for model in models.values()
+    make(model.to(memory_format=layout) if images else model, batch, how, spec.train) for model in models.values()
   ]
 
   def epoch():
@@ -293,7 +332,9 @@ def train_torch(spec, how: Torch, folder: pathlib.Path, stretches: Stretches) ->
     return order.split(spec.data.batch_size)[:-1]
 
   indices = (index for _ in itertools.count() for index in epoch())
-  own = ('elbo', 'log_likelihood', 'mse', 'rate', *(f'rate/{layer}' for layer in spec.model.layers), 'gradient_norm')
+  own = ['elbo', 'log_likelihood', 'mse', 'rate', *(f'rate/{layer}' for layer in spec.model.layers), 'gradient_norm']
+  if make is Players:
+    own[-1:] = [f'{name}/{player}' for player in ('generative', 'inference') for name in ('gradient_norm', 'loss')]
   names = [f'{name}{suffix}' for suffix in models for name in own]
   sums = torch.zeros(len(names))
   stretches.reply(parameters=sum(value.numel() for player in players for value in player.parameters.values()))

@@ -1,6 +1,6 @@
-"""The networks of specs/aevb.py:mnist, of specs/hit.py's images, and of Gaussian VAEs, as one writes them in PyTorch.
+"""The networks of specs/aevb.py:mnist, of specs/hit.py's images, of Gaussian VAEs and of symmetric learning in PyTorch.
 
-A model maps images [B, C, H, W] in [0, 1], or vectors [B, D], to log p(x | z) in nats, the squared error of E[x | z],
+As one writes them. A model maps images [B, C, H, W] in [0, 1], or vectors [B, D], to log p(x | z) in nats, the squared error of E[x | z],
 and the KL of each latent layer, top first: means over the batch. Densities are written out, which costs less than
 torch.distributions. For step_time.py.
 """
@@ -131,10 +131,100 @@ class Linear(nn.Module):
     return log_px, error.detach(), (kl.sum() / len(x),)
 
 
-def dense(inputs, hidden):
-  """Linear layers with ReLU after each."""
+class Ladder(nn.Module):
+  """The published ladder of symmetric learning for MNIST: 30 bits z2 above 100 bits z1, tanh, 28 x 28 pixels.
+
+  Both players' losses on held samples: `generative` on data, `inference` on samples of the model.
+  """
+
+  layers = ('z2', 'z1')
+
+  def __init__(self, z2: int = 30, z1: int = 100, width: int = 600):
+    super().__init__()
+    self.z2 = z2
+    conv = lambda i, o, kernel, stride=1, padding=0: (nn.Conv2d(i, o, kernel, stride, padding), nn.Tanh())
+    up = lambda i, o, kernel, stride=1: (nn.ConvTranspose2d(i, o, kernel, stride), nn.Tanh())
+    mlp = lambda i, o, n: nn.Sequential(*dense(i, (width,) * n, nn.Tanh), nn.Linear(width, o))
+    self.features = nn.Sequential(
+      *conv(1, 32, 3, padding=1),
+      *conv(32, 32, 2),
+      *conv(32, 64, 3, 2),
+      *conv(64, 64, 3),
+      *conv(64, 64, 3),
+      *conv(64, 128, 3, 2),
+      nn.Flatten(),
+      nn.Linear(128 * 16, width),
+      nn.Tanh(),
+    )
+    self.scores_1, self.scores_2 = nn.Linear(width, z1), mlp(width, z2, 2)
+    self.scores_skip = nn.Linear(z1, z2, bias=False)
+    self.prior, self.prior_skip = mlp(z2, z1, 2), nn.Linear(z2, z1, bias=False)
+    self.decoder = nn.Sequential(
+      nn.Linear(z1, 128 * 16),
+      nn.Tanh(),
+      nn.Unflatten(1, (128, 4, 4)),
+      *up(128, 64, 3, 2),
+      *up(64, 64, 3),
+      *up(64, 64, 3),
+      *up(64, 32, 3, 2),
+      *up(32, 32, 2),
+      nn.Conv2d(32, 1, 3, padding=1),
+    )
+
+  def players(self):
+    """The parameters of p(x, z) and of q(z | x)."""
+    generative = (self.prior, self.prior_skip, self.decoder)
+    inference = (self.features, self.scores_1, self.scores_2, self.scores_skip)
+    return [[p for module in modules for p in module.parameters()] for modules in (generative, inference)]
+
+  def _evidence(self, x):
+    features = self.features(x)
+    z1 = self.scores_1(features)
+    return self.scores_2(features) + self.scores_skip(z1), z1
+
+  def _prior(self, z2):
+    return self.prior(z2) + self.prior_skip(z2)
+
+  def generative(self, x):
+    """-E_q log p(x, z), with what is logged beside it: log p(x | z), the squared error, the KL of each layer."""
+    with torch.no_grad():
+      q2, q1 = self._evidence(x)
+      z2 = torch.bernoulli(q2.sigmoid())
+    p1 = self._prior(z2)
+    with torch.no_grad():
+      q1 = q1 + p1.detach()
+      z1 = torch.bernoulli(q1.sigmoid())
+    log_px, error = bernoulli(x, self.decoder(z1))
+    log_p = log_px + log_bits(p1, z1).sum() / len(x) - self.z2 * math.log(2)
+    kls = (kl_bits(q2, torch.zeros_like(q2)), kl_bits(q1, p1.detach()))
+    return -log_p, log_px.detach(), error, tuple(value.sum() / len(x) for value in kls)
+
+  def inference(self, n: int):
+    """-E_p log q(z | x)."""
+    with torch.no_grad():
+      z2 = torch.bernoulli(torch.full((n, self.z2), 0.5))
+      p1 = self._prior(z2)
+      z1 = torch.bernoulli(p1.sigmoid())
+      x = torch.bernoulli(self.decoder(z1).sigmoid())
+    q2, q1 = self._evidence(x)
+    return -(log_bits(q2, z2).sum() + log_bits(q1 + p1, z1).sum()) / n
+
+
+def log_bits(logits, bits):
+  """log p of bits."""
+  return -F.binary_cross_entropy_with_logits(logits, bits, reduction='none')
+
+
+def kl_bits(q, p):
+  """KL between bits with these logits."""
+  probs = q.sigmoid()
+  return probs * (F.logsigmoid(q) - F.logsigmoid(p)) + (1 - probs) * (F.logsigmoid(-q) - F.logsigmoid(-p))
+
+
+def dense(inputs, hidden, activation=nn.ReLU):
+  """Linear layers, each with the activation after it."""
   widths = (inputs, *hidden)
-  return [layer for i, width in enumerate(hidden) for layer in (nn.Linear(widths[i], width), nn.ReLU())]
+  return [layer for i, width in enumerate(hidden) for layer in (nn.Linear(widths[i], width), activation())]
 
 
 def learned_gaussian(x, loc, log_sigma):
