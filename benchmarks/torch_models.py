@@ -1,8 +1,8 @@
 """The networks of specs/aevb.py:mnist, of specs/hit.py's images, of Gaussian VAEs and of symmetric learning in PyTorch.
 
-As one writes them. A model maps images [B, C, H, W] in [0, 1], or vectors [B, D], to log p(x | z) in nats, the squared error of E[x | z],
-and the KL of each latent layer, top first: means over the batch. Densities are written out, which costs less than
-torch.distributions. For step_time.py.
+As one writes them. But for `Ladder`, a model maps images [B, C, H, W] in [0, 1], or vectors [B, D], to log p(x | z) in
+nats, the squared error of E[x | z], and the KL of each latent layer, top first: means over the batch. Densities are
+written out, which costs less than torch.distributions. For step_time.py.
 """
 
 import math
