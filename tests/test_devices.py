@@ -34,7 +34,7 @@ CASES = {
     | {'decoder.likelihood': 'gaussian', 'data.binarize': 'dynamic', 'objective.num_samples': 2}
     | {'train.optimizer': 'sgd', 'train.learning_rate': 0.01},  # Adam would not feel a gradient twice as long
   ),
-  'two players': ('specs/symmetric.py', {'train.learning_rate': 3e-4}),
+  'two players': ('specs/symmetric.py', {'train.learning_rate': 3e-4, 'data.pool': 'train'}),
 }
 
 

@@ -124,6 +124,7 @@ def test_training_begins_from_another_run(run, tmp_path, monkeypatch, capsys):
     ({'objective.name': 'iwae'}, 'spec.objective.name: got iwae, whose gradient needs reparameterised samples'),
     ({'prior.name': 'optimal'}, 'bits have standard or learned'),
     ({'eval.evaluators': ('posterior',)}, 'of 16 bits at most, but the layers have 48'),
+    ({'eval.evaluators': ('latents',)}, 'which is for Gaussian layers, but z2, z1 is of bits'),
     ({'sample.what': ('traversals',)}, 'traversals move along units of Gaussian layers'),
     ({'data.jitter': 0.1}, 'spec.data.jitter: got 0.1'),
     ({'decoder.net.kind': 'linear', 'decoder.net.skip': True}, 'spec.decoder.net.skip: got True'),

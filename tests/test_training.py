@@ -57,7 +57,7 @@ def no_figures(request, monkeypatch):
 
 @pytest.fixture
 def figures(tiny):
-  own = ('ppca', 'selection', 'estimates')  # of linear VAEs, of members; and slow
+  own = ('ppca', 'selection', 'posterior', 'unit_information', 'accuracy', 'fid', 'estimates')  # the last is slow
   tiny.eval.evaluators = tuple(name for name in NAMES['eval.evaluators'] if name not in own)
 
 

@@ -401,6 +401,11 @@ def _bits_rule(f):
         f'spec.eval.evaluators: got posterior, which enumerates all states of {MOST_BITS} bits at most, but the layers '
         f'have {units}; leave it out, or use log_evidence'
       )
+  if 'latents' in evaluators and bits:
+    yield (
+      f'spec.eval.evaluators: got latents, which is for Gaussian layers, but {", ".join(bits)} is of bits; use '
+      'unit_information, or leave it out'
+    )
   if 'unit_information' in evaluators and not bits:
     yield 'spec.eval.evaluators: got unit_information, which is for layers of bits; leave it out'
   if f['objective.information']:

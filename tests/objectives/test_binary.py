@@ -28,7 +28,8 @@ def tiny(inference='ladder', layers=('z2', 'z1'), dims=(3, 4), seed=0, scale=0.7
   spec.decoder.likelihood = 'bernoulli'
   spec.decoder.net.hidden = (6,)
   spec.objective.name = 'symmetric'
-  spec = spec_lib.resolve(spec, {'data.binarize': 'threshold', **fields})
+  fields = {'data.binarize': 'threshold', 'eval.evaluators': ('bounds',), 'sample.what': ('prior',)} | fields
+  spec = spec_lib.resolve(spec, fields)
   model = build.model(spec, PIXELS)
   rng = np.random.default_rng(seed)
   for variable in model.trainable_variables:
@@ -229,7 +230,8 @@ def test_any_depth_of_bits_and_gaussians(inference, layers):
   spec.decoder.likelihood = 'bernoulli'
   for objective, estimator in (('symmetric', 'reparameterized'), ('elbo', 'zgr'), ('elbo', 'score_function')):
     fields = {'objective.name': objective, 'objective.estimator': estimator, 'objective.num_samples': 2}
-    resolved = spec_lib.resolve(spec, {'data.binarize': 'threshold', **fields})
+    fields |= {'data.binarize': 'threshold', 'eval.evaluators': ('bounds',), 'sample.what': ('prior',)}
+    resolved = spec_lib.resolve(spec, fields)
     model = build.model(resolved, PIXELS)
     made = build.objective(resolved, model)
     seen = set()
