@@ -13,10 +13,10 @@ class Chain:
 
   Args:
     model: a hierarchy.
-    seed: of the chain: of its beginning and of all its steps.
+    seed: of the chain: of its beginning and of all its steps; a number, or a tf.Variable, for many chains in turn.
   """
 
-  def __init__(self, model, seed: int):
+  def __init__(self, model, seed: int | tf.Variable):
     self._model, self._seed = model, seed
     self._begin = tf.function(self._prior, autograph=False)
     self._go = tf.function(self._steps, autograph=False)
