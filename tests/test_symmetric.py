@@ -50,6 +50,7 @@ def test_running_averages_are_those_of_the_steps():
   """H(mean p) - mean H(p) of the batches seen, by weights 0.99^age; in nats, between 0 and log 2."""
   import tensorflow as tf
 
+  from tfvae.families.bernoulli import independent
   from tfvae.objectives.information import Information
 
   information = Information({'z1': 2}, {'q': ['z1'], 'p': []})
@@ -57,8 +58,8 @@ def test_running_averages_are_those_of_the_steps():
   for _ in range(5):
     probs = rng.uniform(0.01, 0.99, [1, 300, 2]).astype(np.float32)
     batches.append(probs[0])
-    bits = type('bits', (), {'logits_parameter': lambda self, p=probs: tf.constant(np.log(p / (1 - p)))})()
-    found = information.metrics({'q': {'z1': type('q', (), {'distribution': bits})()}}, 300)
+    logits = tf.constant(np.log(probs / (1 - probs)))
+    found = information.metrics({'q': {'z1': independent(logits, 1)}}, 300)
     means = tf.reduce_mean(found['statistic/q/z1'], 0)
     information.update({f'statistic/q/z1/{k}': means[k] for k in range(4)}, 0)
   weights = 0.99 ** np.arange(4, -1, -1)
@@ -68,6 +69,16 @@ def test_running_averages_are_those_of_the_steps():
   conditional = sum(w * h(b).mean(0) for w, b in zip(weights, batches, strict=True))
   np.testing.assert_allclose(information.value('q', 'z1'), h(mean) - conditional, rtol=1e-3)
   assert np.all((information.value('q', 'z1') > 0) & (information.value('q', 'z1') < np.log(2)))
+
+
+def test_bits_that_never_change_tell_nothing():
+  """Averages of probabilities of 1 leave [0, 1] by rounding."""
+  from tfvae.objectives.information import Information
+
+  information = Information({'z1': 2}, {'q': ['z1'], 'p': []})
+  for _ in range(2000):
+    information.update({f'statistic/q/z1/{k}': value for k, value in enumerate((0.0, 1.0, 0.0, 0.0))}, 0)
+    np.testing.assert_allclose(information.value('q', 'z1'), [0, 0], atol=1e-4)
 
 
 def test_samples_files_and_codes(run):

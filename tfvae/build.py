@@ -160,16 +160,21 @@ def verbs(spec, model_, kept: dict):
   from tfvae.analysis.evaluator import Split, statistics
   from tfvae.verbs import Verbs
 
-  if spec.model.name == 'members':
-    problem = 'got members, which are not exported or called as one; train the size that is right alone'
-    raise SpecError([f'spec.model.name: {problem}'])
-  if spec.model.name == 'classifier':
-    problem = 'got classifier, which neither encodes nor samples; run.model.logits and run.model.features are there'
-    raise SpecError([f'spec.model.name: {problem}'])
+  require_one_hierarchy(spec)
   if model_.closed_form:
     split = Split(source(spec, dataset(spec, kept)), 'train', spec)
     model_.update(split.means(statistics(model_, split)))
   return Verbs(model_, spec, kept['scaling'])
+
+
+def require_one_hierarchy(spec) -> None:
+  """Raises SpecError where a spec's model cannot encode, decode and sample."""
+  others = {
+    'members': 'which compare sizes and are not used as one; train the size that is right alone',
+    'classifier': 'which neither encodes nor samples; give the workdir of a run that has latent layers',
+  }
+  if why := others.get(spec.model.name):
+    raise SpecError([f'spec.model.name: got {spec.model.name}, {why}'])
 
 
 def objective(spec, model_):

@@ -99,6 +99,7 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
   run.require()
   spec = _override(run, overrides, 'sample', 'eval')
   data = build.dataset(spec, run.data)
+  build.require_one_hierarchy(spec)
   if problem := _sample_problem(spec, data):
     raise SpecError([problem])
   samples = {}
@@ -126,10 +127,6 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
 
 
 def _sample_problem(spec, data):
-  if spec.model.name == 'members':
-    return 'spec.model.name: got members, which compare sizes and have no samples; train the size that is right alone'
-  if spec.model.name == 'classifier':
-    return 'spec.model.name: got classifier, which has no samples; give the workdir of a run that has latent layers'
   split = spec.sample.split
   if split not in data.splits:
     return f'spec.sample.split: got {split}; allowed: the splits of {data.name}: {", ".join(data.splits)}'

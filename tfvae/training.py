@@ -315,7 +315,8 @@ class Trainer:
         self.run.append_metrics(self.step, split, found[split], evaluation=True)
         write_events(events, self.step, found[split], arrays)
         if split == self.spec.eval.split:
-          self._show_pictures()
+          with self._averaged():
+            self._show_pictures()
     self._close_eval_events()
     return found[self.spec.eval.split]
 

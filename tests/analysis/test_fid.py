@@ -33,6 +33,18 @@ class Pixels(extractors.Extractor):
     return cls()
 
 
+class Seen(Pixels):
+  """Keeps the images that it is given."""
+
+  def __init__(self):
+    super().__init__()
+    self.seen = []
+
+  def __call__(self, images):
+    self.seen.append(images.numpy())
+    return super().__call__(images)
+
+
 def make(tiny, classifier_run, **fields):
   fields = {'eval.evaluators': ('fid',), 'eval.fid_classifier': str(classifier_run)} | fields
   spec = spec_lib.resolve(tiny, fields)
@@ -58,19 +70,13 @@ def test_prior_samples_by_hand(tiny, classifier_run, likelihood, binarize):
   """Bernoulli: thresholded; Gaussian: clipped. The reference: thresholded where the data are, else grey."""
   fields = {'decoder.likelihood': likelihood, 'data.binarize': binarize, 'eval.fid_samples': 130, 'eval.batch_size': 60}
   spec, source, model = make(tiny, classifier_run, **fields)
-  seen = []
-
-  class Seen(Pixels):
-    def __call__(self, images):
-      seen.append(images.numpy())
-      return super().__call__(images)
-
-  found = evaluate(Fid(spec, [Seen()]), spec, source, model)
+  pixels = Seen()
+  found = evaluate(Fid(spec, [pixels]), spec, source, model)
   stored = build.dataset(spec).splits['train']['x'] / 16
   reference = (stored > 0.5) if binarize == 'threshold' else stored
-  np.testing.assert_allclose(np.concatenate(seen[:25])[:1500], reference, atol=1e-6)
-  images = np.concatenate(seen[25:])
-  assert len(seen[25:]) == 3 and (images.min(), images.max()) >= (0, 0) and images.max() <= 1
+  np.testing.assert_allclose(np.concatenate(pixels.seen[:25])[:1500], reference, atol=1e-6)
+  images = np.concatenate(pixels.seen[25:])
+  assert len(pixels.seen[25:]) == 3 and (images.min(), images.max()) >= (0, 0) and images.max() <= 1
   assert set(np.unique(images)) <= {0, 1} or likelihood == 'gaussian'
   wanted = by_hand(images[:130, 3, :4, 0], reference[:, 3, :4, 0])
   assert found.numbers['fid/pixels/prior'] == pytest.approx(wanted, rel=1e-4)
@@ -104,15 +110,9 @@ def test_the_limiting_distribution(tiny, classifier_run):
   """Different chains in each batch, and images that the number of steps changes."""
   fields = {'eval.fid_of': ('limiting',), 'eval.fid_samples': 90, 'eval.batch_size': 45, 'eval.limiting_steps': 3}
   spec, source, model = make(tiny, classifier_run, **fields)
-  seen = []
-
-  class Seen(Pixels):
-    def __call__(self, images):
-      seen.append(images.numpy())
-      return super().__call__(images)
-
-  numbers = evaluate(Fid(spec, [Seen()]), spec, source, model).numbers
-  first, second = seen[-2:]
+  pixels = Seen()
+  numbers = evaluate(Fid(spec, [pixels]), spec, source, model).numbers
+  first, second = pixels.seen[-2:]
   assert not np.array_equal(first, second)
   assert numbers['fid_limiting_steps'] == 3 and np.isfinite(numbers['fid/pixels/limiting'])
 

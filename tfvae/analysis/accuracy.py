@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from tfvae.analysis.evaluator import Evaluator, Found, masked_sum
-from tfvae.objectives.cross_entropy import correct, cross_entropy
 
 
 class Accuracy(Evaluator):
@@ -23,6 +22,4 @@ class Accuracy(Evaluator):
 
   def _batch_sums(self, model, split, number, stored):
     batch = split.batch(number, stored)
-    logits, label = model.logits(batch['x']), batch['label']
-    found = {'accuracy': correct(logits, label), 'cross_entropy': cross_entropy(logits, label)}
-    return {name: masked_sum(value, batch['mask']) for name, value in found.items()}
+    return {name: masked_sum(value, batch['mask']) for name, value in model.scores(batch).items()}

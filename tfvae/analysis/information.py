@@ -2,11 +2,12 @@
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfvae.analysis.evaluator import Found, TraceEvaluator
 from tfvae.noise import stateless
-from tfvae.objectives.information import entropy
 
+tfd = tfp.distributions
 SAMPLES = 10_000  # of the prior
 
 
@@ -31,11 +32,9 @@ class UnitInformation(TraceEvaluator):
   def finish(self, means, model, split):
     del split
     found = {f'q.{layer}': _information(means[layer]) for layer in model.discrete}
-    below = [layer for layer in model.discrete if layer != model.layer_names[0]]
-    if below:
-      parts = [self._prior(model, tf.constant(i)) for i in range(10)]
-      for layer in below:
-        found[f'p.{layer}'] = _information(np.mean([part[layer].numpy().astype(np.float64) for part in parts], axis=0))
+    parts = [self._prior(model, tf.constant(i)) for i in range(10)]
+    for layer in parts[0]:
+      found[f'p.{layer}'] = _information(np.mean([part[layer].numpy().astype(np.float64) for part in parts], axis=0))
     numbers = {f'unit_information/{name.replace(".", "/")}': float(values.mean()) for name, values in found.items()}
     return Found(numbers, found)
 
@@ -43,15 +42,15 @@ class UnitInformation(TraceEvaluator):
     noise = stateless(self.spec.seed, number).scope('eval/unit_information')
     lead = (1, SAMPLES // 10)
     _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, layer.name, lead))
-    below = [layer for layer in model.discrete if layer != model.layer_names[0]]
+    below = [layer for layer in model.discrete if layer != model.layer_names[0]]  # the top one has no parents
     return {layer: tf.reduce_mean(_values(p[layer]), [0, 1]) for layer in below}
 
 
 def _values(distribution):
   """Probabilities and entropies of the bits, [S, B, 2, H]."""
-  probs = distribution.distribution.probs_parameter()
-  return tf.stack([probs, entropy(probs)], axis=-2)
+  bits = distribution.distribution
+  return tf.stack([bits.mean(), bits.entropy()], axis=-2)
 
 
 def _information(means):
-  return entropy(tf.constant(means[0])).numpy() - means[1]
+  return tfd.Bernoulli(probs=np.clip(means[0], 0, 1)).entropy().numpy() - means[1]

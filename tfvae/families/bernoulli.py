@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.families.family import Family
+from tfvae.families.family import Family, LatentFamily
 from tfvae.nets.heads import Head
 from tfvae.noise import Noise
 
@@ -27,7 +27,7 @@ def independent(logits: tf.Tensor, ndims: int) -> tfd.Independent:
   return tfd.Independent(_Bernoulli(logits=logits, dtype=logits.dtype), ndims)
 
 
-class DiagonalBernoulli(Family):
+class DiagonalBernoulli(LatentFamily):
   """Independent bits; their logits are a head of the features. Bits are 0.0 or 1.0."""
 
   discrete = True
@@ -102,7 +102,7 @@ class BernoulliLikelihood(Family):
     logits = self.unfold(self.head(features), batch_shape)
     return independent(logits, len(self.shape))
 
-  def sample(self, distribution, noise: Noise, name: str, lead, estimator: str = ''):
+  def sample(self, distribution, noise: Noise, name: str, lead):
     probs = distribution.mean()
     uniform = noise.uniform(name, (*lead, *self.shape), batch_axis=1, dtype=probs.dtype)
     return tf.cast(uniform < probs, probs.dtype)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.families.family import Family
+from tfvae.families.family import Family, LatentFamily
 from tfvae.nets.heads import Head, density_dtype
 from tfvae.noise import Noise
 
@@ -36,7 +36,7 @@ class Gaussian(tfd.Independent):
     return tf.reduce_sum(-0.5 * tf.square((x - loc) / scale) - tf.math.log(scale), axes) - constant
 
 
-class DiagonalGaussian(Family):
+class DiagonalGaussian(LatentFamily):
   """N(loc, scale^2) with independent units; loc and scale are heads of the features.
 
   scale_head 'log': scale = exp(output). 'softplus': scale = softplus(output), kept above 1e-6. 'shared': loc alone is
@@ -115,7 +115,7 @@ class GaussianLikelihood(Family):
     sigma = tf.exp(self.variance(features, batch_shape=batch_shape))
     return Gaussian(tfd.Normal(loc, sigma), len(self.shape))
 
-  def sample(self, distribution, noise: Noise, name: str, lead, estimator: str = ''):
+  def sample(self, distribution, noise: Noise, name: str, lead):
     return _reparameterize(distribution, self.shape, noise, name, lead)
 
   def parameters(self, distribution):

@@ -39,6 +39,16 @@ class Classifier(keras.Model):
     """Unnormalised log p(label | x): [B, ...] -> [B, M]."""
     return self.head(self.features(x))
 
+  def scores(self, batch: dict) -> dict[str, tf.Tensor]:
+    """Of a batch {'x', 'label'}, each [B]: cross_entropy, -log p(label | x) in nats; accuracy, 1 where the label's
+    logit is the largest, else 0.
+    """
+    logits, label = self.logits(batch['x']), tf.cast(batch['label'], tf.int32)
+    return {
+      'cross_entropy': tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits),
+      'accuracy': tf.cast(tf.argmax(logits, -1, tf.int32) == label, logits.dtype),
+    }
+
   def call(self, x):
     return self.logits(x)
 

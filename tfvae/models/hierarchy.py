@@ -141,17 +141,21 @@ class Hierarchy(keras.Model):
     """Trace at given z, {layer: [S, B, ...]}."""
     return self._trace(batch, lambda layer, q: z[layer.name])
 
-  def generate(self, n: int, noise: Noise, context: tf.Tensor | None = None, num_samples: int = 1) -> Trace:
+  def generate(
+    self, n: int, noise: Noise, context: tf.Tensor | None = None, num_samples: int = 1, held: bool = False
+  ) -> Trace:
     """Trace with z ~ p(z), x ~ p(x | z): n examples. This model takes no context.
 
-    noise: one draw 'p/<layer>' for each layer and one 'p/x'.
+    Args:
+      noise: one draw 'p/<layer>' for each layer and one 'p/x'.
+      held: whether z and x let no gradients through to what they were drawn from.
     """
     if context is not None:
       raise ValueError('a hierarchy has no context')
-    z, _ = self.descend(lambda layer, p: layer.family.sample(p, noise, f'p/{layer.name}', (1, n)))
-    px = self.decode(z)
-    x = self.decoder.likelihood.sample(px, noise, 'p/x', (1, n))[0]
-    return self.score({'x': x}, z)
+    hold = tf.stop_gradient if held else tf.identity
+    z, _ = self.descend(lambda layer, p: hold(layer.family.sample(p, noise, f'p/{layer.name}', (1, n))))
+    x = self.decoder.likelihood.sample(self.decode(z), noise, 'p/x', (1, n))[0]
+    return self.score({'x': hold(x)}, z)
 
   def diagnostics(self, trace: Trace) -> dict[str, tf.Tensor]:
     """Numbers of this model beside `trace.terms()`, averaged over the samples: [B].

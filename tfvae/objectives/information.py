@@ -1,8 +1,11 @@
 """Running averages of what the bits of a model tell about their parents."""
 
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfvae.objectives.objective import STATISTIC
+
+tfd = tfp.distributions
 
 
 class Information:
@@ -46,9 +49,8 @@ class Information:
     found = {}
     for side, by_layer in distributions.items():
       for layer in self._sides[side]:
-        logits = by_layer[layer].distribution.logits_parameter()
-        probs = tf.sigmoid(logits)
-        values = tf.stop_gradient(tf.concat([probs, entropy(probs)], -1))  # [S, B, 2 H]
+        bits = by_layer[layer].distribution
+        values = tf.stop_gradient(tf.concat([bits.mean(), bits.entropy()], -1))  # [S, B, 2 H]
         found[f'{STATISTIC}{side}/{layer}'] = tf.broadcast_to(tf.reduce_mean(values, 0), [batch, values.shape[-1]])
         found[f'unit_information/{side}/{layer}'] = tf.reduce_mean(self.value(side, layer))
     return found
@@ -56,7 +58,8 @@ class Information:
   def value(self, side: str, layer: str) -> tf.Tensor:
     """The mutual information of each bit by the averages so far, [H] nats; 0 before the first step."""
     probs, conditional = tf.unstack(self._averages[side, layer] / tf.maximum(self._weight, 1e-6))
-    return entropy(probs) - conditional
+    # By rounding, the average of a bit that is always 1 may exceed 1, which has no entropy.
+    return tfd.Bernoulli(probs=tf.clip_by_value(probs, 0, 1)).entropy() - conditional
 
   def update(self, means: dict[str, tf.Tensor], step: tf.Tensor) -> None:
     """Moves the averages, given the means over the global batch."""
@@ -70,8 +73,3 @@ class Information:
   def pictures(self) -> dict[str, tf.Tensor]:
     """None."""
     return {}
-
-
-def entropy(probs: tf.Tensor) -> tf.Tensor:
-  """Of bits with these probabilities, in nats."""
-  return -tf.math.xlogy(probs, probs) - tf.math.xlog1py(1 - probs, -probs)

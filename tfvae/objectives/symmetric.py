@@ -45,9 +45,7 @@ class Symmetric(Objective):
       loss = -tf.reduce_mean(trace.log_px + tf.add_n(list(trace.log_p.values())), 0)
       metrics, side, layers = {**trace.terms(), **model.diagnostics(trace)}, 'q', trace.q
     else:
-      sample = model.generate(size, noise)
-      held = {layer: tf.stop_gradient(z) for layer, z in sample.z.items()}
-      trace = model.score({'x': tf.stop_gradient(sample.x)}, held)
+      trace = model.generate(size, noise, held=True)
       loss = -tf.reduce_mean(tf.add_n(list(trace.log_q.values())), 0)
       metrics, side, layers = {}, 'p', trace.p
     if self._information:

@@ -119,17 +119,22 @@ def _show(axis, images, limits, columns, title):
   axis.set_axis_off()
 
 
+def _side_by_side(arrays, titles):
+  """Up to 64 of two arrays of images, {name: title}, beside each other."""
+  n, columns = min(64, *(len(arrays[name]) for name in titles)), 8
+  drawn = figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
+  for axis, (name, title) in zip(drawn.subplots(1, 2), titles.items(), strict=True):
+    _show(axis, arrays[name][:n], arrays['value_range'], columns, title)
+  return drawn
+
+
 def reconstructions(run: Run):
   """Examples of the evaluated split and their reconstructions."""
   samples = run.arrays('samples', run.spec.eval.split)
   if not samples or samples['x'].ndim != 4:
     return None
-  n, columns = min(64, len(samples['x'])), 8
-  drawn = figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
-  left, right = drawn.subplots(1, 2)
-  _show(left, samples['x'][:n], samples['value_range'], columns, f'x ({run.spec.eval.split})')
-  _show(right, samples['reconstruction'][:n], samples['value_range'], columns, 'E[x | z], z ~ q(z | x)')
-  return drawn
+  titles = {'x': f'x ({run.spec.eval.split})', 'reconstruction': 'E[x | z], z ~ q(z | x)'}
+  return _side_by_side(samples, titles)
 
 
 def prior_samples(run: Run):
@@ -147,13 +152,8 @@ def limiting(run: Run):
   arrays = run.arrays('limiting', run.spec.eval.split)
   if not arrays or arrays['prior'].ndim != 4:
     return None
-  n, columns = min(64, len(arrays['prior'])), 8
-  drawn = figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
-  left, right = drawn.subplots(1, 2)
-  _show(left, arrays['prior'][:n], arrays['value_range'], columns, 'E[x | z], z ~ p(z)')
-  title = f'E[x | z] after {run.spec.eval.limiting_steps} steps'
-  _show(right, arrays['limiting'][:n], arrays['value_range'], columns, title)
-  return drawn
+  titles = {'prior': 'E[x | z], z ~ p(z)', 'limiting': f'E[x | z] after {run.spec.eval.limiting_steps} steps'}
+  return _side_by_side(arrays, titles)
 
 
 def unit_information(run: Run):

@@ -1,0 +1,357 @@
+"""What the fields of a spec must fulfil together; what one field allows is in schema.py.
+
+A rule takes all values, {'section.field': value}, each of them allowed, and yields a line for every problem that it
+finds: the field, what it got, what is allowed and what to do.
+"""
+
+from collections.abc import Callable
+
+from tfvae.names import ESTIMATORS, MOST_BITS, NAMES, SYNTHETIC
+from tfvae.schema import DATA, SAMPLES
+
+
+def _annealing_rule(f):
+  if f['objective.anneal'] != 'none' and f['objective.anneal_begin'] >= f['objective.anneal_end']:
+    yield (
+      f'spec.objective.anneal_end: got {f["objective.anneal_end"]:g}; allowed: more than '
+      f'spec.objective.anneal_begin ({f["objective.anneal_begin"]:g})'
+    )
+
+
+def _schedule_rule(f):
+  schedule, final = f['train.schedule'], f['train.schedule_final']
+  if schedule in ('exponential', 'inverse_time') and final == 0:
+    yield f'spec.train.schedule_final: got 0; spec.train.schedule={schedule} never reaches 0: give a number > 0'
+  if schedule == 'piecewise' and list(f['train.schedule_boundaries']) != sorted(set(f['train.schedule_boundaries'])):
+    yield f'spec.train.schedule_boundaries: got {f["train.schedule_boundaries"]}; allowed: increasing fractions'
+  if f['train.warmup'] and schedule != 'cosine':
+    yield f'spec.train.warmup: got {f["train.warmup"]:g}; only spec.train.schedule=cosine has a warm-up, not {schedule}'
+
+
+def _split_rule(f):
+  stored = f['data.name'] not in ('digits', 'table', *SYNTHETIC)  # the others may have such a split
+  if f['eval.split'] == 'validation' and f['data.validation'] == 0 and not stored:
+    yield (
+      'spec.eval.split: got validation, but there is no validation split: set spec.data.validation to the '
+      'fraction of the training split that it takes'
+    )
+
+
+def _net_rule(f):
+  for name, kind in f.items():
+    if name.endswith('.kind') and kind != 'linear' and not f[name[:-4] + 'hidden']:
+      yield f'spec.{name[:-4]}hidden: got (); kind={kind} needs at least one width (kind=linear has none)'
+
+
+def _sigma_rule(f):
+  learned = f['decoder.likelihood'] == 'gaussian' and f['decoder.variance'] in ('learned', 'per_dimension', 'latent')
+  if learned and f['decoder.sigma'] <= f['decoder.sigma_floor']:
+    yield (
+      f'spec.decoder.sigma: got {f["decoder.sigma"]:g}; a learned sigma must start above spec.decoder.sigma_floor '
+      f'({f["decoder.sigma_floor"]:g}), where it could not move'
+    )
+
+
+def _evaluator_rule(f):
+  checkpoint = f['eval.checkpoint']
+  if checkpoint not in ('newest', 'all') and not checkpoint.isdecimal():
+    yield f'spec.eval.checkpoint: got {checkpoint!r}; allowed: newest | all | a step such as 2000'
+  if 'latents' in f['eval.evaluators'] and len(f['model.layers']) > 1 and f['eval.num_samples'] < 2:
+    yield (
+      f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in a model of '
+      'several layers (or leave it out of spec.eval.evaluators)'
+    )
+
+
+def _sample_rule(f):
+  what = f['sample.what']
+  if not what or (set(what) == {'layers'} and len(f['model.layers']) == 1):
+    more = '' if not what else ', which a model of one layer has nothing to show in'
+    yield f'spec.sample.what: got {",".join(what) or "()"}{more}; allowed: one or more of {", ".join(SAMPLES)}'
+  if (moving := [name for name in what if name in ('traversals', 'interpolations', 'layers')]) and (bits := _bits(f)):
+    yield (
+      f'spec.sample.what: got {",".join(what)}; {", ".join(moving)} move along units of Gaussian layers, but '
+      f'{", ".join(bits)} is of bits; allowed: prior, reconstructions, limiting, codes, projector'
+    )
+
+
+def _data_rule(f):
+  name, defaults = f['data.name'], {field: f_.default for field, f_ in DATA.items()}
+  files, images = name in ('table', 'folder'), name not in ('table', 'digits', *SYNTHETIC)
+  only = {'path': (files, 'table and folder'), 'download': (name not in NAMES['data.name'], 'TensorFlow Datasets')}
+  only |= {field: (name == 'table', 'table') for field in ('label', 'header', 'separator')}
+  only |= {field: (images, 'folder and TensorFlow Datasets') for field in ('crop', 'resize', 'pad')}
+  only |= {'channels': (name == 'folder', 'folder')}
+  made = ' | '.join(SYNTHETIC)
+  only |= {field: (name in SYNTHETIC, made) for field in ('seed', 'examples')}
+  only |= {'noise': (name in SYNTHETIC and name != 'manifold', made.replace(' | manifold', ''))}
+  models = 'manifold | pca | pca_ring'
+  only |= {'latents': (name in models.split(' | '), models)}
+  only |= {'dims': (name in models.split(' | ') or name == 'stream', f'{models} | stream')}
+  only |= {'segments': (name == 'stream', 'stream')}
+  for field, (right, where) in only.items():
+    if not right and f[f'data.{field}'] != defaults[field]:
+      yield f'spec.data.{field}: got {f[f"data.{field}"]!r}; only data of {where} have it, not {name}; leave it out'
+  if f['data.jitter'] and f['data.binarize'] != 'none':
+    yield (
+      f'spec.data.jitter: got {f["data.jitter"]:g}, which is for values that are not binary, but spec.data.binarize is '
+      f'{f["data.binarize"]}; use 0, or spec.data.pixel_flip'
+    )
+  if f['data.pixel_flip'] and f['data.binarize'] == 'none':
+    yield (
+      f'spec.data.pixel_flip: got {f["data.pixel_flip"]:g}, which inverts binary values; set spec.data.binarize to '
+      'threshold, static or dynamic'
+    )
+
+
+NO_BETAS = {'iwae': 'the importance-weighted bound', 'symmetric': 'symmetric equilibrium learning'}
+
+
+def _objective_rule(f):
+  name = f['objective.name']
+  if name not in NO_BETAS:
+    return
+  for layer in f['model.layers']:
+    if f[f'objective.beta.{layer}'] != 1:
+      yield (
+        f'spec.objective.beta.{layer}: got {f[f"objective.beta.{layer}"]:g}; {NO_BETAS[name]} has no betas: leave it '
+        'at 1, or use spec.objective.name=elbo'
+      )
+  if f['objective.anneal'] != 'none':
+    yield (
+      f'spec.objective.anneal: got {f["objective.anneal"]}; {NO_BETAS[name]} has no betas to anneal: use none, or '
+      'spec.objective.name=elbo'
+    )
+  if name == 'iwae' and f['decoder.likelihood'] == 'gaussian' and f['decoder.variance'] == 'optimal':
+    yield (
+      'spec.decoder.variance: got optimal, which is the closed form for the ELBO, not for the importance-weighted '
+      'bound; use learned'
+    )
+
+
+def _estimator_rule(f):
+  name, estimator, bits = f['objective.name'], f['objective.estimator'], _bits(f)
+  allowed = {
+    'elbo': ESTIMATORS if bits else ('reparameterized',),
+    'iwae': ('reparameterized', 'doubly_reparameterized'),
+  }
+  allowed = allowed.get(name, ('reparameterized',))
+  if estimator not in allowed:
+    of = f'spec.objective.name={name}' + (f' with layers of bits ({", ".join(bits)})' if bits else '')
+    yield f'spec.objective.estimator: got {estimator}; {of} has one of {" | ".join(allowed)}'
+  if estimator == 'score_function' and f['objective.num_samples'] < 2:
+    yield (
+      f'spec.objective.num_samples: got {f["objective.num_samples"]}; the baseline of '
+      'spec.objective.estimator=score_function is made of the other samples: give a number >= 2'
+    )
+  if f['objective.chains'] and (name not in ('elbo', 'symmetric') or f['model.name'] != 'hierarchy'):
+    yield (
+      f'spec.objective.chains: got {f["objective.chains"]}; spec.objective.name=elbo and symmetric with '
+      'spec.model.name=hierarchy have them; use 0'
+    )
+
+
+def _bits(f):
+  return [layer for layer in f['model.layers'] if f[f'model.{layer}.family'] == 'bernoulli']
+
+
+def _bits_rule(f):
+  """What layers of bits cannot have, and what they alone have."""
+  bits, name = _bits(f), f['objective.name']
+  if bits and name == 'iwae':
+    yield (
+      f'spec.objective.name: got iwae, whose gradient needs reparameterised samples, but {", ".join(bits)} of bits has '
+      'none; use elbo or symmetric'
+    )
+  if f['model.layers'][0] in bits and f['prior.name'] == 'optimal':
+    yield 'spec.prior.name: got optimal, which is for Gaussian layers; bits have standard or learned'
+  if bits and f['prior.weight_constraint'] != 'none':
+    yield (
+      f'spec.prior.weight_constraint: got {f["prior.weight_constraint"]}, which is for a Gaussian prior, but '
+      f'{", ".join(bits)} is of bits; use none'
+    )
+  evaluators, units = f['eval.evaluators'], sum(f[f'model.{layer}.dim'] for layer in f['model.layers'])
+  if 'posterior' in evaluators:
+    if len(bits) < len(f['model.layers']) or any(f[f'model.{layer}.grid'] for layer in bits):
+      yield 'spec.eval.evaluators: got posterior, which enumerates layers of bits that are vectors; leave it out'
+    elif units > MOST_BITS:
+      yield (
+        f'spec.eval.evaluators: got posterior, which enumerates all states of {MOST_BITS} bits at most, but the layers '
+        f'have {units}; leave it out, or use log_evidence'
+      )
+  if 'latents' in evaluators and bits:
+    yield (
+      f'spec.eval.evaluators: got latents, which is for Gaussian layers, but {", ".join(bits)} is of bits; use '
+      'unit_information, or leave it out'
+    )
+  if 'unit_information' in evaluators and not bits:
+    yield 'spec.eval.evaluators: got unit_information, which is for layers of bits; leave it out'
+  if f['objective.information']:
+    if len(bits) < len(f['model.layers']) or any(f[f'model.{layer}.grid'] for layer in bits):
+      yield 'spec.objective.information: got True, which is for layers of bits that are vectors; use False'
+    elif name not in ('elbo', 'symmetric'):
+      yield f'spec.objective.information: got True; spec.objective.name={name} does not have it; use False'
+
+
+def _skip_rule(f):
+  for field, skip in f.items():
+    if field.endswith('.skip') and skip:
+      kind = f[f'{field[:-4]}kind']
+      if kind != 'mlp':
+        yield f'spec.{field}: got True; nets of kind mlp have it, not {kind}'
+      if field == 'decoder.net.skip' and f['prior.weight_constraint'] != 'none':
+        yield f'spec.{field}: got True; with spec.prior.weight_constraint it would leave weights without their norm'
+
+
+def _strategy_rule(f):
+  if f['train.logical_devices'] and f['train.strategy'] != 'mirrored':
+    yield (
+      f'spec.train.logical_devices: got {f["train.logical_devices"]}; only spec.train.strategy=mirrored has logical '
+      f'devices, not {f["train.strategy"]}'
+    )
+
+
+LINEAR = {  # what makes a VAE linear
+  'model.layers': (('z1',),),
+  'model.z1.grid': (0,),
+  'model.z1.family': ('gaussian',),
+  'decoder.likelihood': ('gaussian',),
+  'decoder.net.kind': ('linear',),
+  'decoder.variance': ('fixed', 'learned', 'per_dimension', 'optimal'),
+}
+
+
+def _linear_rule(f):
+  """What only linear VAEs have."""
+  wrong = next((name for name, allowed in LINEAR.items() if f[name] not in allowed), None)
+  but = wrong and (
+    f'but spec.{wrong} is {_shown(f[wrong])}; allowed there: {" | ".join(_shown(value) for value in LINEAR[wrong])}'
+  )
+  for field in ('objective.num_samples', 'eval.num_samples'):
+    if f[field] == 0 and wrong:
+      yield f'spec.{field}: got 0, which is for linear VAEs, whose expectations are exact, {but}; or give a number >= 1'
+  if f['objective.num_samples'] == 0 and (name := f['objective.name']) != 'elbo':
+    yield f'spec.objective.num_samples: got 0; spec.objective.name={name} needs samples: give a number >= 1'
+  if 'ppca' in f['eval.evaluators'] and wrong:
+    yield f'spec.eval.evaluators: got ppca, which is for linear VAEs, {but}; or leave it out'
+
+
+def _shown(value):
+  return ','.join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _stream_rule(f):
+  changes, stream = list(f['data.changes']), f['data.name'] == 'stream'
+  if changes and f['data.order'] != 'stream':
+    yield f'spec.data.changes: got {_shown(changes)}; only a stream has change points: set spec.data.order=stream'
+  if changes != sorted(set(changes)) or (stream and changes and changes[-1] >= f['data.examples']):
+    yield (
+      f'spec.data.changes: got {_shown(changes)}; allowed: increasing numbers, less than spec.data.examples '
+      f'({f["data.examples"]})'
+    )
+  if stream and len(f['data.segments']) != len(changes) + 1:
+    yield (
+      f'spec.data.segments: got {_shown(f["data.segments"])}; allowed: {len(changes) + 1} numbers, one more than '
+      f'spec.data.changes ({_shown(changes) or "none"})'
+    )
+  if stream and any(latents > f['data.dims'] for latents in f['data.segments']):
+    yield f'spec.data.segments: got {_shown(f["data.segments"])}; allowed: at most spec.data.dims ({f["data.dims"]})'
+
+
+def _members_rule(f):
+  members, sizes = f['model.name'] == 'members', list(f['model.members'])
+  if not members:
+    if sizes:
+      yield f'spec.model.members: got {_shown(sizes)}; only spec.model.name=members has them, not {f["model.name"]}'
+    if 'selection' in f['eval.evaluators']:
+      yield 'spec.eval.evaluators: got selection, which compares members; set spec.model.name=members, or leave it out'
+    return
+  if not sizes or len(sizes) != len(set(sizes)):
+    yield f'spec.model.members: got {_shown(sizes) or "()"}; allowed: different numbers of units, such as 2,4,6'
+  wanted = {**LINEAR, 'prior.name': ('standard', 'learned'), 'objective.name': ('elbo',), 'train.strategy': ('one',)}
+  wanted['decoder.variance'] = ('fixed', 'learned', 'per_dimension')
+  for name, allowed in wanted.items():
+    if f[name] not in allowed:
+      yield (
+        f'spec.{name}: got {_shown(f[name])}; spec.model.name=members needs one of '
+        f'{" | ".join(_shown(value) for value in allowed)}'
+      )
+  if others := [name for name in f['eval.evaluators'] if name != 'selection']:
+    yield f'spec.eval.evaluators: got {_shown(others)}; members have the evaluator selection only'
+
+
+def _classifier_rule(f):
+  classifier, name, objective = f['model.name'] == 'classifier', f['model.name'], f['objective.name']
+  evaluators = f['eval.evaluators']
+  if not classifier:
+    if objective == 'cross_entropy':
+      yield f'spec.objective.name: got cross_entropy, which is for spec.model.name=classifier, not for {name}'
+    if 'accuracy' in evaluators:
+      yield f'spec.eval.evaluators: got accuracy, which is for spec.model.name=classifier, not for {name}; leave it out'
+    return
+  if objective != 'cross_entropy':
+    yield f'spec.objective.name: got {objective}; spec.model.name=classifier needs cross_entropy'
+  if others := [name for name in evaluators if name != 'accuracy']:
+    yield f'spec.eval.evaluators: got {_shown(others)}; a classifier has the evaluator accuracy only'
+
+
+def _fid_rule(f):
+  if 'fid' not in f['eval.evaluators']:
+    return
+  for field in ('fid_extractors', 'fid_of'):
+    if not f[f'eval.{field}'] or len(set(f[f'eval.{field}'])) < len(f[f'eval.{field}']):
+      yield f'spec.eval.{field}: got {_shown(f[f"eval.{field}"]) or "()"}; give one or more different ones'
+  files = {'classifier': 'the workdir of a run of specs/classifier.py', 'inception': 'the file of its weights'}
+  for extractor, what in files.items():
+    if extractor in f['eval.fid_extractors'] and not f[f'eval.fid_{extractor}']:
+      yield f'spec.eval.fid_{extractor}: is empty; spec.eval.fid_extractors={extractor} needs {what}'
+  if f['eval.fid_samples'] == 1:
+    yield 'spec.eval.fid_samples: got 1; a covariance needs at least two images (0: as many as the reference has)'
+
+
+def _prior_rule(f):
+  top, constraint = f['model.layers'][0], f['prior.weight_constraint']
+  if f['prior.name'] == 'optimal' and f[f'model.{top}.grid']:
+    yield (
+      f'spec.prior.name: got optimal, which is for vectors, but spec.model.{top}.grid is {f[f"model.{top}.grid"]}; use '
+      'learned'
+    )
+  if f['prior.name'] == 'optimal' and f['objective.name'] == 'iwae':
+    yield (
+      'spec.prior.name: got optimal, which is the closed form for the ELBO, not for the importance-weighted bound; '
+      'use learned'
+    )
+  if constraint != 'none':
+    for name, right in (
+      ('model.layers', len(f['model.layers']) == 1),
+      ('model.z1.grid', not f['model.z1.grid']),
+      ('decoder.net.kind', f['decoder.net.kind'] in ('mlp', 'linear')),
+    ):
+      if not right:
+        yield (
+          f'spec.prior.weight_constraint: got {constraint}, which is for one latent layer, a vector, and a dense '
+          f'decoder, but spec.{name} is {_shown(f[name])}; use none'
+        )
+
+
+RULES: tuple[Callable, ...] = (
+  _data_rule,
+  _objective_rule,
+  _estimator_rule,
+  _bits_rule,
+  _skip_rule,
+  _strategy_rule,
+  _annealing_rule,
+  _schedule_rule,
+  _split_rule,
+  _net_rule,
+  _sigma_rule,
+  _evaluator_rule,
+  _sample_rule,
+  _linear_rule,
+  _prior_rule,
+  _stream_rule,
+  _members_rule,
+  _classifier_rule,
+  _fid_rule,
+)
