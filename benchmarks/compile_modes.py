@@ -24,7 +24,8 @@ from tfvae import build  # noqa: E402
 from tfvae import spec as spec_lib  # noqa: E402
 from tfvae.data.dataset import Stored, make  # noqa: E402
 from tfvae.step import Stepper  # noqa: E402
-from tfvae.training import mode_of, strategy_of  # noqa: E402
+from tfvae.training import mode_of  # noqa: E402
+from tfvae.workers import one_device  # noqa: E402
 
 # name: (spec, shape of an example, steps timed, fields)
 MLP = {'model.z1.encoder.activation': 'relu', 'decoder.net.activation': 'relu', 'decoder.variance': 'learned'}
@@ -42,13 +43,14 @@ CASES = {
 }
 
 
-def stepper(spec, data, mode):
-  strategy = strategy_of(spec)
+def stepper(spec, data, mode=None):
+  """The compiled step of a spec, on one device. mode: None for spec.train.compile."""
+  strategy = one_device()
   with strategy.scope():
     source, model = build.source(spec, data), build.model(spec, data.shape)
     objective = build.objective(spec, model)
     groups = build.optimizers(spec, model, objective)
-    return model, Stepper(strategy, model, objective, source, groups, None, spec.seed, 0.0, mode)
+    return Stepper(strategy, model, objective, source, groups, None, spec.seed, 0.0, mode or mode_of(spec, model))
 
 
 def seconds(step, count):
@@ -73,11 +75,11 @@ def main():
     x = np.random.default_rng(0).random((5000, *shape)).astype(np.float32)
     data = make(Stored('random', {'train': {'x': x}, 'test': {'x': x[:10]}}), spec.data, 0)
     steppers = {mode: stepper(spec, data, mode) for mode in ('graph', 'xla')}
-    for _, step in steppers.values():
+    for step in steppers.values():
       seconds(step, 5)
-    times = [[1e3 * seconds(step, count) for _, step in steppers.values()] for _ in range(args.repeats)]
+    times = [[1e3 * seconds(step, count) for step in steppers.values()] for _ in range(args.repeats)]
     graph, xla = (statistics.median(column) for column in zip(*times, strict=True))
-    choice = mode_of(spec, steppers['graph'][0])
+    choice = mode_of(spec, steppers['graph'].model)
     print(f'{name:<34} graph {graph:7.3f} ms  xla {xla:7.3f} ms  auto: {choice}', flush=True)
 
 

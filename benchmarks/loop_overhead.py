@@ -1,4 +1,4 @@
-"""What the loop costs over the bare compiled step: logging, TensorBoard, checkpoints, progress, metrics.
+"""What the loop costs over the bare compiled step: logging, TensorBoard, checkpoints, progress, metrics, statistics.
 
     python benchmarks/loop_overhead.py [--steps 4000] [--repeats 9]
 
@@ -10,6 +10,9 @@ For the digits MLP (specs/aevb.py) and specs/hit.py, in one process, alternating
   norm, and whether they are finite; called back to back with nothing on the host.
 - loop: `Trainer.train` with the spec's own logging (every 100 steps), event files, checkpoints (every 2,000 steps) and
   progress lines; without the evaluations, which are work of another kind. Start-up is left out, as for the others.
+
+Then the compiled step of specs/symmetric.py:mnist (batches of 1,024; of made images, --steps / 1000 of them in a
+stretch) with and without the running averages of mutual information, `spec.objective.information`.
 
 Prints milliseconds a step (medians), their ratios, and, from within the loop, the time beside its compiled calls as a
 part of the time in them, which other load on the machine disturbs least. Run it on an idle machine.
@@ -85,10 +88,10 @@ class Minimal:
 
 
 class Step:
-  """The compiled step of a trainer, back to back."""
+  """A compiled step, back to back."""
 
-  def __init__(self, trainer, calls: int = 100):
-    self._stepper, self._calls = trainer.stepper, calls
+  def __init__(self, stepper, calls: int = 100):
+    self._stepper, self._calls = stepper, calls
 
   def time(self, steps: int) -> float:
     """Seconds a step."""
@@ -151,6 +154,27 @@ class Loop:
     return took / (self.trainer.step - before)
 
 
+def information(steps: int, repeats: int) -> None:
+  """Times the published ladder's step with and without running averages, alternating."""
+  from compile_modes import stepper
+
+  from tfvae.data.dataset import Stored, make
+
+  pixels = np.random.default_rng(0).integers(0, 256, [10_000, 28, 28, 1], np.uint8)
+  kinds = {}
+  for name, on in (('without', False), ('with', True)):
+    fields = {'objective.information': on, 'objective.chains': 0, 'data.pool': 'train'}
+    spec = spec_lib.load(ROOT / 'specs/symmetric.py:mnist', fields)
+    stored = Stored('random', {'train': {'x': pixels}, 'test': {'x': pixels[:100]}}, (0.0, 255.0))
+    data = make(stored, spec.data, spec.seed)
+    kinds[name] = Step(stepper(spec, data), steps)
+    kinds[name].time(steps)
+  times = [[kind.time(steps) for kind in kinds.values()] for _ in range(repeats)]
+  without, with_ = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
+  ratio = statistics.median(b / a for a, b in times)
+  print(f'information: without {without:.1f} ms, with {with_:.1f} ms; with/without {ratio:.3f}', flush=True)
+
+
 def main():
   import tensorflow as tf
 
@@ -166,7 +190,7 @@ def main():
     data = build.dataset(spec)
     with tempfile.TemporaryDirectory() as folder:
       minimal, loop = Minimal(spec, data), Loop(spec, data, pathlib.Path(folder) / 'run')
-      step = Step(loop.trainer)
+      step = Step(loop.trainer.stepper)
       steps = args.steps if name == 'aevb' else args.steps // 5
       times = [[*(kind.time(steps) for kind in (minimal, step, loop)), loop.host_share] for _ in range(args.repeats)]
     *ms, share = [1e3 * statistics.median(column) for column in zip(*times, strict=True)]
@@ -176,6 +200,7 @@ def main():
       f'beside the compiled calls {share / 10:.1f}%',
       flush=True,
     )
+  information(max(1, args.steps // 1000), args.repeats)
 
 
 if __name__ == '__main__':

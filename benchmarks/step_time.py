@@ -7,7 +7,8 @@ Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar1
 specs/entropies.py:circle,vae1 (one hidden layer of 128; two) and :mnist,vae1, in batches of 1024 with one sample;
 specs/streaming.py, three linear VAEs in one program against three PyTorch modules in one loop;
 specs/symmetric.py:mnist, the published ladder in batches of 1024, both players. Real data (TensorFlow Datasets; nothing
-is downloaded) or made ones. For each case:
+is downloaded) or made ones. chain_mnist does not train: a step is one of the limiting distribution's chain z -> x -> z
+of that ladder, for 1,000 images, and a stretch is 200 of them at the default --steps. For each case:
 
 - tfvae: `Trainer.train` of the spec as it is: metrics.jsonl, event files, progress, checkpoints and the check for
   values that are not finite, but no evaluations.
@@ -61,12 +62,14 @@ class Case(NamedTuple):
   spec: str
   fields: dict = {}
   part: float = 1.0  # of --steps
+  chain: int = 0  # 0: trains. Else this many chains are run
 
 
 # The length of training is unknown, so that schedules would stay at their beginning: at a beta of 0.
 CONSTANT = {'objective.anneal': 'none', 'train.schedule': 'constant', 'train.learning_rate': 1e-3}
 CONSTANT |= {'objective.num_samples': 1, 'train.variance_learning_rate': 0.0}
 ONE_HIDDEN = {'model.z1.encoder.hidden': (128,), 'decoder.net.hidden': (128,)}
+SYMMETRIC = {'objective.chains': 0, 'objective.information': False}
 CASES = {
   'aevb_1': Case('aevb.py:mnist', {'objective.num_samples': 1}),
   'aevb_5': Case('aevb.py:mnist', {'objective.num_samples': 5}, 0.5),
@@ -76,7 +79,8 @@ CASES = {
   'vae1_circle_deep': Case('entropies.py:circle,vae1', CONSTANT),
   'vae1_mnist': Case('entropies.py:mnist,vae1', CONSTANT | {'data.batch_size': 1024}),
   'streaming': Case('streaming.py', {}),
-  'symmetric_mnist': Case('symmetric.py:mnist', {'objective.chains': 0, 'objective.information': False}, 0.004),
+  'symmetric_mnist': Case('symmetric.py:mnist', SYMMETRIC, 0.004),
+  'chain_mnist': Case('symmetric.py:mnist', SYMMETRIC, 0.2, chain=1000),
 }
 STARTED = ('aevb.py:mnist', 'hit.py:cifar10')  # specs whose start-up is measured
 
@@ -196,6 +200,39 @@ def train_tfvae(spec, folder: pathlib.Path, stretches: Stretches) -> None:
   trainer._next_stop = lambda: min(next_stop(), (trainer.step // stretches.steps + 1) * stretches.steps)
   with StopSignal() as stop:
     trainer.train(stop)
+
+
+def chain_tfvae(spec, chains: int, stretches: Stretches) -> None:
+  """Steps of the limiting distribution's chain, with weights as they begin: `models.chain.Chain`."""
+  from tfvae import build
+  from tfvae.quiet import import_tensorflow
+
+  import_tensorflow()
+  from tfvae.models.chain import Chain
+
+  model = build.model(spec, build.dataset(spec).shape)
+  stretches.reply(parameters=build.num_parameters(model.trainable_variables))
+  chain, z = Chain(model, spec.seed), None
+  for step in itertools.count(0, stretches.steps):
+    stretches.wait(step)
+    z = {name: value.numpy() for name, value in chain.run(chains, stretches.steps, step, z).items()}
+
+
+def chain_torch(spec, how: Torch, chains: int, stretches: Stretches) -> None:
+  """The same by PyTorch."""
+  import torch
+
+  torch.manual_seed(spec.seed)
+  torch.set_flush_denormal(how.tuned)
+  (model,) = torch_models_of(spec, (1, 28, 28)).values()
+  model = model.to(memory_format=torch.channels_last if how.channels_last else torch.contiguous_format)
+  stretches.reply(parameters=sum(value.numel() for value in model.parameters()))
+  move = torch.compile(model.chain) if how.compile else model.chain
+  with torch.inference_mode():
+    z1 = torch.bernoulli(torch.full((chains, spec.model.z1.dim), 0.5))
+    for step in itertools.count():
+      stretches.wait(step)
+      z1 = move(z1)
 
 
 class Player:
@@ -497,10 +534,13 @@ def main():
   args = parser.parse_args()
   if args.worker:
     spec, stretches = load_spec(args, args.cases[0]), Stretches(steps_of(args, args.cases[0]))
-    if args.worker == 'tfvae':
-      train_tfvae(spec, pathlib.Path(args.folder), stretches)
+    chains, folder, how = CASES[args.cases[0]].chain, pathlib.Path(args.folder), TORCH.get(args.worker)
+    if chains:
+      chain_torch(spec, how, chains, stretches) if how else chain_tfvae(spec, chains, stretches)
+    elif how:
+      train_torch(spec, how, folder, stretches)
     else:
-      train_torch(spec, TORCH[args.worker], pathlib.Path(args.folder), stretches)
+      train_tfvae(spec, folder, stretches)
   args.data_dir = str(catalogue.data_dir(args.data_dir))
   if importlib.util.find_spec('torch') is None:
     sys.exit('error: PyTorch is missing: pip install -e ".[bench]"')

@@ -199,6 +199,11 @@ class Ladder(nn.Module):
     kls = (kl_bits(q2, torch.zeros_like(q2)), kl_bits(q1, p1.detach()))
     return -log_p, log_px.detach(), error, tuple(value.sum() / len(x) for value in kls)
 
+  def chain(self, z1):
+    """z1 of q(z | x), x of p(x | z1)."""
+    q2, q1 = self._evidence(torch.bernoulli(self.decoder(z1).sigmoid()))
+    return torch.bernoulli((q1 + self._prior(torch.bernoulli(q2.sigmoid()))).sigmoid())
+
   def inference(self, n: int):
     """-E_p log q(z | x)."""
     with torch.no_grad():

@@ -140,13 +140,15 @@ def test_two_workers_train_as_one_and_resume_to_the_bit(case, tmp_path, one_devi
   assert_same_run(tmp_path / 'run', tmp_path / 'whole')
 
 
-def test_logical_devices_resume_to_the_bit_after_kill(tmp_path, monkeypatch):
+@pytest.mark.parametrize('devices', [0, 2])
+def test_devices_resume_to_the_bit_after_kill(devices, tmp_path, monkeypatch):
+  """Both players' optimizers and running averages included."""
   monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
-  mirrored = ['--spec.train.strategy=mirrored', '--spec.train.logical_devices=2', READ]
+  mirrored = ['--spec.train.strategy=mirrored', '--spec.train.logical_devices=2', READ] if devices else []
   status, said = Launched('two players', tmp_path / 'run', *mirrored, signals='KILL@50').wait()
   assert status == -signal.SIGKILL, said
-  train('two players', tmp_path / 'run', 2)
-  train('two players', tmp_path / 'whole', 2)
+  train('two players', tmp_path / 'run', devices)
+  train('two players', tmp_path / 'whole', devices)
   assert_same_run(tmp_path / 'run', tmp_path / 'whole')
 
 
