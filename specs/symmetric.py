@@ -79,8 +79,8 @@ def get_config(variant=''):
     raise SpecError([f'variant {variant!r}: paper is for mnist and fashion_mnist, not {name}; leave it out'])
 
   spec.eval.every = spec.train.steps // 10
-  spec.eval.during = ('bounds', 'limiting')
-  spec.eval.evaluators = ('bounds', 'entropies', 'unit_information', 'samples', 'limiting')
+  spec.eval.during = ('bounds', 'players', 'limiting')
+  spec.eval.evaluators = ('bounds', 'players', 'entropies', 'unit_information', 'samples', 'limiting')
   spec.eval.limiting_steps = 300 if name in ('digits', 'small_mnist') else 1000
   spec.eval.fid_of, spec.eval.fid_reference = ('prior', 'limiting'), 'train'  # which is both splits, by data.pool
   spec.sample.what = ('prior', 'limiting', 'reconstructions', 'codes', 'projector')

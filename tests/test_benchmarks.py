@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-
 from conftest import ROOT
 
 SCRIPTS = sorted(path.name for path in (ROOT / 'benchmarks').glob('*.py') if path.name != 'torch_models.py')

@@ -63,6 +63,7 @@ NAMES = {
     'samples': 'tfvae.analysis.samples:Samples',
     'points': 'tfvae.analysis.points:Points',
     'estimates': 'tfvae.analysis.estimates:Estimates',
+    'players': 'tfvae.analysis.players:Players',
     'posterior': 'tfvae.analysis.posterior:Posterior',
     'unit_information': 'tfvae.analysis.information:UnitInformation',
     'limiting': 'tfvae.analysis.limiting:Limiting',

@@ -395,9 +395,9 @@ EVAL = {
     'ELBO converges to. latents: active units, aggregate posterior. bits_per_dim: of images and binary data. '
     'log_evidence: log p(x) by importance sampling. ppca: the exact likelihood of a linear VAE beside that of '
     'probabilistic PCA. selection: of members, on the segments of a stream. samples: pictures. points: of data that '
-    'are vectors. estimates: the spread of the ELBO and of the entropies by few samples. posterior: of a few bits, by '
-    'enumeration. unit_information: of bits. limiting: pictures of the chain z, x, z. accuracy: of a classifier. fid: '
-    'Frechet distances of images, as the fields fid_* say.',
+    'are vectors. estimates: the spread of the ELBO and of the entropies by few samples. players: the losses of '
+    'symmetric learning. posterior: of a few bits, by enumeration. unit_information: of bits. limiting: pictures of '
+    'the chain z, x, z. accuracy: of a classifier. fid: Frechet distances of images, as the fields fid_* say.',
     choices=tuple(NAMES['eval.evaluators']),
     item=str,
   ),

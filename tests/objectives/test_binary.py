@@ -9,6 +9,9 @@ import tensorflow as tf
 from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.analysis.players import Players
+from tfvae.data.dataset import Stored, make
+from tfvae.evaluation import Evaluation
 from tfvae.models.chain import Chain
 from tfvae.models.enumeration import log_densities, states
 from tfvae.objectives.elbo import Elbo
@@ -241,3 +244,30 @@ def test_any_depth_of_bits_and_gaussians(inference, layers):
         assert np.all(np.isfinite(gradient)) and np.any(gradient != 0), variable.path
       seen |= {v.path for v in variables}
     assert seen == {v.path for v in model.trainable_variables}
+
+
+@pytest.mark.parametrize('inference', ['ladder', 'reverse'])
+@pytest.mark.parametrize('objective', ['symmetric', 'elbo'])
+def test_the_losses_of_both_players_are_the_enumerated_ones(inference, objective):
+  fields = {
+    'eval.num_samples': 400,
+    'eval.batch_size': 64,
+    'eval.evaluators': ('players',),
+    'objective.name': objective,
+  }
+  fields |= {'objective.estimator': 'zgr'} if objective == 'elbo' else {}
+  spec, model = tiny(inference, **fields)
+  pixels = ALL_X[np.random.default_rng(2).choice(512, 3000)]
+  data = make(Stored('bits', {'train': {'x': pixels[:100]}, 'test': {'x': pixels}}, (0.0, 1.0)), spec.data, 0)
+  evaluation = Evaluation(model, build.source(spec, data), spec)
+  ((_, found),) = evaluation.run('test', [Players(spec)])
+
+  joint, log_q = (value.numpy().astype(np.float64) for value in exact(model, tf.constant(pixels)))
+  want = -(np.exp(log_q) * joint).sum(0)
+  spread = np.sqrt((np.exp(log_q) * (joint + want) ** 2).sum(0).mean() / 400 / len(pixels))
+  assert abs(found.numbers['loss/generative'] - want.mean()) < 5 * spread + 1e-4
+
+  joint, log_q = (value.numpy().astype(np.float64) for value in exact(model, tf.constant(ALL_X)))
+  want = -(np.exp(joint) * log_q).sum()
+  spread = np.sqrt((np.exp(joint) * (log_q + want) ** 2).sum() / 3008)  # of 47 whole batches
+  assert abs(found.numbers['loss/inference'] - want) < 5 * spread + 1e-4
