@@ -36,6 +36,17 @@ def test_resume_is_exact(words, tmp_path, monkeypatch):
   assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
 
 
+def test_gaussian_layers_learn(tmp_path, monkeypatch):
+  """Two of them, by both players; a collapsed model reaches an ELBO of -7."""
+  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  fields = {f'model.{layer}.scale_head': 'softplus' for layer in ('z2', 'z1')} | {'eval.every': 0, 'train.steps': 600}
+  fields |= {'objective.name': 'symmetric', 'eval.evaluators': ('bounds', 'players'), 'eval.during': ()}
+  run = commands.train(spec_lib.load(ROOT / 'specs/hit.py', fields), tmp_path / 'run')
+  numbers = run.evaluation
+  assert numbers['elbo'] > -5 and numbers['rate/z1'] > 3
+  assert np.isfinite(numbers['loss/inference'])
+
+
 def test_what_a_run_leaves(run):
   train = run.metrics['train']
   assert {'elbo', 'loss/generative', 'loss/inference', 'gradient_norm/inference', 'unit_information/p/z1'} <= set(train)
