@@ -43,36 +43,38 @@ def draw(run: Run) -> list[pathlib.Path]:
 
 
 def curves(run: Run):
-  """The ELBO and its parts over training."""
+  """The ELBO and its parts, and the losses of two players, over training."""
   metrics = run.metrics
   if 'train' not in metrics:
     return None
-  names = ('elbo', 'log_likelihood', 'rate', 'mse', 'sigma', 'cross_entropy', 'accuracy', 'gradient_norm')
-  names = [name for name in names if name in metrics['train']]
+  nats = ('elbo', 'log_likelihood', 'rate', 'loss/generative', 'loss/inference', 'cross_entropy')
+  names = (*nats[:3], 'mse', 'sigma', *nats[3:], 'accuracy', 'gradient_norm')
+  names = [name for name in names if any(name in values for values in metrics.values())]
   if not names:
     return None
   drawn = figure(12, 3.2 * -(-len(names) // 3))
   axes = drawn.subplots(-(-len(names) // 3), 3, squeeze=False)
   for axis in axes.flat[len(names) :]:
     axis.set_axis_off()
-  units = {'elbo': 'nats', 'log_likelihood': 'nats', 'rate': 'nats', 'cross_entropy': 'nats'}
   for axis, name in zip(axes.flat, names, strict=False):
     plot(axis, metrics, name)
-    axis.set(title=name, xlabel='step', ylabel=units.get(name, ''))
-    if name in ('mse', 'gradient_norm') and np.nanmin(metrics['train'][name]) > 0:
+    axis.set(title=name, xlabel='step', ylabel='nats' if name in nats else '')
+    found = [values[name][np.isfinite(values[name])] for values in metrics.values() if name in values]
+    if name in ('mse', 'gradient_norm') and all(np.all(values > 0) for values in found):
       axis.set_yscale('log')
-    if name in ('elbo', 'log_likelihood'):  # the first steps would hide all others
-      values = metrics['train'][name]
-      axis.set_ylim(*_limits(values))
+    if name in ('elbo', 'log_likelihood', 'loss/generative'):  # the first steps would hide all others
+      axis.set_ylim(*_limits(found))
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3)
   return drawn
 
 
-def _limits(values):
-  """The range of a curve without its first tenth, a little wider."""
-  rest = values[len(values) // 10 :]
-  low, high = np.nanmin(rest), np.nanmax(rest)
+def _limits(series):
+  """The range of curves without their first tenths, a little wider; None, what suits them, where there is none."""
+  rest = np.concatenate([values[len(values) // 10 :] for values in series])
+  if not len(rest):
+    return None, None
+  low, high = rest.min(), rest.max()
   margin = 0.08 * max(high - low, 1e-6)
   return low - margin, high + margin
 
@@ -167,6 +169,7 @@ def unit_information(run: Run):
     axis.bar(np.arange(len(values)), np.sort(values)[::-1], color='C0' if side == 'q' else 'C1')
     axis.axhline(np.log(2), color='k', linestyle=':', label='log 2')
     axis.set(title=f'{layer} under {side}, mean {values.mean():.3f}', xlabel='bit, sorted', ylabel='nats')
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(fontsize=8)
   return drawn
 
