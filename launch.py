@@ -12,6 +12,7 @@ from absl import app, flags, logging
 
 from tfvae import commands, spec
 from tfvae.errors import SpecError, UserError
+from tfvae.signals import Stopped
 
 MODES = {
   'train': 'train, evaluate and draw; resumes where the workdir holds the same run',
@@ -37,6 +38,9 @@ def main(arguments):
       from_a_spec(problems, overrides)
   except UserError as error:
     sys.exit('\n'.join(f'error: {line}' for line in str(error).splitlines()))
+  except Stopped as stopped:
+    print(stopped, flush=True)
+    sys.exit(stopped.status)
   except KeyboardInterrupt:
     sys.exit(130)
   except BrokenPipeError:  # `| head`: nobody reads on, and the interpreter must not try to flush

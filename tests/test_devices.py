@@ -157,7 +157,7 @@ def test_workers_stopped_in_both_ways_go_on(tmp_path):
   case, run = 'clipping and ema', tmp_path / 'run'
   both = pair(case, run, READ, signals={1: 'TERM@30'})
   (first, said), (second, said_too) = (each.wait() for each in both)
-  assert (first, second) == (0, 0), said + said_too
+  assert (first, second) == (143, 143), said + said_too
   assert 'Worker 1 was told to stop: saved step 3' in said and 'SIGTERM: saved step 3' in said_too
   both = pair(case, run, signals={1: 'STOP@50'})
   status, said = both[0].wait()

@@ -13,11 +13,14 @@ import tensorflow as tf
 from conftest import ROOT, command, damage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import tfvae
 from tfvae import build, commands
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluator import Split
 from tfvae.errors import NonFiniteError, RunError, UserError
 from tfvae.names import NAMES
 from tfvae.objectives.elbo import Elbo
+from tfvae.signals import Stopped
 
 TIMES = ('steps_per_second', 'examples_per_second')
 
@@ -183,8 +186,6 @@ def test_all_checkpoints_broken_is_an_error_and_nothing_is_overwritten(tiny, tmp
 
 
 def test_a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up(tiny, tmp_path, monkeypatch, capsys):
-  from tfvae.analysis.evaluator import Split
-
   tiny.eval.batch_size, tiny.train.ema, tiny.decoder.variance = 50, 0.9, 'optimal'
   commands.train(tiny, tmp_path / 'whole')
   own, calls = Split.means, []
@@ -197,8 +198,9 @@ def test_a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up(tiny,
 
   with monkeypatch.context() as patch:
     patch.setattr(Split, 'means', means)
-    commands.train(tiny, tmp_path / 'run')
-  assert 'SIGTERM: saved step 20' in capsys.readouterr().out and calls == ['train', 'test']
+    with pytest.raises(Stopped, match='SIGTERM: saved step 20') as stopped:
+      commands.train(tiny, tmp_path / 'run')
+  assert stopped.value.status == 143 and calls == ['train', 'test']
   assert not any(row.get('evaluation') for row in rows_of(tmp_path / 'run'))
   (tmp_path / 'run/environment.json').write_text('{"py')  # damage that does no harm
   commands.train(tiny, tmp_path / 'run')
@@ -249,11 +251,30 @@ def test_what_a_killed_first_save_left_is_no_checkpoint(tiny, tmp_path, monkeypa
   assert commands.train(tiny, tmp_path / 'run').evaluation['step'] == 40
 
 
+def test_ctrl_c_ends_what_a_user_built_around_training(tiny, tmp_path, monkeypatch):
+  """The loop below catches errors, as one that is to survive the night does: it must not go on after Ctrl-C."""
+  begun, own = [], Split.means
+
+  def means(self, *args):
+    os.kill(os.getpid(), signal.SIGINT)
+    return own(self, *args)
+
+  monkeypatch.setattr(Split, 'means', means)
+  with pytest.raises(KeyboardInterrupt, match=r'SIGINT: saved step 20 in .*0; the same command resumes') as stopped:
+    for seed in range(2):
+      begun.append(seed)
+      tiny.seed = seed
+      with contextlib.suppress(Exception):
+        tfvae.train(tiny, tmp_path / str(seed))
+  assert isinstance(stopped.value, tfvae.Stopped) and stopped.value.status == 130 and begun == [0]
+  assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # given back
+
+
 def test_interrupted_before_training_and_overwriting_where_one_stands(tiny, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(commands, 'import_tensorflow', lambda: os.kill(os.getpid(), signal.SIGTERM))
-  with pytest.raises(SystemExit) as stopped:
+  with pytest.raises(Stopped, match='SIGTERM: stopped before training') as stopped:
     commands.train(tiny, tmp_path / 'run')
-  assert stopped.value.code == 0 and 'SIGTERM: stopped before training' in capsys.readouterr().out
+  assert stopped.value.status == 143
   assert not (tmp_path / 'run').exists()
   monkeypatch.undo()
   monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
@@ -332,7 +353,7 @@ def test_killed_twice_and_terminated_equals_uninterrupted(tmp_path):
   begun = time.monotonic()
   process.send_signal(signal.SIGTERM)
   said = process.communicate(timeout=30)[0]
-  assert process.returncode == 0 and time.monotonic() - begun < 5, said
+  assert process.returncode == 143 and time.monotonic() - begun < 5, said
   assert 'SIGTERM: saved step' in said
   saved = int(said.partition('saved step ')[2].split()[0])
   assert (workdir / f'checkpoints/ckpt-{saved}.index').exists() and 2000 <= saved < 5000

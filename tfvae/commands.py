@@ -27,6 +27,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
 
   Raises:
     UserError: a SpecError naming every problem of the spec, or what is wrong with the directory or the data.
+    Stopped: a KeyboardInterrupt, after Ctrl-C or SIGTERM; its message says what was saved.
   """
   spec, run = spec_lib.resolve(spec), Run(workdir)
   cluster = cluster_of(spec.train.strategy)
@@ -44,7 +45,8 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
       from tfvae.training import Trainer
 
       trainer = Trainer(spec, run, data, strategy, group)
-      if trainer.train(stop, overwrite) and (numbers := trainer.finish()):
+      trainer.train(stop, overwrite)
+      if numbers := trainer.finish():
         _summarize(run, spec.eval.split, numbers, _draw(run, trainer.step))
       group.gather()  # who leaves early looks like one that was lost
   return run

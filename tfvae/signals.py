@@ -4,17 +4,31 @@ import signal
 import threading
 
 
+class Stopped(KeyboardInterrupt):
+  """A signal ended what was going on; the message says which one, and what was saved.
+
+  It is a KeyboardInterrupt, so that a loop around `tfvae.train` stops, too, where it does not catch it on purpose.
+
+  Attributes:
+    status: the exit status of a command that is ended so, 128 and the signal's number, as shells have it.
+  """
+
+  def __init__(self, message: str, status: int):
+    super().__init__(message)
+    self.status = status
+
+
 class StopSignal:
   """Hears the signals for as long as it is entered.
 
   Attributes:
-    name: the signal that was heard, or None.
-    at_once: where nothing is in the making, what to print before the process ends with status 0 at once; None while
-      training, which looks at `name` between its calls and saves. A second signal always ends the process.
+    number: that of the signal that was heard, or 0.
+    at_once: where nothing is in the making, what to say when a signal ends that by `Stopped` at once; None while
+      training, which looks at `number` between its calls and saves. A second signal always ends the process.
   """
 
   def __init__(self):
-    self.name, self.at_once, self._before = None, 'stopped before training began; nothing was changed', {}
+    self.number, self.at_once, self._before = 0, 'stopped before training began; nothing was changed', {}
 
   def __enter__(self):
     if threading.current_thread() is threading.main_thread():  # only it may listen
@@ -30,11 +44,15 @@ class StopSignal:
 
   def _hear(self, number, frame):
     del frame
-    again, self.name = self.name is not None, signal.Signals(number).name
+    again, self.number = self.number != 0, number
     if self.at_once or again:
-      print(f'{self.name}: {self.at_once or "stopped without saving"}', flush=True)
-      raise SystemExit(1 if again else 0)
+      raise stopped(number, self.at_once or 'stopped without saving')
 
   def __exit__(self, *_):
     for number, handler in self._before.items():
       signal.signal(number, handler)
+
+
+def stopped(number: int, what: str, who: str = '') -> Stopped:
+  """Of the signal with this number, heard by this process or by `who`."""
+  return Stopped(f'{who or signal.Signals(number).name}: {what}', 128 + number)

@@ -19,7 +19,7 @@ from tfvae.progress import Progress, watch
 from tfvae.report.images import grid
 from tfvae.run import Run
 from tfvae.schema import flatten
-from tfvae.signals import StopSignal
+from tfvae.signals import StopSignal, stopped
 from tfvae.step import Stepper, compile_mode
 from tfvae.workers import Workers, one_device
 
@@ -100,11 +100,11 @@ class Trainer:
 
   # The host's loop.
 
-  def train(self, stop: StopSignal, overwrite: bool = False) -> bool:
-    """Trains to the last step, resuming where a checkpoint is; whether it got there or was stopped by a signal."""
+  def train(self, stop: StopSignal, overwrite: bool = False) -> None:
+    """Trains to the last step, resuming where a checkpoint is. Raises Stopped where a signal ends it: it is saved."""
     stop.at_once = None
     try:
-      return self._train(stop, overwrite)
+      self._train(stop, overwrite)
     except tf.errors.InvalidArgumentError as error:
       if isinstance(self._part, Part):
         raise UserError(self._part.reader.explain(error)) from None
@@ -120,7 +120,7 @@ class Trainer:
     progress = Progress(self.step, steps, quiet=not workers.is_chief)
     if self.step:
       progress.say(f'Resumed {self.run.workdir} at step {self.step}.')
-    stopped = None
+    told = None
     if workers.is_chief:
       self._train_events.hyperparameters(flatten(self.spec.to_dict()))
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
@@ -129,8 +129,8 @@ class Trainer:
         # What was given up when the run was stopped. Later ones are new, and metrics.jsonl need not be read for them.
         self._evaluate(stop, [split for split in self._eval_events if not self._has_evaluation(split)])
       while self.step < steps:
-        stopped, most = self._agree(stop, most)
-        if stopped:
+        told, most = self._agree(stop, most)
+        if told:
           break
         begun = time.perf_counter()
         count = min(most, self._next_stop() - self.step)
@@ -162,17 +162,19 @@ class Trainer:
       self._train_events.close()
       if self.step < steps:  # else `finish` writes to them, too: files of one second are not read in their order
         self._close_eval_events()
-    if stopped:
+    if told:
+      workers.gather()  # who leaves early looks like one that was lost
       done = f'saved step {self.step} in' if self.step else 'stopped before the first step of'
-      print(f'{stopped}: {done} {self.run.workdir}; the same command resumes.', flush=True)
-    return self.step == steps
+      raise stopped(told[0], f'{done} {self.run.workdir}; the same command resumes', told[1])
 
   def _agree(self, stop, most):
-    """(why all workers stop now, or None; the steps of the next call): the same for all of them."""
-    table = self.workers.gather(stop.name is not None, most)
+    """(the signal that stops all workers now and who heard it, or None; the steps of the next call): alike for all."""
+    table = self.workers.gather(stop.number, most)
     heard = np.flatnonzero(table[:, 0])
+    if stop.number:
+      return (stop.number, ''), most
     if len(heard):
-      return stop.name or f'Worker {heard[0]} was told to stop', most
+      return (int(table[heard[0], 0]), f'Worker {heard[0]} was told to stop'), most
     return None, int(table[0, 1])
 
   def _begin(self, overwrite):
@@ -270,7 +272,7 @@ class Trainer:
     with contextlib.suppress(Abandoned), self._averaged():
       for split in splits:
         numbers, arrays = {}, {}
-        for evaluator, found in self.evaluation.run(split, during, lambda: stop.name):
+        for evaluator, found in self.evaluation.run(split, during, lambda: stop.number):
           numbers |= found.numbers
           arrays[evaluator.name] = found.arrays
         self._keep_frame(split, arrays)
