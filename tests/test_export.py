@@ -12,13 +12,13 @@ import tensorflow as tf
 from test_launch import assert_refused
 
 from tfvae import build, commands
-from tfvae import run as run_lib
 from tfvae import spec as spec_lib
 from tfvae.analysis.bounds import Bounds
 from tfvae.checkpoints import Checkpoints, named
 from tfvae.ema import Ema
 from tfvae.errors import RunError, SpecError, UserError
 from tfvae.evaluation import Evaluation
+from tfvae.files import replaced
 from tfvae.noise import stateless
 from tfvae.run import Run
 from tfvae.verbs import Verbs
@@ -289,10 +289,10 @@ def test_killed_while_a_directory_was_replaced(tmp_path):
   (tmp_path / 'run/.export.abc.tmp/saved_model').mkdir(parents=True)
   (tmp_path / 'run/export.old').mkdir()
   (tmp_path / 'run/export.old/a').write_text('old')
-  with pytest.raises(KeyboardInterrupt), run_lib.replaced(path):
+  with pytest.raises(KeyboardInterrupt), replaced(path):
     raise KeyboardInterrupt
   assert [p.name for p in path.parent.iterdir()] == ['export'] and (path / 'a').read_text() == 'old'
-  with run_lib.replaced(path) as directory:
+  with replaced(path) as directory:
     (directory / 'a').write_text('new')
   assert [p.name for p in path.parent.iterdir()] == ['export'] and (path / 'a').read_text() == 'new'
   # A run that is trained further removes what a killed export left.

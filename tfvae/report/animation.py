@@ -5,8 +5,9 @@ import pathlib
 
 import numpy as np
 
+from tfvae.files import atomic
 from tfvae.report.axes import figure
-from tfvae.run import Run, atomic
+from tfvae.run import Run
 
 MILLISECONDS = 300  # of a frame; the last one stays ten times as long
 

@@ -4,12 +4,13 @@ import pathlib
 
 import numpy as np
 
+from tfvae.files import atomic
 from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot
 from tfvae.report.entropies import entropies, estimates, points, units
 from tfvae.report.images import grid
 from tfvae.report.selection import selection
-from tfvae.run import Run, atomic
+from tfvae.run import Run
 
 
 def draw(run: Run) -> list[pathlib.Path]:

@@ -7,9 +7,10 @@ import numpy as np
 
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, UserError
+from tfvae.files import atomic, write
 from tfvae.report.axes import figure
 from tfvae.report.entropies import TRAIN
-from tfvae.run import FREE_FIELDS, FREE_SECTIONS, Run, atomic, write
+from tfvae.run import FREE_FIELDS, FREE_SECTIONS, Run
 from tfvae.schema import flatten
 
 SEEDS = ('seed', 'data.seed')

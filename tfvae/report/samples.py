@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfvae.files import atomic
 from tfvae.report.images import grid
-from tfvae.run import Run, atomic
+from tfvae.run import Run
 
 DPI = 150
 CELL = 66  # pixels a side of an image, about
