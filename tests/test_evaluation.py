@@ -19,6 +19,7 @@ from tfvae.analysis.latents import Latents
 from tfvae.analysis.log_evidence import LogEvidence
 from tfvae.errors import RunError, SpecError
 from tfvae.evaluation import Evaluation
+from tfvae.models.hierarchy import Hierarchy
 from tfvae.models.trace import Trace
 from tfvae.signals import Stopped
 
@@ -101,6 +102,33 @@ def test_an_optimal_variance_has_the_training_splits_value(tiny):
 def test_evaluations_of_one_model_are_equal_to_the_bit(tiny):
   spec, source, model = make(tiny, **{'data.binarize': 'dynamic'})
   assert evaluate(spec, source, model).numbers == evaluate(spec, source, model).numbers
+
+
+@pytest.mark.parametrize('size', [297, 100, 7])
+def test_every_evaluator_sees_the_same_binary_images(tiny, size, monkeypatch):
+  """Those of `bounds` and of `log_evidence`, which has batches of its own, and whatever eval.batch_size is."""
+  monkeypatch.setattr('tfvae.analysis.log_evidence.VALUES', 64 * 35)  # 5 examples x 7 samples at once
+  fields = {'data.binarize': 'dynamic', 'eval.evaluators': ('bounds', 'log_evidence', 'samples')}
+  fields |= {'eval.batch_size': size, 'eval.evidence_samples': 7, 'eval.evidence_examples': 60, 'eval.num_images': 60}
+  spec, source, model = make(tiny, **fields)
+  seen, own = {}, Hierarchy.infer
+
+  def infer(self, batch, noise, num_samples=1, estimator=''):
+    def keep(index, x):
+      for number, image in zip(index, x, strict=True):
+        seen.setdefault((int(number), num_samples), set()).add(image.tobytes())
+
+    tf.numpy_function(keep, [batch['index'], batch['x']], [])
+    return own(self, batch, noise, num_samples, estimator)
+
+  monkeypatch.setattr(Hierarchy, 'infer', infer)
+  arrays = evaluate(spec, source, model).arrays
+  want = [image.tobytes() for image in arrays['samples']['x']]
+  assert {samples for _, samples in seen} == {1, 7, spec.eval.num_samples}
+  for (number, _), images in seen.items():
+    assert len(images) == 1
+    if number < 60:
+      assert images == {want[number]}
 
 
 def normal(loc, scale):

@@ -109,7 +109,7 @@ class Evaluation:
 
   def _trace(self, split, number, stored):
     split = self._split(split)
-    batch = split.batch(number, stored)
+    batch = split.batch(stored)
     return batch['mask'], self._model.infer(batch, split.noise(number), self._spec.eval.num_samples)
 
   def _trace_sums(self, evaluators, split):

@@ -239,7 +239,8 @@ DATA = {
   'binarize': Field(
     'none',
     'none. threshold: 1 where the scaled value exceeds `threshold`. static: drawn once, dynamic: drawn '
-    'afresh each step, with the scaled value as probability (needs values in [0, 1]).',
+    'afresh each step, with the scaled value as probability (needs values in [0, 1]); in evaluation, dynamic has the '
+    'one version of each example that static has.',
     choices=('none', 'threshold', 'static', 'dynamic'),
   ),
   'threshold': Field(0.5, 'Threshold of binarize=threshold.'),

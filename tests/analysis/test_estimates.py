@@ -34,7 +34,7 @@ def test_estimates_are_unbiased_and_their_spread_falls_with_the_root_of_the_samp
   # The exact values of the same 40 examples, by no samples.
   model, split = evaluation._model, evaluation._split('train')
   ((number, stored),) = list(split.batches(examples=40))
-  trace = model.infer(split.batch(number, stored), split.noise(number), 0)
+  trace = model.infer(split.batch(stored), split.noise(number), 0)
   exact = trace.terms()['elbo'].numpy()[:40].mean()
   for values, samples in ((few, 10), (many, 150)):
     assert values.shape == (30,) and len(set(values)) == 30

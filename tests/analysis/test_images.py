@@ -39,7 +39,7 @@ def test_bits_per_dim_of_grey_values(tiny, scaling):
   split = Split(source, 'test', spec)
   numbers = BitsPerDim(spec).evaluate(model, split).numbers
   (number, stored) = next(iter(split.batches()))
-  batch, noise, data = split.batch(number, stored), split.noise(number), source.dataset
+  batch, noise, data = split.batch(stored), split.noise(number), source.dataset
   values = stored['x'].numpy().astype(float)
 
   trace = model.infer(batch, noise, 2)
@@ -81,7 +81,7 @@ def test_bits_per_dim_of_binary_data_is_the_elbo_in_bits(tiny):
   split = Split(source, 'test', spec)
   numbers = BitsPerDim(spec).evaluate(model, split).numbers
   number, stored = next(iter(split.batches()))
-  elbo = model.infer(split.batch(number, stored), split.noise(number), 2).terms()['elbo'].numpy().mean()
+  elbo = model.infer(split.batch(stored), split.noise(number), 2).terms()['elbo'].numpy().mean()
   assert numbers == {'bits_per_dim': pytest.approx(-elbo / 64 / math.log(2), rel=1e-5)}
 
 
@@ -127,7 +127,7 @@ def test_reconstruction_of_a_table_is_its_error(tiny):
   spec, source, model = make(tiny, **{'data.name': 'table'})
   split = Split(source, 'test', spec)
   number, stored = next(iter(split.batches()))
-  trace = model.infer(split.batch(number, stored), split.noise(number), 3)
+  trace = model.infer(split.batch(stored), split.noise(number), 3)
   found = Reconstruction(spec).per_example(model, trace, split)
   assert set(found) == {'mse'}
   np.testing.assert_allclose(found['mse'], trace.squared_error(), rtol=1e-5)

@@ -94,7 +94,7 @@ def test_batches_are_the_same_in_memory_and_through_tf_data(fields):
   assert_same(*(batches(s, 7, 2, rows=np.arange(65, 130)) for s in sources))
   assert_same(batches(sources[0], 11, 4), batches(build.source(*kinds[1]), 11, 4))
   evaluated = [
-    [{k: v.numpy() for k, v in s.evaluation_batch('test', e, i).items()} for i, e in enumerate(es)]
+    [{k: v.numpy() for k, v in s.evaluation_batch('test', e).items()} for e in es]
     for s, es in ((s, s.evaluation_examples('test', 100)) for s in sources)
   ]
   assert_same(*evaluated)
@@ -183,6 +183,71 @@ def test_binarisation_has_the_grey_value_as_its_mean(kind):
     assert np.abs(np.mean(draws, 0) - grey).max() < 6 * 0.5 / np.sqrt(20)
   first = [source_.first('test', 100)['x'].numpy() for _ in range(2)]
   np.testing.assert_array_equal(*first)
+
+
+def evaluated(source_, split, size):
+  """The binary images of a split, by the number of the example, from evaluation batches of `size`."""
+  found = {}
+  for stored in source_.evaluation_examples(split, size):
+    batch = source_.evaluation_batch(split, stored)
+    for index, x, kept in zip(batch['index'].numpy(), batch['x'].numpy(), batch['mask'].numpy(), strict=True):
+      assert set(np.unique(x)) <= {0.0, 1.0}
+      if kept:
+        found[int(index)] = x
+      else:  # padding is the last example again
+        np.testing.assert_array_equal(x, found[max(found)])
+  return np.stack([found[i] for i in range(len(found))])
+
+
+def test_an_example_is_evaluated_as_one_binary_image():
+  """Whatever the size of the batch, be it held in memory or read, in `first`, and the same as with `static`."""
+  spec, data = digits(binarize='dynamic', batch_size=130)
+  want = evaluated(build.source(spec, data), 'test', 297)
+  for fields in ({'binarize': 'dynamic'}, {'binarize': 'static'}, {'binarize': 'dynamic', 'memory_limit': 0}):
+    spec, data = digits(batch_size=130, **fields)
+    source_ = build.source(spec, data)
+    for size in (100, 64):
+      np.testing.assert_array_equal(evaluated(source_, 'test', size), want)
+    np.testing.assert_array_equal(source_.first('test', 33)['x'], want[:33])
+
+
+def test_binary_images_of_evaluation_have_the_grey_value_as_their_mean():
+  spec, data = digits(binarize='dynamic', batch_size=130)
+  draws = {
+    (seed, split): evaluated(Source(data, spec.data, seed), split, 250) for seed in range(16) for split in SPLITS
+  }
+  for split in SPLITS:
+    grey = data.splits[split]['x'] / 16
+    mean = np.mean([draws[seed, split] for seed in range(16)], 0)
+    spread = np.sqrt(grey * (1 - grey) / 16)  # of a pixel's mean over 16 draws
+    assert np.all(mean[spread == 0] == grey[spread == 0])
+    # Sums of independent draws: each pixel's over the examples, and of all.
+    error = np.sqrt(np.square(spread).sum(0))
+    assert np.all(np.abs((mean - grey).sum(0)) <= 5 * error)
+    assert abs((mean - grey).sum()) < 4 * np.sqrt(np.square(error).sum())
+  # Two draws of one set of probabilities differ in a fraction 2 p (1 - p) of the pixels: so do seeds and examples.
+  expected = (2 * grey * (1 - grey)).sum()
+  differ = np.abs(draws[0, 'test'] - draws[1, 'test']).sum()
+  assert abs(differ - expected) < 5 * np.sqrt(expected)
+
+
+def test_examples_of_equal_grey_values_are_drawn_apart():
+  """By their number and by the split, too."""
+  half = np.full((400, 4, 4, 1), 128, np.uint8)
+  stored = Stored('half', {'train': {'x': half}, 'test': {'x': half}}, (0, 255))
+  fields = {'binarize': 'dynamic', 'scaling': 'min_max'}
+  source_ = source(data=make(stored, section(**fields), 0), **fields)
+  train, test = (evaluated(source_, split, 150).reshape(400, -1) for split in ('train', 'test'))
+  for one, other in ((train, test), (train[1:], train[:-1]), (train, evaluated_again(source_))):
+    assert abs(np.abs(one - other).mean() - 0.5) < 5 * 0.5 / np.sqrt(one.size)
+
+
+def evaluated_again(source_):
+  """The training split's images of another seed."""
+  return evaluated(Source(source_.dataset, source_.section, 99), 'train', 400).reshape(400, -1)
+
+
+SPLITS = ('train', 'test')
 
 
 def test_threshold():

@@ -266,7 +266,7 @@ def test_the_identity_of_a_hierarchy_rests_on_the_conditional_priors_scale():
   data = make(Stored('toy', {'train': {'x': points()}, 'test': {'x': points()}}), spec.data, 0)
   split = Split(build.source(spec, data), 'train', spec)
   ((number, stored),) = split.batches()
-  trace = model.infer(split.batch(number, stored), split.noise(number), 3)
+  trace = model.infer(split.batch(stored), split.noise(number), 3)
   q, p = trace.q['z1'], trace.p['z1']
   squares = (tf.square(q.mean() - p.mean()) + q.variance()) / p.variance()
   squares = tf.reduce_mean(squares[:, :40], [0, 1])

@@ -21,5 +21,5 @@ class Accuracy(Evaluator):
     return Found({name: float(value) for name, value in means.items()}, {})
 
   def _batch_sums(self, model, split, number, stored):
-    batch = split.batch(number, stored)
+    batch = split.batch(stored)
     return {name: masked_sum(value, batch['mask']) for name, value in model.scores(batch).items()}

@@ -33,7 +33,7 @@ class BitsPerDim(Evaluator):
     return Found({name: float(-value / (math.prod(model.shape) * math.log(2))) for name, value in means.items()}, {})
 
   def _batch_sums(self, model, split, number, stored):
-    batch, noise, samples = split.batch(number, stored), split.noise(number), self.spec.eval.num_samples
+    batch, noise, samples = split.batch(stored), split.noise(number), self.spec.eval.num_samples
     trace = model.infer(batch, noise, samples)
     elbo = trace.terms()['elbo']
     if split.source.section.binarize != 'none':

@@ -53,9 +53,9 @@ class Split:
     """`batches`, of which there are `number`, with progress shown, and given up where the loop is told to."""
     return self._watch(batches, number)
 
-  def batch(self, number: tf.Tensor, stored: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+  def batch(self, stored: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What a model takes, of a batch of `batches`. For use inside a compiled function, as is `noise`."""
-    return self.source.evaluation_batch(self.name, stored, number)
+    return self.source.evaluation_batch(self.name, stored)
 
   def noise(self, number: tf.Tensor, purpose: str = 'eval') -> Noise:
     """The noise of a purpose for a batch."""
@@ -79,7 +79,7 @@ def statistics(model, split: Split) -> Callable[[tf.Tensor, dict], dict]:
   """For `Split.means`: what closed-form variances are set from, by spec.eval.num_samples samples."""
 
   def sums(number, stored):
-    batch = split.batch(number, stored)
+    batch = split.batch(stored)
     trace = model.infer(batch, split.noise(number), split.spec.eval.num_samples)
     return {name: masked_sum(value, batch['mask']) for name, value in model.statistics(trace).items()}
 

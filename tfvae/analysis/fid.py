@@ -145,8 +145,8 @@ class Fid(Evaluator):
     low, high = source.value_range
     for name in self.spec.eval.fid_reference.split('+'):
       part = split.other(source, name)
-      for number, stored in part.batches():
-        x = part.batch(number, stored)['x']
+      for _, stored in part.batches():
+        x = part.batch(stored)['x']
         yield tf.clip_by_value((x - low) / (high - low), 0, 1), stored['mask'].numpy() > 0
 
   # The images of a model.
@@ -187,7 +187,7 @@ class Fid(Evaluator):
       yield images, stored['mask'].numpy() > 0
 
   def _reconstructions(self, model, split, number, stored, ends):
-    trace = model.infer(split.batch(number, stored), split.noise(number, 'eval/fid/reconstruction'), 1)
+    trace = model.infer(split.batch(stored), split.noise(number, 'eval/fid/reconstruction'), 1)
     return self._images(trace.px, ends)
 
 

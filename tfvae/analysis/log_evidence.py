@@ -54,7 +54,7 @@ class LogEvidence(Evaluator):
 
   def _add_chunk(self, model, split, number, stored, chunk, size, state):
     """The largest log weight of each example, and the sums of the weights and of their squares in units of it."""
-    trace = model.infer(split.batch(number, stored), split.noise(chunk, 'log_evidence'), size)
+    trace = model.infer(split.batch(stored), split.noise(chunk, 'log_evidence'), size)
     log_weights = tf.cast(trace.log_weights(), tf.float64)
     before, first, second = state
     largest = tf.maximum(before, tf.reduce_max(log_weights, 0))

@@ -34,8 +34,8 @@ class Posterior(Evaluator):
     parts = [{name: tf.constant(value[i : i + size]) for name, value in table.items()} for i in range(0, number, size)]
     batch_size = min(max(1, VALUES // (size * dimensions)), self.spec.eval.batch_size)
     rows = []
-    for n, stored in split.batches(batch_size, self.spec.eval.posterior_examples):
-      x = split.batch(n, stored)['x']
+    for _, stored in split.batches(batch_size, self.spec.eval.posterior_examples):
+      x = split.batch(stored)['x']
       found = [self._densities(model, x, part) for part in parts]
       joint, log_q = (np.concatenate([np.asarray(f[i], np.float64) for f in found]) for i in (0, 1))
       rows.append(self._compare(joint, log_q)[:, stored['mask'].numpy() > 0])

@@ -81,8 +81,8 @@ def _cubature(mean, covariance):
 def _segments(split, changes):
   segments = len(changes) + 1
   totals = [[0, 0.0, 0.0] for _ in range(segments)]
-  for number, stored in split.batches():
-    batch = split.batch(number, stored)
+  for _, stored in split.batches():
+    batch = split.batch(stored)
     real = batch['mask'].numpy() > 0
     x, index = batch['x'].numpy().reshape(len(real), -1).astype(np.float64)[real], batch['index'].numpy()[real]
     for segment in np.unique(which := np.searchsorted(changes, index, side='right')):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfvae.data import reading
 from tfvae.data.dataset import Dataset, Part
-from tfvae.noise import Noise, purpose_seed, stateless
+from tfvae.noise import Noise, purpose_seed
 
 CHUNK = 4096  # numbers of examples that the input pipeline asks for at once
 
@@ -30,6 +30,7 @@ class Source:
     self.batch_size = section.batch_size
     self._tensors, self._epochs = {}, {}
     self._iterator = self._next_step = None
+    self._all_binarized_once = tf.function(self._map_binarized_once, autograph=False, reduce_retracing=True)
 
   # Training.
 
@@ -85,7 +86,7 @@ class Source:
 
     spec = tf.TensorSpec([steps * len(rows)], tf.int64)
     stream = reading.examples(
-      part, tf.data.Dataset.from_generator(numbers, output_signature=spec).unbatch(), self._binarized_once('train')
+      part, tf.data.Dataset.from_generator(numbers, output_signature=spec).unbatch(), self._made_static('train')
     )
     return stream.batch(len(rows), drop_remainder=True).prefetch(4)
 
@@ -99,7 +100,7 @@ class Source:
     """n stored examples, all zero: what `batch` takes, to trace it with."""
     part = self.dataset.splits['train']
     if isinstance(part, Part):
-      specs = reading.examples(part, tf.data.Dataset.range(1), self._binarized_once('train')).element_spec
+      specs = reading.examples(part, tf.data.Dataset.range(1), self._made_static('train')).element_spec
       shapes = {name: (spec.shape, spec.dtype) for name, spec in specs.items()}
     else:
       shapes = {name: (value.shape[1:], value.dtype) for name, value in self._split('train').items()}
@@ -115,7 +116,9 @@ class Source:
     if self.section.flip == 'horizontal':
       mirrored = noise.uniform('flip', x.shape[:1]) < 0.5
       x = tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
-    x = self._binarized(x, noise)
+    if self.section.binarize == 'dynamic':
+      x = tf.cast(noise.uniform('binarize', x.shape, dtype=self.dtype) < x, self.dtype)
+    x = self._thresholded(x)
     if self.section.pixel_flip:
       flipped = noise.uniform('pixel_flip', x.shape) < self.section.pixel_flip
       x = tf.where(flipped, 1 - x, x)
@@ -135,20 +138,22 @@ class Source:
     numbers = np.minimum(np.arange(batches * batch_size), n - 1)
     mask = np.arange(batches * batch_size) < n
     if isinstance(part, Part):
-      stream = reading.examples(part, tf.data.Dataset.from_tensor_slices(numbers), self._binarized_once(split))
+      stream = reading.examples(part, tf.data.Dataset.from_tensor_slices(numbers), self._made_static(split))
       stream = reading.iterator(stream.batch(batch_size, drop_remainder=True).prefetch(2))
     else:
       stream = (self._gather(split, tf.constant(index)) for index in numbers.reshape(batches, batch_size))
     for examples, kept in zip(stream, mask.reshape(batches, batch_size), strict=True):
       yield examples | {'mask': tf.constant(kept, self.dtype)}
 
-  def evaluation_batch(self, split: str, examples: dict[str, tf.Tensor], number) -> dict[str, tf.Tensor]:
-    """The batch of stored examples of evaluation batch `number`: scaled, binarised, neither mirrored nor with noise.
+  def evaluation_batch(self, split: str, examples: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The batch of stored examples of a split: scaled, binarised, neither mirrored nor with noise.
 
-    Dynamic binarisation draws from (seed, split, number): the same at every evaluation.
+    Where binarisation is dynamic, an example has the one binary version that it would have were it static: whichever
+    batch it is in, and whoever asks.
     """
-    noise = stateless(self.seed, number).scope(f'data/{split}')
-    return examples | {'x': self._binarized(self._scaled(examples['x']), noise)}
+    if self.section.binarize == 'dynamic':
+      return examples | {'x': tf.cast(self._all_binarized_once(split, examples['index'], examples['x']), self.dtype)}
+    return examples | {'x': self._thresholded(self._scaled(examples['x']))}
 
   @property
   def value_range(self) -> tuple[float, float]:
@@ -159,11 +164,11 @@ class Source:
     """The first n examples of a split as an evaluation batch."""
     index, part = tf.range(n, dtype=tf.int64), self.dataset.splits[split]
     if isinstance(part, Part):
-      read = reading.read(Part(part.reader, part.positions[:n]), self._binarized_once(split))
+      read = reading.read(Part(part.reader, part.positions[:n]), self._made_static(split))
       examples = {name: tf.constant(array) for name, array in read.items()} | {'index': index}
     else:
       examples = self._gather(split, index)
-    return self.evaluation_batch(split, examples, 0)
+    return self.evaluation_batch(split, examples)
 
   # Both.
 
@@ -176,7 +181,7 @@ class Source:
       arrays, static = self.dataset.splits[split], self.section.binarize == 'static'
       if static:
         whole = Part(reading.ArrayReader(arrays), np.arange(len(arrays['x'])))
-        arrays = reading.read(whole, self._binarized_once(split))
+        arrays = reading.read(whole, self._made_static(split))
       with tf.init_scope():
         self._tensors[split] = {name: tf.constant(array) for name, array in arrays.items()}
         if not static:  # on a CPU the tensors' own memory, seen as arrays: the set is not held twice
@@ -188,22 +193,22 @@ class Source:
     x = tf.cast(x, self.dtype)
     return x if self.section.binarize == 'static' else x * self.dataset.scale + self.dataset.offset
 
-  def _binarized(self, x, noise):
-    if self.section.binarize == 'threshold':
-      return tf.cast(x > self.section.threshold, self.dtype)
-    if self.section.binarize == 'dynamic':
-      return tf.cast(noise.uniform('binarize', x.shape, dtype=self.dtype) < x, self.dtype)
-    return x
+  def _thresholded(self, x):
+    return tf.cast(x > self.section.threshold, self.dtype) if self.section.binarize == 'threshold' else x
 
-  def _binarized_once(self, split):
-    """What turns a stored example into its one binary version, drawn from (seed, split, number of the example)."""
+  def _made_static(self, split):
+    """What a stored example becomes on its way from the reader: binary where binarisation is static, else itself."""
     if self.section.binarize != 'static':
       return lambda example: example
+    return lambda example: example | {'x': self._binarized_once(split, example['index'], example['x'])}
 
-    def binarize(example):
-      seed = purpose_seed(self.seed, f'data/static/{split}', example['index'])
-      uniform = tf.random.stateless_uniform(self.dataset.shape, seed)
-      probs = tf.cast(example['x'], tf.float32) * self.dataset.scale + self.dataset.offset
-      return example | {'x': tf.cast(uniform < probs, tf.uint8)}
+  def _map_binarized_once(self, split, indices, x):
+    with tf.device('CPU'):  # a draw for each example: too small for a GPU
+      one = lambda example: self._binarized_once(split, *example)
+      return tf.map_fn(one, (indices, x), fn_output_signature=tf.TensorSpec(self.dataset.shape, tf.uint8))
 
-    return binarize
+  def _binarized_once(self, split, index, x):
+    """The one binary version of a stored example, uint8, drawn from (seed, split, number of the example)."""
+    uniform = tf.random.stateless_uniform(self.dataset.shape, purpose_seed(self.seed, f'data/static/{split}', index))
+    probs = tf.cast(x, tf.float32) * self.dataset.scale + self.dataset.offset
+    return tf.cast(uniform < probs, tf.uint8)
