@@ -114,7 +114,7 @@ def test_the_run_directory(tiny, tmp_path, figures):
   files = ['spec.json', 'environment.json', 'metrics.jsonl', 'evaluation.json', 'arrays/samples-test.npz']
   assert {*files, *figures, 'checkpoints/ckpt-40.index'} <= there
   assert not [name for name in there if 'tmp' in name or 'pkl' in name]
-  assert {json.loads(p.read_text()).get('tensorflow') for p in [run.workdir / 'environment.json']} == {tf.__version__}
+  assert [start['versions']['tensorflow'] for start in run.starts] == [tf.__version__]
   assert len(list(run.checkpoints.glob('ckpt-*.index'))) == tiny.train.keep
   steps = [row['step'] for row in rows_of(run.workdir) if row['split'] == 'train']
   assert steps == [1, 10, 20, 30, 40]

@@ -29,7 +29,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
     UserError: a SpecError naming every problem of the spec, or what is wrong with the directory or the data.
     Stopped: a KeyboardInterrupt, after Ctrl-C or SIGTERM; its message says what was saved.
   """
-  spec, run = spec_lib.resolve(spec), Run(workdir)
+  spec_file, spec, run = spec_lib.file_of(spec), spec_lib.resolve(spec), Run(workdir)
   cluster = cluster_of(spec.train.strategy)
   with StopSignal() as stop, _closing(run):
     run.check(spec, overwrite)
@@ -44,7 +44,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
       import_tensorflow()
       from tfvae.training import Trainer
 
-      trainer = Trainer(spec, run, data, strategy, group)
+      trainer = Trainer(spec, run, data, strategy, group, spec_file)
       trainer.train(stop, overwrite)
       if numbers := trainer.finish():
         _summarize(run, spec.eval.split, numbers, _draw(run, trainer.step))
@@ -219,9 +219,11 @@ def default_workdir(path: str, overrides: list[tuple[str, str]]) -> pathlib.Path
 @contextlib.contextmanager
 def _closing(run):
   """Gives the run's lock back, and says what to do where memory is short."""
+  outcome = 'finished'
   try:
     yield
-  except Exception as error:
+  except BaseException as error:
+    outcome = next(iter(str(error).splitlines()), '') or type(error).__name__
     if isinstance(error, MemoryError) or type(error).__name__ == 'ResourceExhaustedError':
       raise UserError(
         f'memory is not enough: {str(error).splitlines()[0][:200]}. Try a smaller spec.data.batch_size, '
@@ -229,7 +231,7 @@ def _closing(run):
       ) from None
     raise
   finally:
-    run.close()
+    run.close(outcome)
 
 
 def _override(run, overrides, *sections):

@@ -6,16 +6,15 @@ Opening and checking a run imports no TensorFlow.
 import contextlib
 import errno
 import functools
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
 import shutil
 import zlib
 
 import numpy as np
 
+from tfvae import environment
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError
 from tfvae.files import is_temporary, replaced, write, writing
@@ -30,7 +29,6 @@ FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep', 'train
 FREE_FIELDS += ('train.strategy', 'train.logical_devices')
 FREE_SECTIONS = ('eval.', 'sample.')
 OWN = (*PLACES, 'train.startup_timeout')  # what each worker may have of its own
-VERSIONS = ('tfvae', 'tensorflow', 'keras', 'tensorflow-probability', 'numpy')
 
 
 class Run(Records):
@@ -49,7 +47,7 @@ class Run(Records):
 
   def __init__(self, workdir: str | os.PathLike):
     super().__init__(workdir)
-    self._lock = Lock(self.workdir)
+    self._lock, self._starts = Lock(self.workdir), None
 
   @property
   def checkpoints(self) -> pathlib.Path:
@@ -97,9 +95,13 @@ class Run(Records):
     """Makes the directory where there is none, and takes its lock (released by `close` and when the process ends)."""
     self._lock.take()
 
-  def close(self) -> None:
-    """Gives the lock back; a directory that `lock` made, and in which nothing was begun, goes."""
+  def close(self, outcome: str = '') -> None:
+    """Gives the lock back; a directory that `lock` made, and in which nothing was begun, goes.
+
+    outcome: how what was begun here ended, for environment.json.
+    """
     self._rows.close()
+    self._end(outcome)
     self._lock.give_back()
 
   def _compare(self, spec):
@@ -118,10 +120,10 @@ class Run(Records):
       )
       raise RunError('\n'.join(problems))
 
-  def begin(self, spec, data: dict, overwrite: bool = False) -> list[str]:
+  def begin(self, spec, data: dict, start: dict, overwrite: bool = False) -> list[str]:
     """Writes spec.json, data.json and environment.json; `overwrite` renames a run that is there first.
 
-    `data` is the summary of the data set. Returns what to tell.
+    `data` is the summary of the data set, `start` what `environment.start` gives. Returns what to tell.
     """
     told = []
     if overwrite and self.exists():
@@ -131,18 +133,36 @@ class Run(Records):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
       write(self.workdir / 'spec.json', spec_lib.to_json(spec))
       write(self.workdir / 'data.json', json.dumps(data) + '\n')
-      path, now = self.workdir / 'environment.json', environment()
-      try:
-        before = json.loads(path.read_text())
-      except (OSError, ValueError):  # a new run, or a damaged file
-        before = now
-        write(path, json.dumps(now, indent=2) + '\n')
-      if changed := [
-        f'{name} {before.get(name)} -> {version}' for name, version in now.items() if before.get(name) != version
-      ]:
-        told.append(f'Since this run began, versions changed: {", ".join(changed)}; its bits may, too.')
+      self._starts = [*self.starts, start]
+      self._write_starts()
+    before, now = self._starts[0]['versions'], start['versions']
+    if changed := [
+      f'{name} {before.get(name)} -> {version}' for name, version in now.items() if before.get(name) != version
+    ]:
+      told.append(f'Since this run began, versions changed: {", ".join(changed)}; its bits may, too.')
     self.__dict__['spec'] = spec
     return told
+
+  @property
+  def starts(self) -> list[dict]:
+    """Each start of training so far, as environment.json has it (`environment.start`); none where it is damaged."""
+    try:
+      kept = json.loads((self.workdir / 'environment.json').read_text())
+      starts = kept.get('starts', [{'versions': kept}])  # it once held them alone
+      return starts if all(isinstance(start['versions'], dict) for start in starts) else []
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+      return []
+
+  def _end(self, outcome):
+    """Notes when and how the start that this process made ended; one that was killed has no end."""
+    if self._starts is not None:
+      self._starts[-1] |= {'end': environment.now(), 'outcome': outcome}
+      with contextlib.suppress(OSError):  # nothing depends on it, and what went wrong is told already
+        self._write_starts()
+    self._starts = None
+
+  def _write_starts(self):
+    write(self.workdir / 'environment.json', json.dumps({'starts': self._starts}, indent=2) + '\n')
 
   def _set_aside(self):
     if self.workdir.resolve() == pathlib.Path.cwd():
@@ -262,12 +282,3 @@ def checksum(spec) -> int:
   """Of all that the workers of one run must have in common."""
   fields = flatten(spec.to_dict())
   return zlib.crc32(repr(sorted((name, value) for name, value in fields.items() if name not in OWN)).encode())
-
-
-def environment() -> dict:
-  """The versions that a run was made with."""
-  versions = {'python': platform.python_version(), 'machine': platform.machine()}
-  for name in VERSIONS:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-      versions[name] = importlib.metadata.version(name)
-  return versions

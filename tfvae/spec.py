@@ -71,7 +71,14 @@ def load(path: str, overrides: Mapping[str, Any] | Iterable[tuple[str, Any]] = (
   spec = _get_config(pathlib.Path(file))(variant)
   if not isinstance(spec, ConfigDict):
     raise SpecError([f'{file}: get_config must return a spec made by tfvae.spec.base, got {type(spec).__name__}'])
-  return resolve(spec, overrides)
+  resolved = resolve(spec, overrides)
+  object.__setattr__(resolved, '_file', pathlib.Path(file).absolute())
+  return resolved
+
+
+def file_of(spec: ConfigDict) -> pathlib.Path | None:
+  """The spec file that `load` read a spec from; None where it was made otherwise."""
+  return getattr(spec, '_file', None)
 
 
 def split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str]]]:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfvae import build
+from tfvae import build, environment
 from tfvae.checkpoints import Checkpoints, named, newest
 from tfvae.data.dataset import Dataset, Part
 from tfvae.ema import Ema
@@ -41,9 +41,9 @@ class Trainer:
   Building it may raise UserError (nets that do not fit the data, say), before anything is written.
   """
 
-  def __init__(self, spec, run: Run, data: Dataset, strategy=None, workers: Workers | None = None):
+  def __init__(self, spec, run: Run, data: Dataset, strategy=None, workers: Workers | None = None, spec_file=None):
     tf.config.experimental.enable_op_determinism()
-    self.spec, self.run = spec, run
+    self.spec, self.run, self.spec_file = spec, run, spec_file
     self.strategy = strategy or one_device()
     self.workers = workers or Workers(None, self.strategy)
     self.workers.require_same('the data (their checksum)', data.summary['fingerprint'])
@@ -191,7 +191,8 @@ class Trainer:
       if self.ema:
         self.ema.reset()
     if self.workers.is_chief:
-      for told in self.run.begin(self.spec, self.source.dataset.summary, overwrite):
+      start = environment.start(self.spec_file, self.strategy.num_replicas_in_sync)
+      for told in self.run.begin(self.spec, self.source.dataset.summary, start, overwrite):
         print(told, flush=True)
       self.run.trim_metrics(step or 0)
     self.step, self._logged = (int(value) for value in self._state.numpy())
