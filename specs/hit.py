@@ -128,8 +128,9 @@ def published(data):
     spec.decoder.variance = 'fixed'
     spec.decoder.sigma = 0.71
 
+  spec.model.initializer = 'torch'
   spec.train.steps = 50_000 if grey else 100_000
-  spec.train.learning_rate = 3e-4
+  spec.train.learning_rate, spec.train.epsilon = 3e-4, 1e-8
   spec.train.checkpoint_every = 2000
   spec.eval.every = 5000
   spec.eval.batch_size = 250

@@ -8,7 +8,6 @@ import importlib
 import json
 import math
 import sys
-import zlib
 from typing import Any, NamedTuple
 
 from tfvae.data import dataset as dataset_lib
@@ -95,21 +94,8 @@ def model(spec, shape: tuple[int, ...]):
     built.build()
   finally:
     keras.config.set_dtype_policy(policy)
-  _initialize(built, spec.seed)
+  lookup('model.initializer', spec.model.initializer)(built, spec.seed)
   return built
-
-
-def _initialize(built, seed):
-  """Draws every randomly initialised weight again, from (seed, its path): no weight depends on the others."""
-  for layer in built._flatten_layers():
-    for name in ('kernel', 'bias'):
-      initializer, variable = getattr(layer, f'{name}_initializer', None), getattr(layer, name, None)
-      config = initializer.get_config() if variable is not None and initializer is not None else {}
-      if 'seed' in config:
-        config['seed'] = (seed * 1_000_003 + zlib.crc32(variable.path.encode())) % 2**31
-        variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))
-        if variable.constraint is not None:
-          variable.assign(variable.constraint(variable))
 
 
 def latent_shape(section) -> tuple[int, ...]:

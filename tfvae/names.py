@@ -21,6 +21,10 @@ NAMES = {
     'members': 'tfvae.models.members:Members',
     'classifier': 'tfvae.models.classifier:Classifier',
   },
+  'model.initializer': {
+    'keras': 'tfvae.nets.initial:as_keras',
+    'torch': 'tfvae.nets.initial:as_torch',
+  },
   'family': {  # of a latent layer
     'gaussian': 'tfvae.families.gaussian:DiagonalGaussian',
     'bernoulli': 'tfvae.families.bernoulli:DiagonalBernoulli',

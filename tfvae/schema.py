@@ -525,6 +525,15 @@ def _model(layers) -> dict:
       'q(z_l | z_<l, x).',
       choices=('next', 'all'),
     ),
+    'initializer': Field(
+      'keras',
+      'Initial weights of all nets and heads, drawn from the seed and their names. keras: kernels Glorot uniform, biases '
+      "0. torch: PyTorch's, kernels and biases uniform in +-1/sqrt(fan in), the fan in being the inputs of a unit, but "
+      "the outputs times the kernel's size of a transposed convolution (also of one from 1 x 1 that is a Dense layer "
+      'here); a map past hidden layers (skip) has a fan in of its own. Variances, learned priors and shared scales '
+      'start where their own fields say.',
+      choices=tuple(NAMES['model.initializer']),
+    ),
     **{name: _layer(is_top=i == 0) for i, name in enumerate(layers)},
     'classifier': _classifier(),
   }

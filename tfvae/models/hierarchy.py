@@ -258,10 +258,11 @@ class Hierarchy(keras.Model):
     net, model = spec.decoder.net, spec.model
     infer = {'generic': _generic, 'ladder': _ladder, 'reverse': _reverse}[model.inference]
     layers = [_latent_layer(model, name, spec.prior, make, infer) for name in model.layers]
+    decoder_net = make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net')
     decoder = Decoder(
       _join(net, model.z1.grid if len(shape) == 3 else 0, 'decoder_join'),
-      make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net'),
-      make.likelihood(spec.decoder, shape, 'likelihood'),
+      decoder_net,
+      _after(decoder_net, make.likelihood(spec.decoder, shape, 'likelihood')),
     )
     if spec.prior.weight_constraint != 'none':
       first = decoder.net.first or decoder.likelihood.head
@@ -280,10 +281,11 @@ def _latent_layer(model, name, top_prior, make, infer):
 
 
 def _conditional_prior(section, above_grid, name, make):
+  net = make.net(section.prior, section.grid, f'{name}_prior_net')
   return make.conditional_prior(
     _join(section.prior, above_grid, f'{name}_prior_join'),
-    make.net(section.prior, section.grid, f'{name}_prior_net'),
-    make.family(section, f'{name}_p', section.prior.kernel),
+    net,
+    _after(net, make.family(section, f'{name}_p', section.prior.kernel)),
     f'{name}_prior',
   )
 
@@ -295,9 +297,9 @@ def _generic(model, name, position, make):
     return _from_x(section, name, make)
   above_grid, meeting = model[model.layers[position - 1]].grid, section.join_grid or section.grid
   encoder = make.net(section.encoder, meeting, f'{name}_encoder', head=False)
-  family = make.family(section, f'{name}_q', section.posterior.kernel)
   join = _join(section.posterior, meeting, f'{name}_posterior_join')
   net = make.net(section.posterior, section.grid, f'{name}_posterior')
+  family = _after(net, make.family(section, f'{name}_q', section.posterior.kernel))
   if section.above.kind == 'linear':  # `join` is linear already
     return encoder, family, Merge(join, net, name=f'{name}_merge')
   above = make.net(section.above, meeting, f'{name}_above', head=False)
@@ -318,14 +320,20 @@ def _reverse(model, name, position, make):
     return _from_x(section, name, make)
   join = _join(section.encoder, model[model.layers[position + 1]].grid, f'{name}_encoder_join')
   net = make.net(section.encoder, section.grid, f'{name}_encoder')
-  family = make.family(section, f'{name}_q', section.encoder.kernel)
+  family = _after(net, make.family(section, f'{name}_q', section.encoder.kernel))
   encoder = keras.layers.Identity(name=f'{name}_x') if model.conditioning == 'all' else None
   return encoder, family, Merge(join, net, name=f'{name}_merge')
 
 
 def _from_x(section, name, make):
   encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
-  return encoder, make.family(section, f'{name}_q', section.encoder.kernel), None
+  return encoder, _after(encoder, make.family(section, f'{name}_q', section.encoder.kernel)), None
+
+
+def _after(net, family):
+  """A family whose head follows that net."""
+  family.head.split = net.split
+  return family
 
 
 def _join(net, grid, name):

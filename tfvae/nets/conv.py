@@ -97,7 +97,7 @@ class Conv(keras.layers.Layer):
     UserError: at build, where the sizes do not fit together.
   """
 
-  skip = False
+  skip, split = False, 0
 
   def __init__(
     self,

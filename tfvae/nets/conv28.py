@@ -1,5 +1,7 @@
 """The convolutions between images of 28 x 28 pixels and 1 x 1 of symmetric equilibrium learning's authors."""
 
+import math
+
 import keras
 
 from tfvae.errors import UserError
@@ -18,7 +20,7 @@ class Conv28(keras.layers.Layer):
     UserError: at build, where the input has another size, or `hidden` another length.
   """
 
-  skip = False
+  skip, split = False, 0
 
   def __init__(self, hidden: tuple[int, ...], activation: str = 'relu', name: str | None = None):
     super().__init__(name=name)
@@ -40,8 +42,11 @@ class Conv28(keras.layers.Layer):
       ]
       self.steps += [keras.layers.Flatten(name='flatten'), keras.layers.Dense(self.hidden[-1], name='dense', **style)]
     else:
+      outputs = 16 * self.hidden[0]
+      first = keras.layers.Dense(outputs, name='dense', **style)
+      first.fan_in = ((math.prod(input_shape[1:]), outputs),)  # that of the transposed convolution
       self.steps = [
-        keras.layers.Dense(16 * self.hidden[0], name='dense', **style),
+        first,
         keras.layers.Reshape((4, 4, self.hidden[0]), name='map'),
       ]
       self.steps += [

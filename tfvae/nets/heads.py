@@ -24,12 +24,15 @@ class Head(keras.layers.Layer):
 
   Attributes:
     kernel_constraint, kernel_regularizer: Keras', of the Dense layer; to be set before it is built.
+    split: how many features come from the last layer of the net before it, where the others were led past it; 0: all.
+      Initial weights depend on it. To be set before it is built.
   """
 
   def __init__(self, shape: tuple[int, ...], kernel: int = 3, keep_kernel: int = 1, name: str | None = None):
     super().__init__(name=name, dtype=density_dtype())
     self.shape, self.kernel, self.keep_kernel = tuple(shape), kernel, keep_kernel
     self.flatten = self.kernel_constraint = self.kernel_regularizer = None
+    self.split = 0
 
   def build(self, input_shape):
     spatial, dtype = tuple(input_shape[1:-1]), self.dtype
@@ -42,6 +45,9 @@ class Head(keras.layers.Layer):
       self.flatten = keras.layers.Flatten(name='flatten', dtype=dtype)
       weights = {'kernel_constraint': self.kernel_constraint, 'kernel_regularizer': self.kernel_regularizer}
       self.map = keras.layers.Dense(math.prod(self.shape), name='dense', dtype=dtype, **weights)
+      if self.split:  # two linear maps in one
+        past = math.prod(input_shape[1:]) - self.split
+        self.map.fan_in = ((self.split, self.split), (past, past))
     self.built = True
 
   def call(self, features):

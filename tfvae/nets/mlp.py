@@ -21,6 +21,11 @@ class Mlp(keras.layers.Layer):
     """The layer that sees the input; None where there is none but the head that follows."""
     return self.dense[0] if self.dense else None
 
+  @property
+  def split(self) -> int:
+    """How many features come before those that are led past the layers; 0 where none are."""
+    return self.dense[-1].units if self.skip and self.dense else 0
+
   def call(self, x, past=None):
     features = self.flatten(x)
     for dense in self.dense:
