@@ -9,7 +9,7 @@ other. Words, separated by commas:
     digits (default)      scikit-learn's digits, 8 x 8: 16 and 32 bits, dense nets; a decaying learning rate; one minute
     small_mnist           real MNIST by dense nets that two cores carry; 30 and 100 bits, batches of 256, 10,000 steps
     mnist                 real MNIST by the published convolutions: 30 and 100 bits, batches of 1024, 1,000,000 steps
-    fashion_mnist         grey values, Gaussian decoder with one learned sigma; ReLU decoder, wider encoder; 280,000 steps
+    fashion_mnist         grey values, Gaussian decoder with one learned sigma, ReLU; a wider encoder; 280,000 steps
     code (default)        fashion_mnist: 30 and 100 bits, as in the examples of the authors' code
     paper                 fashion_mnist: 50 and 200 bits, as in the paper (whose mnist has 30 and 100)
 
@@ -21,9 +21,9 @@ other. Words, separated by commas:
 
 As published: pixels above 0.4375 are 1, 0.1% of them are flipped in each step, the training and the test split are both
 data; mnist and fashion_mnist start from PyTorch's initial weights and have its Adam's epsilon. The steps are the
-paper's; the authors' README has 200,000 (--spec.train.steps=200000), after which its FID of the limiting distribution is
-4.10 (mnist, ladder) and 4.96 (reverse), against 36.64 and 14.23 by the ELBO, and 42.4 against 119.2 for fashion_mnist
-(ladder, 30 and 100 bits).
+paper's; the authors' README has 200,000 (--spec.train.steps=200000), after which its FID of the limiting distribution
+is 4.10 (mnist, ladder) and 4.96 (reverse), against 36.64 and 14.23 by the ELBO, and 42.4 against 119.2 for
+fashion_mnist (ladder, 30 and 100 bits).
 """
 
 from tfvae import spec as spec_lib

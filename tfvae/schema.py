@@ -527,10 +527,10 @@ def _model(layers) -> dict:
     ),
     'initializer': Field(
       'keras',
-      'Initial weights of all nets and heads, drawn from the seed and their names. keras: kernels Glorot uniform, biases '
-      "0. torch: PyTorch's, kernels and biases uniform in +-1/sqrt(fan in), the fan in being the inputs of a unit, but "
-      "the outputs times the kernel's size of a transposed convolution (also of one from 1 x 1 that is a Dense layer "
-      'here); a map past hidden layers (skip) has a fan in of its own. Variances, learned priors and shared scales '
+      'Initial weights of all nets and heads, drawn from the seed and their names. keras: kernels Glorot uniform, '
+      "biases 0. torch: PyTorch's, kernels and biases uniform in +-1/sqrt(fan in), the fan in being the inputs of a "
+      "unit, but the outputs times the kernel's size of a transposed convolution (also of one from 1 x 1, Dense here); "
+      'a map past hidden layers (skip) has a fan in of its own. Variances, learned priors and shared scales '
       'start where their own fields say.',
       choices=tuple(NAMES['model.initializer']),
     ),
