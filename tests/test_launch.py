@@ -230,8 +230,10 @@ def test_mistakes_in_images(launch, tmp_path):
   assert_refused(launch(*nothing), 'spec.data.name', 'mnist', str(tmp_path / 'nothing'), 'tfds build mnist', 'download')
   assert_refused(launch('--spec', 'hit', '--spec.data.name=fashion_mnits'), 'Did you mean fashion_mnist?')
   # Data that do not fit the model: convolutions on a table, and a grid that 30 pixels cannot lead to.
-  assert_refused(launch('--spec', 'hit', '--spec.data.name=table'), 'z2_encoder', 'use kind=mlp')
+  assert_refused(launch('--spec', 'hit', '--spec.data.name=table'), 'spec.model.z2.encoder.kind: got conv', 'kind=mlp')
   (tmp_path / 'pictures/odd.png').unlink()
-  assert_refused(launch(*folder, '--spec.data.resize=30'), 'kind=conv', '30', '4')
+  assert_refused(
+    launch(*folder, '--spec.data.resize=30'), 'spec.model.z1.grid: got 4', '30 x 30', 'spec.data.resize=32'
+  )
   assert_refused(launch('--spec', 'hit', '--spec.data.path=x'), 'spec.data.path', 'only data of table and folder')
   assert not (tmp_path / 'runs').exists()

@@ -10,6 +10,7 @@ import math
 import sys
 from typing import Any, NamedTuple
 
+from tfvae import fit
 from tfvae.data import dataset as dataset_lib
 from tfvae.data.dataset import Dataset, Part, make
 from tfvae.errors import RunError, SpecError
@@ -32,17 +33,30 @@ def dataset(spec, kept: dict | None = None) -> Dataset:
 
   kept: what a run keeps of its data (`Run.data`), whose scaling then holds and whose examples they must be.
   """
-  name = spec.data.name
-  load = lookup('data.name', name) if name in NAMES['data.name'] else _object(TFDS)
-  data = make(load(spec.data), spec.data, spec.seed, kept)
+  data = make(_loader(spec.data.name).load(spec.data), spec.data, spec.seed, kept)
   if found := problems(spec, data):
     raise SpecError(found)
   return data
 
 
+def _loader(name):
+  """The module whose `load` reads a set, and whose `shape` knows before what its examples are like."""
+  return importlib.import_module(NAMES['data.name'].get(name, TFDS))
+
+
+def check(spec) -> None:
+  """Raises SpecError where a net does not fit the data, if their shape can be known before they are read."""
+  try:
+    shape = _loader(spec.data.name).shape(spec.data)
+  except Exception:  # a file that is not there, or not right: loading it says what is wrong
+    return
+  if found := fit.problems(flatten(spec.to_dict()), shape):
+    raise SpecError(found)
+
+
 def problems(spec, data: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
-  found = dataset_lib.problems(spec, data)
+  found = dataset_lib.problems(spec, data) + fit.problems(flatten(spec.to_dict()), data.shape)
   if 'fid' in spec.eval.evaluators:
     if len(data.shape) != 3:
       found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} are none; leave it out')

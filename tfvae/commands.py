@@ -33,6 +33,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
   cluster = cluster_of(spec.train.strategy)
   with StopSignal() as stop, _closing(run):
     run.check(spec, overwrite)
+    build.check(spec)
     # Several devices must be made before reading data may make TensorFlow start with one.
     strategy = workers.connect(spec.train, cluster, checksum(spec)) if spec.train.strategy != 'one' else None
     group = workers.Workers(cluster, strategy)
@@ -187,6 +188,7 @@ def export(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
 def show(spec) -> None:
   """Prints the resolved spec at once, then the data's size and the model's weights."""
   print(spec_lib.to_json(spec), end='', flush=True)
+  build.check(spec)
   data = build.dataset(spec)
   print(f'\ndata: {data.name}, examples of shape {data.shape}')
   for split in data.splits:

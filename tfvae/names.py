@@ -10,11 +10,11 @@ SYNTHETIC = (
 ESTIMATORS = ('zgr', 'straight_through', 'gumbel_sigmoid', 'score_function')  # of the gradient through bits
 MOST_BITS = 16  # whose states are enumerated
 NAMES = {
-  'data.name': {  # any other name is one of TensorFlow Datasets
-    'digits': 'tfvae.data.digits:load',
-    'table': 'tfvae.data.table:load',
-    'folder': 'tfvae.data.folder:load',
-    **{name: 'tfvae.data.synthetic:load' for name in SYNTHETIC},
+  'data.name': {  # modules; any other name is one of TensorFlow Datasets
+    'digits': 'tfvae.data.digits',
+    'table': 'tfvae.data.table',
+    'folder': 'tfvae.data.folder',
+    **{name: 'tfvae.data.synthetic' for name in SYNTHETIC},
   },
   'model.name': {
     'hierarchy': 'tfvae.models.hierarchy:Hierarchy',
@@ -94,4 +94,4 @@ NAMES = {
     'sgd': 'keras.optimizers:SGD',
   },
 }
-TFDS = 'tfvae.data.tfds:load'
+TFDS = 'tfvae.data.tfds'

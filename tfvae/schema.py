@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tfvae.errors import nearest
 from tfvae.names import ESTIMATORS, NAMES, SYNTHETIC
+from tfvae.sides import MOST_REPEATED
 
 SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
 ACTIVATIONS = ('relu', 'tanh', 'elu', 'gelu', 'silu', 'leaky_relu', 'softplus', 'sigmoid', 'linear')
@@ -102,6 +103,12 @@ def _net(kind: str = 'mlp') -> dict:
     ),
     'activation': Field('relu', 'Activation after each hidden layer.', choices=ACTIVATIONS),
     'kernel': Field(3, 'Side of the convolution kernels.', low=1, high=31),
+    'repeat': Field(
+      True,
+      'conv: where the way from one side to the other needs more layers than `hidden` has, there are as many as it '
+      f'needs (up to {MOST_REPEATED}), with its last channels: 32 stands for 32,32,32 from 32 x 32 to 4 x 4. false: '
+      'such a net is refused.',
+    ),
     'skip': Field(
       False,
       'mlp: a linear map past the hidden layers, from what enters the net to the head that follows; of the encoders of '

@@ -11,6 +11,11 @@ class Step(NamedTuple):
   side: int  # after it
 
 
+MOST_REPEATED = (
+  12  # layers that `widths` makes: from a side of 4096 to 1, or a way of odd sides that is better not gone
+)
+
+
 class NoWay(ValueError):
   """No convolutions lead from one side to the other."""
 
@@ -38,9 +43,11 @@ def way(size: int, grid: int, kernel: int, head: bool = True) -> list[Step]:
   small, large = sorted((size, grid))
   sides = descent(large, kernel)
   if small not in sides:
+    smaller = [str(side) for side in sides[1:]] or ['nothing smaller']
+    smaller[8:-1] = ['...'] * (len(smaller) > 9)
     raise NoWay(
       f'no way leads from {size} x {size} to {grid} x {grid}: with kernel={kernel}, a side of {large} is reduced to '
-      f'{", ".join(map(str, sides[1:])) or "nothing smaller"}'
+      f'{", ".join(smaller)}'
     )
   sides = sides[: sides.index(small) + 1]
   steps = [Step(_kind(*pair), pair[1]) for pair in itertools.pairwise(sides[::-1] if grid > size else sides)]
@@ -94,5 +101,5 @@ def first_side(grid: int, num_layers: int, kernel: int, head: bool = True) -> in
 
 
 def widths(hidden: tuple[int, ...], needed: int) -> tuple[int, ...]:
-  """The channels of `needed` layers at least: `hidden`, its last as often as it takes."""
-  return (*hidden, *hidden[-1:] * (needed - len(hidden)))
+  """The channels of `needed` layers: `hidden`, and its last as often as it takes, up to MOST_REPEATED layers."""
+  return (*hidden, *hidden[-1:] * (min(needed, MOST_REPEATED) - len(hidden)))

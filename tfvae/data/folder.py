@@ -54,6 +54,21 @@ def load(section) -> Stored:
   return Stored(root.resolve().name or 'folder', readers, images.LIMITS)
 
 
+def shape(section) -> tuple[int, int, int]:
+  """Of an example, as spec.data's crop, resize and pad say, or else the header of the first file.
+
+  Raises:
+    UserError, OSError, ValueError: there is no such file, or it cannot be read so; `load` says why.
+  """
+  channels = 1 if section.channels == 'grey' else 3
+  if section.crop or section.resize or section.pad:
+    return images.shape((None, None, channels), section)
+  root = _root(section)
+  first = next(name for name in _walk(root) if (root / name).is_file())
+  header = _header(root / first)
+  return header.height, header.width, header.channels if section.channels == 'stored' else channels
+
+
 class FileReader(Reader):
   """Images that are files."""
 
@@ -163,11 +178,18 @@ def _root(section):
 
 def _files(root):
   """Paths of all image files relative to `root`, in the same order on every file system."""
+  if not (names := sorted(_walk(root))):
+    raise UserError(f'spec.data.path: there are no image files ({", ".join(EXTENSIONS)}) below {root}')
+  return names
+
+
+def _walk(root):
+  """The same, as they are found."""
 
   def refuse(error):
     raise UserError(f'spec.data.path: {error.filename} cannot be listed: {error.strerror}')
 
-  names, seen = [], set()
+  seen = set()
   for here, below, files in os.walk(root, onerror=refuse, followlinks=True):
     below[:] = [name for name in below if not name.startswith('.')]
     if (real := os.path.realpath(here)) in seen:  # a link to a directory above
@@ -175,10 +197,7 @@ def _files(root):
       continue
     seen.add(real)
     found = [name for name in files if not name.startswith('.') and name.lower().endswith(EXTENSIONS)]
-    names += [pathlib.PurePath(os.path.relpath(here, root), name).as_posix() for name in found]
-  if not names:
-    raise UserError(f'spec.data.path: there are no image files ({", ".join(EXTENSIONS)}) below {root}')
-  return sorted(names)
+    yield from (pathlib.PurePath(os.path.relpath(here, root), name).as_posix() for name in found)
 
 
 def _splits(root, files):
@@ -213,15 +232,10 @@ def _labels(splits):
 
 def _headers(root, files):
   """A Header for each file; all that have none are counted, and the first of them named."""
-  from PIL import Image
-
-  Image.preinit()
 
   def header(name):
     try:
-      with Image.open(root / name, formats=FORMATS) as image:
-        grey = image.format != 'GIF' and (image.mode in GREY or image.mode.startswith('I;16'))
-        return Header(image.height, image.width, 1 if grey else 3, image.format in FAST)
+      return _header(root / name)
     except Exception as error:
       return error
 
@@ -235,6 +249,15 @@ def _headers(root, files):
       f'{", ".join(map(_shown, broken[:SHOWN]))}{more}; remove them, or put whole ones in their place'
     )
   return headers
+
+
+def _header(path):
+  from PIL import Image
+
+  Image.preinit()
+  with Image.open(path, formats=FORMATS) as image:
+    grey = image.format != 'GIF' and (image.mode in GREY or image.mode.startswith('I;16'))
+    return Header(image.height, image.width, 1 if grey else 3, image.format in FAST)
 
 
 def _channels(section, files, headers):

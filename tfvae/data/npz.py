@@ -40,6 +40,18 @@ def load(path, section):
   return Stored(path.stem, splits, limits=(0.0, 255.0) if x.dtype == np.uint8 else None)
 
 
+def shape(path, section) -> tuple[int | None, ...]:
+  """Of an example, from the header of the array alone."""
+  if not path.is_file():
+    raise ValueError(f'{path} is no file')
+  with zipfile.ZipFile(path) as archive:
+    names = [name.removesuffix('.npy') for name in archive.namelist()]
+    with archive.open(f'{_name_of_x(path, names, section.label or "label")}.npy') as file:
+      read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+      stored, _, _ = read[np.lib.format.read_magic(file)](file)
+  return stored[1:] if len(stored) == 4 else (None,)
+
+
 def _name_of_x(path, names, label):
   if 'x' in names:
     return 'x'

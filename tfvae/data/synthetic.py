@@ -14,6 +14,15 @@ from tfvae.data.dataset import Stored
 from tfvae.errors import UserError
 
 
+def shape(section) -> tuple[int, ...]:
+  """Of an example."""
+  return ({'1d_gauss': 1, 'swiss_roll': 3, 'spiral_3d': 3}.get(section.name) or _dims(section),)
+
+
+def _dims(section):
+  return section.dims if section.name in ('manifold', 'pca', 'pca_ring', 'stream') else 2
+
+
 def load(section) -> Stored:
   """The set that spec.data.name names.
 

@@ -25,6 +25,16 @@ def load(section) -> Stored:
   return (npz if path.suffix.lower() == '.npz' else csv_table).load(path, section)
 
 
+def shape(section) -> tuple[int | None, ...]:
+  """Of an example, as the header of an NPZ file has it; [None] of a row, whose length does not matter before.
+
+  Raises:
+    OSError, ValueError: the file cannot be read so; `load` says why.
+  """
+  path = pathlib.Path(os.path.expanduser(section.path))
+  return npz.shape(path, section) if path.suffix.lower() == '.npz' else (None,)
+
+
 def _breast_cancer(section):
   """Diagnoses from cell nuclei (Wolberg, Street & Mangasarian 1993, UCI)."""
   from sklearn.datasets import load_breast_cancer

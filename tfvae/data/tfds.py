@@ -2,6 +2,7 @@
 
 import bisect
 import functools
+import json
 import mmap
 import os
 import pathlib
@@ -48,6 +49,22 @@ def load(section) -> Stored:
     {split: RecordReader(found, features, image, label, shape, section) for split, found in records.items()},
     images.LIMITS,
   )
+
+
+def shape(section) -> tuple[int, int, int]:
+  """Of an example of a set that is there, from its features.json, without TFDS.
+
+  Raises:
+    UserError, OSError, ValueError, KeyError: it is not there, or cannot be read so; `load` says why.
+  """
+  path = catalogue.find(section.name, catalogue.data_dir(section))
+  if path is None:
+    raise ValueError(f'{section.name} is not there')
+  features = json.loads((path / 'features.json').read_text())['featuresDict']['features']
+  pictures = {name: feature['image'] for name, feature in features.items() if 'image' in feature}
+  image = pictures.get('image') or next(iter(pictures.values()))
+  sides = [int(side) for side in image['shape']['dimensions']]
+  return images.shape([side if side > 0 else None for side in sides], section)
 
 
 def _features(name, features):
