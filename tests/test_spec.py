@@ -1,11 +1,13 @@
 """Specs: defaults, variants, overrides, validation, JSON, documentation."""
 
+import contextlib
 import importlib
 import json
 import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tfvae import schema
@@ -190,6 +192,113 @@ def test_wrong_values_of_every_field():
       assert field.problem((value,) if field.type is tuple else value), (name, value)
     assert field.type is not tuple or field.problem(3)
     assert field.problem(field.default) is None, name
+
+
+def test_extreme_values():
+  """Every integer has an upper bound; no legal value hangs, none that is refused is echoed whole or a traceback."""
+  for name, field in schema.flatten(schema.schema(('z2', 'z1'))).items():
+    kind = field.item or field.type
+    assert kind is not int or field.high is not None, f'spec.{name} has no upper bound'
+    wrong = [10**5000, -(10**5000), {'a': [1] * 50_000}, 'x' * 100_000, ['y' * 100_000], [1.5] * 100_000]
+    for value in wrong:
+      problem = field.problem((value,) if field.type is tuple else value)
+      assert len(problem) < 400, (name, len(problem))
+    assert field.type is not tuple or len(field.problem([None] * 100_000)) < 400
+    if kind is int and field.high:
+      high = (field.high,) if field.type is tuple else field.high
+      with contextlib.suppress(SpecError):  # of rules
+        spec_lib.resolve(spec_lib.base(), {name: high})
+    digits = '9' * 10_000
+    for text in (digits, f'{digits},{digits}'):
+      if name != 'model.layers' and kind is not float:
+        found = problems(spec_lib.resolve, spec_lib.base(), {name: text})
+        assert len(''.join(found)) < 1000, name
+
+
+def test_names_and_numbers_of_mistakes_are_cut():
+  assert len(str(SpecError(['wrong'] * 1000)).splitlines()) == 31
+  (problem,) = problems(spec_lib.resolve, spec_lib.base(), {'x' * 100_000: 1})
+  assert len(problem) < 400
+  (problem,) = problems(spec_lib.resolve, spec_lib.base(), {'model.layers': ['z' + '9' * 5000, 'z1']})
+  assert len(problem) < 400
+  assert 'at most 32' in problems(spec_lib.resolve, spec_lib.base(), {'model.layers': [f'z{i}' for i in range(50)]})[0]
+
+
+@pytest.mark.parametrize(
+  ('values', 'says'),
+  [
+    ('{"train": {"steps": %s}}' % ('9' * 5000), ['not a spec', '4300 digits']),
+    ('{"a": ' * 100_000, ['not a spec']),
+    ('{"train": {"steps": 1e400}}', ['spec.train.steps: got inf']),
+    ('{"train": {"learning_rate": %s}}' % ('9' * 400), ['spec.train.learning_rate', 'digits', 'float32']),
+    ('{"train": {"steps": 1000000000000000000000}}', ['spec.train.steps: got 1000000000000000000000', '<= 10']),
+    ('{"model": {"layers": ["z%s"]}}' % ('9' * 4000), ['spec.model.layers', 'z1']),
+    ('{"data": {"name": "a\\u0000b"}}', ['spec.data.name', 'null']),
+  ],
+  ids=['digits', 'deep', 'infinite', 'large float', 'beyond 1e18', 'layer', 'null'],
+)
+def test_json_beyond_all_measure(values, says):
+  base = json.loads(spec_lib.to_json(spec_lib.base()))
+  if values.startswith('{"a"') or 'digits' in says[-1]:
+    found = '\n'.join(problems(spec_lib.from_json, values))
+  else:
+    ((section, fields),) = json.loads(values).items()
+    base[section] |= fields
+    found = '\n'.join(problems(spec_lib.from_json, json.dumps(base)))
+  assert len(found) < 1000
+  for text in says:
+    assert text in found
+
+
+@pytest.mark.parametrize(
+  ('line', 'says'),
+  [
+    ('s.train.stepz = 3', 'line 4: spec.train.stepz: unknown field. Did you mean spec.train.steps?'),
+    ('x = s.train.stepz', 'line 4: spec.train.stepz: unknown field. Did you mean spec.train.steps?'),
+    ('s.trian.steps = 3', 'line 4: spec.trian: unknown field. Did you mean spec.train?'),
+    ('for net in (s.decoder.net,): net.hiden = (3,)', 'spec.decoder.net.hiden: unknown field. Did you mean spec.dec'),
+    ('s.objective.beta.z3 = 1', 'spec.objective.beta.z3: there is no layer z3; the layers of this spec: z2, z1'),
+    (
+      's.decoder.net.hidden = 16',
+      'spec.decoder.net.hidden: got 16; allowed: a tuple, each element an integer >= 1 and <= 100000, such as (16,)',
+    ),
+    ("s.train.steps = 'many'", "spec.train.steps: got 'many'; allowed: an integer"),
+    ('s.train.steps = 5.0', 'spec.train.steps: got 5.0; allowed: an integer'),
+    ('s.train.steps = 10**5000', 'spec.train.steps: got an integer of about 5001 digits'),
+    ('s.decoder = 3', 'spec.decoder: is a section; its fields: head_kernel, likelihood'),
+    ("raise ValueError('x' * 100_000)", 'line 4: ValueError: xxx'),
+  ],
+)
+def test_mistakes_in_a_spec_file_name_the_field(tmp_path, line, says):
+  path = tmp_path / 'mine.py'
+  path.write_text(f"from tfvae import spec\ndef get_config(variant=''):\n  s = spec.base()\n  {line}\n  return s\n")
+  (problem,) = problems(spec_lib.load, path)
+  assert says in problem and '(reference)' not in problem and len(problem) < 600
+
+
+@pytest.mark.parametrize(
+  ('name', 'says'),
+  [
+    ('beta.z2', 'Did you mean spec.objective.beta.z2?'),
+    ('batch_size', 'Did you mean spec.data.batch_size or spec.eval.batch_size?'),
+    ('train.batch_size', 'Did you mean spec.data.batch_size or spec.eval.batch_size?'),
+    ('spec.train.steps', 'without spec. in front: train.steps'),
+    ('train.lr', 'the fields of spec.train: beta_1'),
+    ('trane.lr', 'the fields of spec: data'),
+  ],
+)
+def test_unknown_fields_are_answered_with_known_ones(name, says):
+  assert says in problems(spec_lib.resolve, spec_lib.base(), {name: '1'})[0]
+
+
+def test_what_overrides_may_be(tmp_path):
+  overrides = {'train.steps': np.int64(5), 'train.learning_rate': np.float32(0.5), 'decoder.net.hidden': [np.int32(3)]}
+  spec = spec_lib.resolve(spec_lib.base(), overrides | {'train.init_from': tmp_path})
+  assert (spec.train.steps, spec.train.learning_rate, spec.decoder.net.hidden) == (5, 0.5, (3,))
+  assert spec.train.init_from == str(tmp_path)
+  for wrong in (['train.steps=5'], [('train.steps',)], {3: 4}):
+    assert 'allowed: a mapping' in problems(spec_lib.resolve, spec_lib.base(), wrong)[0]
+  assert 'tfvae.load_spec' in problems(spec_lib.resolve, {'train': {'steps': 5}})[0]
 
 
 def test_a_spec_file_with_wrong_layers(tmp_path):

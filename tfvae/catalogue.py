@@ -5,14 +5,14 @@ import os
 import pathlib
 import re
 
-from tfvae.errors import nearest
+from tfvae.errors import nearest, short
 from tfvae.names import NAMES
 
 
 def data_dir(section) -> pathlib.Path:
   """The directory of the prepared sets: spec.data's `data_dir` (or such a text), $TFDS_DATA_DIR, or TFDS' own."""
   text = section if isinstance(section, (str, os.PathLike)) else section.data_dir
-  return pathlib.Path(text or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets').expanduser()
+  return pathlib.Path(os.path.expanduser(text or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'))
 
 
 def find(name: str, data_dir: str | os.PathLike) -> pathlib.Path | None:
@@ -36,7 +36,9 @@ def problem(name: str, data_dir: str | os.PathLike) -> str | None:
     return None
   if name and '/' not in name and (several := _configurations(pathlib.Path(data_dir, name))):
     there = [path.name for path in several]
-    return f'got {name!r}, which is prepared in several configurations: {", ".join(there)}; name one: {name}/{there[0]}'
+    return (
+      f'got {short(name)}, which is prepared in several configurations: {", ".join(there)}; name one: {name}/{there[0]}'
+    )
   import tensorflow_datasets as tfds
 
   known = tfds.list_builders(with_community_datasets=False)
@@ -44,7 +46,7 @@ def problem(name: str, data_dir: str | os.PathLike) -> str | None:
     return None
   # Of two that are equally near the first is taken: what is at hand comes before what would be downloaded.
   close = max([*own, *_prepared(data_dir), *known], key=lambda other: _likeness(name, other))
-  return f'got {name!r}; allowed: {allowed()}.{nearest(name.lower(), [close])}'
+  return f'got {short(name)}; allowed: {allowed()}.{nearest(name.lower()[:200], [close])}'
 
 
 def allowed() -> str:
@@ -53,7 +55,7 @@ def allowed() -> str:
 
 
 def _likeness(name, other):
-  return difflib.SequenceMatcher(None, other, name.lower()).ratio()
+  return difflib.SequenceMatcher(None, other, name.lower()[:200]).ratio()
 
 
 def _prepared(data_dir):
@@ -78,5 +80,5 @@ def _latest(path):
 def _directories(path):
   try:
     return sorted(below for below in path.iterdir() if below.is_dir())
-  except OSError:
+  except (OSError, ValueError):
     return []

@@ -4,8 +4,10 @@ A rule takes all values, {'section.field': value}, each of them allowed, and yie
 finds: the field, what it got, what is allowed and what to do.
 """
 
+import re
 from collections.abc import Callable
 
+from tfvae.errors import cut, nearest, short
 from tfvae.names import ESTIMATORS, MOST_BITS, NAMES, SYNTHETIC
 from tfvae.schema import DATA, SAMPLES
 
@@ -23,7 +25,7 @@ def _schedule_rule(f):
   if schedule in ('exponential', 'inverse_time') and final == 0:
     yield f'spec.train.schedule_final: got 0; spec.train.schedule={schedule} never reaches 0: give a number > 0'
   if schedule == 'piecewise' and list(f['train.schedule_boundaries']) != sorted(set(f['train.schedule_boundaries'])):
-    yield f'spec.train.schedule_boundaries: got {f["train.schedule_boundaries"]}; allowed: increasing fractions'
+    yield f'spec.train.schedule_boundaries: got {_shown(f["train.schedule_boundaries"])}; allowed: increasing fractions'
   if f['train.warmup'] and schedule != 'cosine':
     yield f'spec.train.warmup: got {f["train.warmup"]:g}; only spec.train.schedule=cosine has a warm-up, not {schedule}'
 
@@ -54,8 +56,9 @@ def _sigma_rule(f):
 
 def _evaluator_rule(f):
   checkpoint = f['eval.checkpoint']
-  if checkpoint not in ('newest', 'all') and not checkpoint.isdecimal():
-    yield f'spec.eval.checkpoint: got {checkpoint!r}; allowed: newest | all | a step such as 2000'
+  if checkpoint not in ('newest', 'all') and not re.fullmatch(r'[0-9]{1,12}', checkpoint):
+    hint = nearest(checkpoint, ('newest', 'all'))
+    yield f'spec.eval.checkpoint: got {short(checkpoint)}; allowed: newest | all | a step such as 2000.{hint}'
   if 'latents' in f['eval.evaluators'] and len(f['model.layers']) > 1 and f['eval.num_samples'] < 2:
     yield (
       f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in a model of '
@@ -91,7 +94,8 @@ def _data_rule(f):
   only |= {'segments': (name == 'stream', 'stream')}
   for field, (right, where) in only.items():
     if not right and f[f'data.{field}'] != defaults[field]:
-      yield f'spec.data.{field}: got {f[f"data.{field}"]!r}; only data of {where} have it, not {name}; leave it out'
+      got = short(f[f'data.{field}'])
+      yield f'spec.data.{field}: got {got}; only data of {where} have it, not {name}; leave it out'
   if f['data.jitter'] and f['data.binarize'] != 'none':
     yield (
       f'spec.data.jitter: got {f["data.jitter"]:g}, which is for values that are not binary, but spec.data.binarize is '
@@ -237,7 +241,7 @@ def _linear_rule(f):
 
 
 def _shown(value):
-  return ','.join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+  return cut(','.join(map(str, value)) if isinstance(value, (tuple, list)) else str(value))
 
 
 def _stream_rule(f):

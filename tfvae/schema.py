@@ -3,15 +3,17 @@
 This is the only place where defaults are written. `docs/spec.md` is generated from it.
 """
 
-import math
 import re
 from typing import Any, NamedTuple
 
-from tfvae.errors import nearest
+from tfvae.errors import cut, nearest, short
 from tfvae.names import ESTIMATORS, NAMES, SYNTHETIC
 from tfvae.sides import MOST_REPEATED
 
 SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
+MOST_LAYERS = 32
+LARGEST = 3e38  # a float32's
+LONGEST = 4096  # characters of a text: a path may have no more
 ACTIVATIONS = ('relu', 'tanh', 'elu', 'gelu', 'silu', 'leaky_relu', 'softplus', 'sigmoid', 'linear')
 
 
@@ -26,6 +28,7 @@ class Field(NamedTuple):
   above: float | None = None  # exclusive
   below: float | None = None  # exclusive
   item: type | None = None  # of a tuple's elements
+  most: int = 100  # elements of a tuple
 
   @property
   def type(self) -> type:
@@ -48,15 +51,22 @@ class Field(NamedTuple):
     if self.type is not tuple:
       return self._problem(value, self.type)
     if not isinstance(value, (tuple, list)):
-      return f'got {value!r}; allowed: {self.allowed()}'
+      example = (value,) if self._problem(value, self.item) is None else self.default
+      return f'got {short(value)}; allowed: {self.allowed()}' + (f', such as {short(example)}' if example else '')
+    if len(value) > self.most:
+      return f'got {len(value)} elements; allowed: at most {self.most}'
     return next((p for p in (self._problem(v, self.item) for v in value) if p), None)
 
   def _problem(self, value, kind):
     right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if kind is float:
-      right = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+      right = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+      if right and abs(value) > LARGEST:
+        return f'got {short(value)}; allowed: {self.allowed()}, and not beyond {LARGEST:g} (float32)'
     if right and self.choices:
       right = value in self.choices
+    elif right and kind is str and (len(value) > LONGEST or '\0' in value):
+      return f'got {short(value)}; allowed: text of at most {LONGEST} characters, none of them null'
     elif right and kind in (int, float):
       right = (
         (self.low is None or value >= self.low)
@@ -66,8 +76,8 @@ class Field(NamedTuple):
       )
     if right:
       return None
-    hint = nearest(str(value), self.choices) if isinstance(value, str) else ''
-    return f'got {value!r}; allowed: {self.allowed()}.{hint}'
+    hint = nearest(value, self.choices) if isinstance(value, str) else ''
+    return f'got {short(value)}; allowed: {self.allowed()}.{hint}'
 
   def parse(self, text: str) -> Any:
     """The value that a flag's text stands for; the text itself where it cannot be read."""
@@ -210,19 +220,22 @@ DATA = {
     item=int,
     low=1,
     high=10**4,
+    most=10**4,
   ),
   'changes': Field(
     (),
     'Numbers of the training examples (from 0) at which a segment of the stream begins, but the first.',
     item=int,
     low=1,
+    high=10**8,
+    most=10**4,
   ),
   'order': Field(
     'shuffled',
     'Of the training examples. shuffled: afresh in each epoch. stream: as they are stored, and again from the first.',
     choices=('shuffled', 'stream'),
   ),
-  'batch_size': Field(100, 'Examples of a training step, over all devices together.', low=1),
+  'batch_size': Field(100, 'Examples of a training step, over all devices together.', low=1, high=10**8),
   'validation': Field(
     0.0,
     'Fraction of the training split set aside as the validation split, drawn from the seed, in place of a stored one. '
@@ -376,9 +389,9 @@ TRAIN = {
     'graph for convolutions and for small steps, which XLA makes slower.',
     choices=('auto', 'xla', 'graph', 'eager'),
   ),
-  'log_every': Field(100, 'Steps between two lines of metrics.jsonl (the first: steps 1 and 10).', low=1),
-  'checkpoint_every': Field(2000, 'Steps between two checkpoints (one more at the end).', low=1),
-  'keep': Field(3, 'Checkpoints kept.', low=1),
+  'log_every': Field(100, 'Steps between two lines of metrics.jsonl (the first: steps 1 and 10).', low=1, high=10**12),
+  'checkpoint_every': Field(2000, 'Steps between two checkpoints (one more at the end).', low=1, high=10**12),
+  'keep': Field(3, 'Checkpoints kept.', low=1, high=10**6),
   'init_from': Field(
     '',
     'The directory of a run of the same model, from whose newest weights training begins (its optimizers begin anew). '
@@ -387,7 +400,7 @@ TRAIN = {
 }
 
 EVAL = {
-  'every': Field(1000, 'Steps between two evaluations during training. 0: at the end only.', low=0),
+  'every': Field(1000, 'Steps between two evaluations during training. 0: at the end only.', low=0, high=10**12),
   'split': Field('test', 'Split that is evaluated.', choices=('train', 'validation', 'test')),
   'also': Field(
     (), 'Further splits that are evaluated when training evaluates.', choices=('train', 'validation', 'test'), item=str
@@ -419,12 +432,14 @@ EVAL = {
     10, 'Latent samples of each example. 0: none, expectations are exact (a linear VAE).', low=0, high=10**5
   ),
   'evidence_samples': Field(1000, 'log_evidence: importance samples of each example.', low=2, high=10**8),
-  'evidence_examples': Field(0, 'log_evidence: how many of the first examples of the split. 0: all.', low=0),
+  'evidence_examples': Field(
+    0, 'log_evidence: how many of the first examples of the split. 0: all.', low=0, high=10**8
+  ),
   'estimate_samples': Field(
     (10, 100, 1000, 10_000), 'estimates: numbers of latent samples of each example.', item=int, low=1, high=10**7
   ),
   'estimate_runs': Field(10, 'estimates: estimates of each.', low=2, high=10**4),
-  'estimate_examples': Field(100, 'estimates: how many of the first examples of the split.', low=1),
+  'estimate_examples': Field(100, 'estimates: how many of the first examples of the split.', low=1, high=10**8),
   'fid_extractors': Field(
     ('classifier',),
     "fid: the features that images are compared by. classifier: of the run fid_classifier. inception: of pytorch-fid's "
@@ -455,9 +470,11 @@ EVAL = {
     choices=('train', 'test', 'train+test'),
   ),
   'limiting_steps': Field(300, 'fid, limiting: steps of the chain z -> x -> z.', low=1, high=10**6),
-  'posterior_examples': Field(100, 'posterior: how many of the first examples of the split. 0: all.', low=0),
-  'batch_size': Field(250, 'Examples of an evaluation step.', low=1),
-  'num_images': Field(64, 'Images kept for the figures.', low=1),
+  'posterior_examples': Field(
+    100, 'posterior: how many of the first examples of the split. 0: all.', low=0, high=10**8
+  ),
+  'batch_size': Field(250, 'Examples of an evaluation step.', low=1, high=10**8),
+  'num_images': Field(64, 'Images kept for the figures.', low=1, high=10**6),
   'num_points': Field(2000, 'Points kept for the figures.', low=2, high=10**6),
 }
 
@@ -493,7 +510,7 @@ SAMPLE = {
     'traversals: a unit moves by up to so many standard deviations of its prior, either way from its mean under q.',
     above=0,
   ),
-  'units': Field(10, 'traversals: the units of a layer with the largest rates, so many. 0: all.', low=0),
+  'units': Field(10, 'traversals: the units of a layer with the largest rates, so many. 0: all.', low=0, high=10**5),
   'interpolation': Field(
     'linear',
     'linear, or spherical: along the great circle.',
@@ -503,6 +520,7 @@ SAMPLE = {
     2000,
     'projector: first examples of the split. traversals: those that the rates of the units are averaged over.',
     low=2,
+    high=10**8,
   ),
 }
 
@@ -605,7 +623,7 @@ def _objective(layers) -> dict:
     'anneal_from': Field(0.0, 'The factor at the beginning of a ramp.', low=0, high=1),
     'anneal_begin': Field(0.0, 'Beginning of the annealing, a fraction of training.', low=0, high=1),
     'anneal_end': Field(0.3, 'End of the annealing, a fraction of training.', low=0, high=1),
-    'anneal_cycles': Field(4, 'Cycles of anneal=cyclical.', low=1),
+    'anneal_cycles': Field(4, 'Cycles of anneal=cyclical.', low=1, high=10**6),
   }
 
 
@@ -635,15 +653,48 @@ def flatten(tree: dict, prefix: str = '') -> dict:
 def layers_problem(layers) -> str | None:
   """What is wrong with the names in spec.model.layers, or None: they are zL, ..., z2, z1."""
   if not isinstance(layers, tuple) or not layers or not all(isinstance(name, str) for name in layers):
-    return f'got {layers!r}; allowed: the latent layers, top first, such as z2,z1'
+    return f'got {short(layers)}; allowed: the latent layers, top first, such as z2,z1'
+  if len(layers) > MOST_LAYERS:
+    return f'got {len(layers)} layers; allowed: at most {MOST_LAYERS}'
   right = tuple(f'z{i}' for i in range(len(layers), 0, -1))
   if layers != right:
-    number = re.fullmatch(r'z(\d+)', layers[0])
-    known = ','.join(
-      right if not number or not 0 < int(number[1]) < 10 else (f'z{i}' for i in range(int(number[1]), 0, -1))
-    )
-    return f'got {",".join(layers)}; layers are named from the top, the bottom one z1: {known}'
+    number = re.fullmatch(r'z([1-9])', layers[0])
+    known = ','.join(right if not number else (f'z{i}' for i in range(int(number[1]), 0, -1)))
+    return f'got {cut(",".join(layers))}; layers are named from the top, the bottom one z1: {known}'
   return None
+
+
+def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
+  """What to say of a name that is none of `fields`, in a spec of these layers: the nearest one, or those there are."""
+  sections = {full.rpartition('.')[0] for full in fields} - {''}
+  if name in sections or any(s.startswith(f'{name}.') for s in sections):
+    inside = sorted({f[len(name) + 1 :].partition('.')[0] for f in fields if f.startswith(f'{name}.')})
+    return f'is a section; its fields: {", ".join(inside)}'
+  for part in name.split('.'):
+    if part[:1] == 'z' and part[1:].isdigit() and part not in layers:
+      return f'there is no layer {part}; the layers of this spec: {", ".join(layers)}'
+  parent, _, last = name.rpartition('.')
+  inside = sorted({f[len(parent) + 1 :].partition('.')[0] for f in fields if f.startswith(f'{parent}.')})
+  if not parent:
+    inside = sorted({f.partition('.')[0] for f in fields})
+  if name.startswith('spec.') and name[len('spec.') :] in fields:
+    return f'unknown field; without spec. in front: {name[len("spec.") :]}'
+  if hint := nearest(last, inside):
+    return f'unknown field.{hint.replace(" mean ", f" mean spec.{parent}." if parent else " mean spec.")}'
+  close = nearest(name, [field for field in fields if nearest(last, [field.rpartition('.')[2]])])
+  if close and parent and parent not in sections:  # whose name is misspelt
+    return f'unknown field.{close.replace(" mean ", " mean spec.")}'
+  for end in (name, last):  # in another section
+    same = [f'spec.{field}' for field in fields if field.endswith(f'.{end}')]
+    if 0 < len(same) <= 4:
+      return f'unknown field. Did you mean {" or ".join(same)}?'
+  if close:
+    return f'unknown field.{close.replace(" mean ", " mean spec.")}'
+  while parent and not inside:  # the section is unknown, too
+    parent = parent.rpartition('.')[0]
+    inside = sorted({f[len(parent) + 1 :].partition('.')[0] for f in fields if f.startswith(f'{parent}.')})
+  inside = inside or sorted({f.partition('.')[0] for f in fields})
+  return f'unknown field; the fields of spec{"." + parent if parent else ""}: {", ".join(inside)}'
 
 
 def markdown() -> str:

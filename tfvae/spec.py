@@ -3,20 +3,18 @@
 Nothing here imports TensorFlow: a user's mistake is reported at once, with all the others.
 """
 
-import importlib.util
 import json
+import os
 import pathlib
-import sys
-import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from tfvae import catalogue
-from tfvae.errors import SpecError, UserError, nearest
+from tfvae import catalogue, specfile
+from tfvae.errors import SpecError, cut, nearest, short
 from tfvae.rules import RULES
-from tfvae.schema import flatten, layers_problem, schema
+from tfvae.schema import flatten, layers_problem, schema, unknown
 
 
 def base(layers: tuple[str, ...] = ('z2', 'z1')) -> ConfigDict:
@@ -42,14 +40,15 @@ def words(variant: str, *choices: tuple[str, ...]) -> set[str]:
   known = [word for group in choices for word in group]
   chosen = [word.strip() for word in variant.split(',') if word.strip()]
   problems = [
-    f'variant word {word!r} is unknown; known: {", ".join(known)}.{nearest(word, known)}'
+    f'variant word {short(word)} is unknown; known: {", ".join(known)}.{nearest(word, known)}'
     for word in chosen
     if word not in known
   ]
   for group in choices:
     of_group = [word for word in chosen if word in group]
     if len(of_group) > 1:
-      problems.append(f'variant {variant!r}: only one of {", ".join(group)} can be chosen, got {", ".join(of_group)}')
+      got = cut(', '.join(of_group))
+      problems.append(f'variant {short(variant)}: only one of {", ".join(group)} can be chosen, got {got}')
     if not of_group:
       chosen.append(group[0])
   if problems:
@@ -57,28 +56,52 @@ def words(variant: str, *choices: tuple[str, ...]) -> set[str]:
   return set(chosen)
 
 
-def load(path: str, overrides: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> ConfigDict:
+def load(path: str | os.PathLike, overrides: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> ConfigDict:
   """The validated, frozen spec of a spec file: 'specs/hit.py' or, with a variant, 'specs/hit.py:words'.
 
   Args:
-    path: the spec file, which defines get_config(variant='...').
+    path: the spec file, which defines get_config(variant='...'), or the spec.json of a run.
     overrides: (field, value) pairs or a mapping, such as {'train.steps': 500}; a text is parsed as a flag's.
 
   Raises:
     SpecError: naming every problem found.
   """
-  file, _, variant = str(path).partition(':')
-  spec = _get_config(pathlib.Path(file))(variant)
-  if not isinstance(spec, ConfigDict):
-    raise SpecError([f'{file}: get_config must return a spec made by tfvae.spec.base, got {type(spec).__name__}'])
-  resolved = resolve(spec, overrides)
-  object.__setattr__(resolved, '_file', pathlib.Path(file).absolute())
+  resolved = resolve(read(path), overrides)
+  object.__setattr__(resolved, '_file', specfile.split(path)[0].absolute())
   return resolved
 
 
 def file_of(spec: ConfigDict) -> pathlib.Path | None:
   """The spec file that `load` read a spec from; None where it was made otherwise."""
   return getattr(spec, '_file', None)
+
+
+def read(path: str | os.PathLike) -> ConfigDict:
+  """The spec of a spec file as it is there, without overrides. Of a Python file it may be invalid still."""
+  file, variant = specfile.split(path)
+  if specfile.is_json(file):
+    if variant:
+      raise SpecError([f'--spec: got the variant {short(variant)}, but {cut(str(file))} has none; leave it out'])
+    try:
+      return from_json(specfile.read_text(file))
+    except SpecError as error:
+      raise SpecError([p if p.startswith('--spec') else f'{cut(str(file))}: {p}' for p in error.problems]) from None
+  spec = specfile.call(file, variant)
+  if not isinstance(spec, ConfigDict):
+    raise SpecError([f'{file}: get_config must return a spec made by tfvae.spec.base, got {type(spec).__name__}'])
+  return spec
+
+
+def changes(own: ConfigDict, resolved: ConfigDict, overrides: Mapping | Iterable) -> dict[str, Any]:
+  """{field: value} of the overrides that made `resolved` differ from `own`, by their names."""
+  before, after = flatten(own.to_dict()), flatten(resolved.to_dict())
+  names = sorted({name for name, _ in _pairs(overrides)} & after.keys())
+  return {name: after[name] for name in names if before.get(name) != after[name]}
+
+
+def to_text(value) -> str:
+  """A field's value as a flag writes it; values that are equal are written alike."""
+  return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -103,14 +126,21 @@ def split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
 
 def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> ConfigDict:
   """A validated, frozen copy of `spec` with the overrides. Raises SpecError naming every problem found."""
-  pairs = list(overrides.items() if isinstance(overrides, Mapping) else overrides)
+  if not isinstance(spec, ConfigDict):
+    raise SpecError(
+      [
+        f'spec: got {short(spec)}; allowed: a spec of tfvae.load_spec or tfvae.spec.base. Fields go in as '
+        "tfvae.load_spec('specs/hit.py', {'train.steps': 500})"
+      ]
+    )
+  pairs = _pairs(overrides)
   values = _copy(spec.to_dict())
   problems = []
   # A change of the layers changes which other fields there are; the directory says which sets are known.
   for name, value in sorted(pairs, key=lambda pair: pair[0] not in ('model.layers', 'data.data_dir')):
     problem = _override(values, name, value) or (name == 'data.name' and _unknown_data(values))
     if problem:
-      problems.append(f'spec.{name}: {problem}')
+      problems.append(f'spec.{cut(name)}: {problem}')
     elif name == 'model.layers':
       _drop_absent_layers(values)
   wrong = {problem.partition(':')[0] for problem in problems}
@@ -120,6 +150,17 @@ def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str,
   if problems:
     raise SpecError(problems)
   return freeze(values)
+
+
+def _pairs(overrides):
+  """(field, value) of a mapping or of pairs. Raises SpecError where they are neither."""
+  pairs = list(overrides.items() if isinstance(overrides, Mapping) else overrides)
+  for pair in pairs:
+    if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
+      raise SpecError(
+        [f"overrides: got {short(pair)}; allowed: a mapping such as {{'train.steps': 500}}, or pairs (field, value)"]
+      )
+  return pairs
 
 
 def _unknown_data(values):
@@ -159,9 +200,9 @@ def _override(values, name, value):
   except TypeError:
     fields = flatten(schema(()))
   if name not in fields:
-    return _unknown(name, fields, layers)
+    return unknown(name, fields, layers)
   field = fields[name]
-  value = field.parse(value) if isinstance(value, str) else value
+  value = field.parse(value) if isinstance(value, str) else _plain(value)
   if problem := (layers_problem(value) if name == 'model.layers' else field.problem(value)):
     return problem
   if name == 'model.layers' and (absent := [z for z in value if z not in values['model']]):
@@ -174,23 +215,13 @@ def _override(values, name, value):
   return None
 
 
-def _unknown(name, fields, layers):
-  sections = {full.rpartition('.')[0] for full in fields} - {''}
-  if name in sections or any(s.startswith(f'{name}.') for s in sections):
-    inside = sorted({f[len(name) + 1 :].partition('.')[0] for f in fields if f.startswith(f'{name}.')})
-    return f'is a section; its fields: {", ".join(inside)}'
-  for part in name.split('.'):
-    if part[:1] == 'z' and part[1:].isdigit() and part not in layers:
-      return f'there is no layer {part}; the layers of this spec: {", ".join(layers)}'
-  parent, _, last = name.rpartition('.')
-  inside = sorted({f[len(parent) + 1 :].partition('.')[0] for f in fields if f.startswith(f'{parent}.')})
-  if not parent:
-    inside = sorted({f.partition('.')[0] for f in fields})
-  if hint := nearest(last, inside):
-    return f'unknown field.{hint.replace(" mean ", f" mean spec.{parent}." if parent else " mean spec.")}'
-  if hint := nearest(name, fields):
-    return f'unknown field.{hint.replace(" mean ", " mean spec.")}'
-  return f'unknown field; the fields of spec{"." + parent if parent else ""}: {", ".join(inside) or "none"}'
+def _plain(value):
+  """NumPy's numbers and paths as Python's own."""
+  if isinstance(value, (list, tuple)):
+    return tuple(_plain(v) for v in value)
+  if isinstance(value, os.PathLike):
+    return os.fspath(value)
+  return value.item() if getattr(value, 'shape', None) == () and hasattr(value, 'item') else value
 
 
 def _no_section(names):
@@ -232,7 +263,7 @@ def validate(spec: Mapping) -> list[str]:
       problems.append(f'spec.{name}: is missing; allowed: {field.allowed()}')
     elif problem := field.problem(given[name]):
       problems.append(f'spec.{name}: {problem}')
-  problems += [f'spec.{name}: {_unknown(name, fields, layers)}' for name in given if name not in fields]
+  problems += [f'spec.{cut(name)}: {unknown(name, fields, layers)}' for name in given if name not in fields]
   if problems:
     return problems
   given = {name: tuple(value) if fields[name].type is tuple else value for name, value in given.items()}  # JSON: lists
@@ -255,8 +286,8 @@ def from_json(text: str) -> ConfigDict:
   """
   try:
     values = json.loads(text)
-  except json.JSONDecodeError as error:
-    raise SpecError([f'not a spec: {error}']) from None
+  except (ValueError, RecursionError) as error:  # RecursionError: nested beyond all measure
+    raise SpecError([f'not a spec: {cut(str(error), 200)}']) from None
   if not isinstance(values, dict):
     raise SpecError([f'not a spec: {type(values).__name__} in place of an object'])
   layers = values.get('model', {}).get('layers') if isinstance(values.get('model'), dict) else None
@@ -277,47 +308,3 @@ def differences(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
   """{field: (old value, new value)} of the fields that differ; None stands for an absent one."""
   a, b = flatten(old.to_dict()), flatten(new.to_dict())
   return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
-
-
-def _get_config(file):
-  if not file.is_file():
-    folder = next((path for path in (file, file.parent, pathlib.Path('specs')) if any(path.glob('*.py'))), file)
-    there = sorted(str(path) for path in folder.glob('*.py'))
-    hint = (not file.is_dir() and nearest(str(file), there)) or (f' Spec files: {", ".join(there)}' if there else '')
-    raise SpecError([f'--spec: there is no spec file {file}.{hint}'])
-  module_spec = importlib.util.spec_from_file_location(f'tfvae_spec_{file.stem}', file)
-  if module_spec is None:
-    raise SpecError([f'--spec: {file} is not a Python file; give one that defines get_config, such as specs/hit.py'])
-  module = importlib.util.module_from_spec(module_spec)
-  _run(file, module_spec.loader.exec_module, module)
-  if not callable(getattr(module, 'get_config', None)):
-    raise SpecError([f'{file}: there is no get_config in it; define get_config(variant="") that returns a spec'])
-  return lambda variant: _run(file, module.get_config, *([variant] if variant else []))
-
-
-def _run(file, function, *args):
-  """Calls a spec file's code; its mistakes become a SpecError that names the line."""
-  wrote = sys.dont_write_bytecode
-  sys.dont_write_bytecode = True  # a spec is not an installed module: leave no __pycache__ beside it
-  try:
-    return function(*args)
-  except UserError as error:
-    raise SpecError([f'{file}: {line}' for line in str(error).splitlines()]) from None
-  except SyntaxError as error:
-    raise SpecError([f'{error.filename or file}, line {error.lineno}: syntax error: {error.msg}']) from None
-  except Exception as error:  # whatever a user's file raises
-    own = str(file.resolve())
-    lines = [
-      f.lineno for f in traceback.extract_tb(error.__traceback__) if str(pathlib.Path(f.filename).resolve()) == own
-    ]
-    where = f'{file}, line {lines[-1]}' if lines else str(file)
-    raise SpecError([f'{where}: {type(error).__name__}: {_short(error)}']) from None
-  finally:
-    sys.dont_write_bytecode = wrote
-
-
-def _short(error):
-  """The message of an error without the list of fields that ml_collections puts in its middle."""
-  text = str(error.args[0] if error.args else error)
-  head, _, tail = text.partition(' Other fields present')
-  return ' '.join([*head.splitlines()[:1], *tail.splitlines()[1:2]])
