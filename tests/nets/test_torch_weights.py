@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from tfvae.nets import torch_weights
+from tfvae.nets import pickled, torch_weights
 from tfvae.nets.torch_weights import MAGIC
 
 
@@ -135,3 +135,138 @@ def test_damaged_files(torch, tmp_path, zipped):
   write(tmp_path / 'list.pth', [1, 2], {}, zipped)
   with pytest.raises(ValueError, match='something else'):
     torch_weights.read(tmp_path / 'list.pth')
+
+
+# A pickle made to be read badly. `t = (t, t)` eighty times over is 240 bytes, and 2**80 tuples to whoever walks it.
+
+NESTED = b'K\x01' + b'q\x00h\x00\x86' * 80
+STORAGE = b'(X\x07\x00\x00\x00storagectorch\nFloatStorage\n'
+
+
+def packed(path, content):
+  with zipfile.ZipFile(path, 'w') as archive:
+    archive.writestr('weights/data.pkl', b'\x80\x02' + content + b'.')
+    archive.writestr('weights/data/0', bytes(48))
+  return path
+
+
+@pytest.mark.parametrize(
+  'content',
+  [
+    STORAGE + NESTED + b'X\x03\x00\x00\x00cpuK\x0ctQ',  # the key of a storage
+    b'}' + NESTED + b'K\x01s',  # the name of a tensor
+    b'}(' + NESTED + b'K\x01u',
+    b'(' + NESTED + b'K\x01d',
+    b'ccollections\nOrderedDict\n]' + NESTED + b'K\x01\x86a\x85R',
+    b'ctorch._utils\n_rebuild_tensor_v2\n('
+    + STORAGE
+    + b'X\x01\x00\x00\x000NK\x0ctQK\x00'
+    + NESTED
+    + b'))tR',  # a shape
+    NESTED,
+    NESTED + b'Q',
+    b'ccollections\nOrderedDict\n' + NESTED + b'R',
+  ],
+)
+def test_nested_tuples(tmp_path, content):
+  with pytest.raises(ValueError, match='it is no state_dict') as error:
+    torch_weights.read(packed(tmp_path / 'weights.pth', content))
+  assert len(str(error.value)) < 400
+
+
+def test_nothing_of_ours_is_changed(torch, tmp_path):
+  """Attributes that a pickle sets on what it names: on a function of ours, on a tensor."""
+  for content in (
+    b'ctorch._utils\n_rebuild_tensor_v2\nN}X\x0c\x00\x00\x00__defaults__K\x05\x85s\x86b',
+    b'ccollections\nOrderedDict\n)R}X\x06\x00\x00\x00valuesK\x05sb',
+  ):
+    path = packed(tmp_path / 'weights.pth', content)
+    try:
+      assert torch_weights.read(path) == {}
+    except ValueError as error:
+      assert 'it is no state_dict' in str(error)
+    assert torch_weights._rebuild_tensor.__defaults__ is None
+  write(tmp_path / 'weights.pth', *example(torch), True)
+  assert torch_weights.read(tmp_path / 'weights.pth')
+
+
+def test_long_names_are_cut(tmp_path):
+  for content in (b'c' + b'm' * 10**5 + b'\nf\n', b'X\xa0\x86\x01\x00' + b'a' * 10**5 + b'Q'):
+    with pytest.raises(ValueError, match='it is no state_dict') as error:
+      torch_weights.read(packed(tmp_path / 'weights.pth', content))
+    assert len(str(error.value)) < 400
+
+
+def set_field(path, offset, value):
+  """Of every member of a zip file: two bytes of its local and of its central header (2 further on)."""
+  content = bytearray(path.read_bytes())
+  for signature, at in ((b'PK\x03\x04', offset), (b'PK\x01\x02', offset + 2)):
+    place = content.find(signature)
+    while place >= 0:
+      content[place + at : place + at + 2] = value.to_bytes(2, 'little')
+      place = content.find(signature, place + 1)
+  path.write_bytes(content)
+
+
+@pytest.mark.parametrize(('offset', 'value', 'text'), [(6, 1, 'encrypted'), (8, 97, 'compression method')])
+def test_encryption_and_unknown_compression(torch, tmp_path, offset, value, text):
+  write(tmp_path / 'weights.pth', *example(torch), True)
+  set_field(tmp_path / 'weights.pth', offset, value)
+  with pytest.raises(ValueError, match=text):
+    torch_weights.read(tmp_path / 'weights.pth')
+
+
+def fuzz(torch, tmp_path, zipped, count, seed=0):
+  """Weights with bytes changed, removed, repeated: tensors or a ValueError, and nothing is imported or called."""
+  rng, path = np.random.default_rng(seed), tmp_path / 'weights.pth'
+  write(path, *example(torch), zipped)
+  whole, found = path.read_bytes(), 0
+  for _ in range(count):
+    content = bytearray(whole)
+    for _ in range(rng.integers(1, 5)):
+      at, size = rng.integers(0, len(content)), int(rng.integers(1, 9))
+      kind = rng.integers(0, 4)
+      if kind == 0:
+        content[at] = rng.integers(0, 256)
+      elif kind == 1:
+        del content[at : at + size]
+      elif kind == 2:
+        content[at:at] = content[at : at + size] * int(rng.integers(1, 4))
+      else:
+        content[at:at] = rng.choice(
+          [b'R', b'Q', b'b', b's', b'u', b't', b'0', b'\x93', b'(cos\nmkdir\nX\x01\x00\x00\x00atR']
+        )
+    path.write_bytes(content)
+    try:
+      found += all(isinstance(value, np.ndarray) for value in torch_weights.read(path).values())
+    except ValueError as error:
+      assert len(str(error)) < 400 and '\n' not in str(error)
+  return found
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_mutations(torch, tmp_path, monkeypatch, zipped):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(pickle, 'Unpickler', None)
+  assert fuzz(torch, tmp_path, zipped, 300) > 3
+  assert [path.name for path in tmp_path.iterdir()] == ['weights.pth']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', range(5))
+def test_many_mutations(torch, tmp_path, seed):
+  for zipped in (True, False):
+    fuzz(torch, tmp_path, zipped, 20_000, seed)
+
+
+def test_what_a_pickle_holds():
+  """Against Python's own reader, in every protocol."""
+  value = {
+    'a': [1, -5, 2**40, 1.5, None, True, False, 'ä' * 300],
+    3: ((), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)),
+    '': {},
+  }
+  value['again'] = value['a']
+  for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+    found = pickled.load(io.BytesIO(pickle.dumps(value, protocol)), {}, None)
+    assert found == value and found['again'] is found['a']
