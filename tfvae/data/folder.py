@@ -55,18 +55,15 @@ def load(section) -> Stored:
 
 
 def shape(section) -> tuple[int, int, int]:
-  """Of an example, as spec.data's crop, resize and pad say, or else the header of the first file.
+  """Of an example, from the header of the first file that is found.
 
   Raises:
     UserError, OSError, ValueError: there is no such file, or it cannot be read so; `load` says why.
   """
-  channels = 1 if section.channels == 'grey' else 3
-  if section.crop or section.resize or section.pad:
-    return images.shape((None, None, channels), section)
   root = _root(section)
-  first = next(name for name in _walk(root) if (root / name).is_file())
-  header = _header(root / first)
-  return header.height, header.width, header.channels if section.channels == 'stored' else channels
+  header = _header(next(root / name for name in _walk(root) if (root / name).is_file()))
+  channels = {'grey': 1, 'rgb': 3}.get(section.channels, header.channels)
+  return images.shape((header.height, header.width, channels), section)
 
 
 class FileReader(Reader):
