@@ -20,8 +20,9 @@ The bound, spec.objective.num_samples being k:
     iwae (default) | dreg      the gradient through the bound, or doubly reparameterised (Tucker et al. 2019)
 
 mnist has batches of 20, Adam with epsilon 1e-4, and 3,280 epochs in stages of 3^i, i = 0..7, with learning rates
-1e-3 10^(-i/7): 9,840,000 steps of 60,000 images (published: 50,000, the rest of them for validation). The stages are
-fractions of training, so that --spec.train.steps shortens all of them alike.
+1e-3 10^(-i/7): 9,840,000 steps of 60,000 images. The stages are fractions of training, so that --spec.train.steps
+shortens all of them alike. The authors train on 59,600 and keep the last 400 for validation; as many, drawn from the
+seed: --spec.data.validation=0.006667 --spec.train.steps=9774400. docs/reproductions.md says what else differs.
 
 The evaluation at the end has log_evidence by 5,000 samples of q (mnist: on the first 1,000 test images).
 

@@ -59,6 +59,16 @@ def train_on(spec, data, workdir):
   return trainer, numbers
 
 
+def test_where_sigma_begins_decides_whether_circle_collapses(tmp_path):
+  """specs/entropies.py, published, shortened: from log sigma^2 = -9 the units are used, from 0 they are not."""
+  rates = {}
+  for vae in ('vae1', 'vae3'):
+    fields = {'train.steps': 600, 'eval.every': 0, 'eval.evaluators': ('bounds',), 'eval.also': ()}
+    spec = spec_lib.load(f'{ROOT}/specs/entropies.py:circle,{vae},published', fields)
+    rates[vae] = commands.train(spec, tmp_path / vae).evaluation['rate']
+  assert rates['vae1'] > 4 and rates['vae3'] < 0.1
+
+
 @pytest.mark.parametrize('variance', ['learned', 'optimal'])
 def test_a_linear_vae_meets_probabilistic_pca(tmp_path, variance):
   """The optimum of the linear VAE's ELBO is the likelihood of probabilistic PCA (Lucas et al. 2019).

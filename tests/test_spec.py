@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -47,6 +48,7 @@ SPECS = [
   'specs/entropies.py:susy,vae2,regularize',
   'specs/entropies.py:mnist,vae3',
   'specs/entropies.py:celeba',
+  'specs/entropies.py:circle,vae2,published',
   'specs/symmetric.py',
   'specs/symmetric.py:small_mnist,reverse,elbo',
   'specs/symmetric.py:mnist',
@@ -355,3 +357,32 @@ def test_nothing_heavy_is_imported_for_a_spec():
   )
   out = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
   assert out.stdout.strip() == '[]'
+
+
+def test_the_published_training_of_circle():
+  """Damm et al.: log sigma^2 begins at -9 with one sigma, at 0 with one for each dimension; no annealing."""
+  for vae, log_variance in {'vae0': 0, 'vae1': -9, 'vae2': -9, 'vae3': 0}.items():
+    spec = spec_lib.load(f'{ROOT}/specs/entropies.py:circle,{vae},published')
+    assert 2 * math.log(spec.decoder.sigma) == pytest.approx(log_variance)
+    train, objective = spec.train, spec.objective
+    assert (train.steps, train.schedule, train.learning_rate, train.variance_learning_rate) == (
+      3600,
+      'constant',
+      1e-3,
+      0,
+    )
+    assert (objective.num_samples, objective.anneal, spec.data.batch_size) == (1, 'none', 1024)
+  for variant in ('mnist,published', 'pca_ring,published', 'circle,vae3_latent,published'):
+    assert 'published is for' in problems(spec_lib.load, f'{ROOT}/specs/entropies.py:{variant}')[0]
+
+
+def test_the_sizes_and_lengths_of_symmetric_learning():
+  """30 and 100 bits for 1,000,000 steps; Fashion-MNIST for 280,000, and with 50 and 200 bits in the paper."""
+  for variant, want in {
+    'mnist': (30, 100, 1_000_000),
+    'fashion_mnist': (30, 100, 280_000),
+    'fashion_mnist,paper': (50, 200, 280_000),
+  }.items():
+    spec = spec_lib.load(f'{ROOT}/specs/symmetric.py:{variant}')
+    assert (spec.model.z2.dim, spec.model.z1.dim, spec.train.steps) == want
+  assert 'paper is for fashion_mnist' in problems(spec_lib.load, f'{ROOT}/specs/symmetric.py:mnist,paper')[0]

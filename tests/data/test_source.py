@@ -31,6 +31,13 @@ def source(seed=1, data=None, **fields):
   return Source(data or toy(**fields), section(**fields), seed)
 
 
+def test_the_images_that_burda_et_al_train_on():
+  """specs/iwae.py: 400 of 60,000 set aside, and 3,280 epochs of the others in batches of 20."""
+  data = toy(60_000, validation=0.006667)
+  assert {split: data.size(split) for split in ('train', 'validation')} == {'train': 59_600, 'validation': 400}
+  assert 9_774_400 * 20 == 3280 * 59_600
+
+
 def test_every_epoch_is_a_permutation_and_batches_run_on():
   order = source().order(0, 14).ravel()  # six epochs of seven
   epochs = order.reshape(6, 7)

@@ -46,6 +46,10 @@ def test_points_lie_where_their_label_says():
   np.testing.assert_allclose(x[:, 1], 1 + np.cos(x[:, 0]))
   x, t = points('eight', noise=0.0)  # x^4 = x^2 - y^2, for twice the points
   np.testing.assert_allclose((2 * x[:, 0]) ** 4, (2 * x[:, 0]) ** 2 - (2 * x[:, 1]) ** 2, atol=1e-12)
+  angle = 2 * np.pi * t
+  np.testing.assert_allclose(2 * x, np.stack([np.cos(angle), np.sin(angle) * np.cos(angle)], -1), atol=1e-5)
+  quarters = np.bincount((4 * t).astype(int), minlength=4) / 4000  # t over 5/2 pi: the last quarter twice
+  np.testing.assert_allclose(quarters, [0.2, 0.2, 0.2, 0.4], atol=5 * np.sqrt(0.2 * 0.8 / 4000))
   x, number = points('8gauss')
   centers = np.array([x[number == k].mean(0) for k in range(8)])
   np.testing.assert_allclose(np.linalg.norm(centers - 1, axis=1), 0.4, atol=0.01)

@@ -72,9 +72,13 @@ def cosine(rng, n, section):
 
 
 def eight(rng, n, section):
-  """The lemniscate of Gerono, (cos t, sin t cos t) / 2, t uniform in [0, 2 pi]."""
-  t = 2 * np.pi * rng.random(n)
-  return _noisy(rng, np.stack([np.cos(t), np.sin(t) * np.cos(t)], -1) / 2, section), t / (2 * np.pi)
+  """The lemniscate of Gerono, (cos t, sin t cos t) / 2, t uniform in [-pi / 2, 2 pi].
+
+  More than one turn, as published: the quarter from -pi / 2 to 0 (the label from 3/4 to 1) is twice as dense.
+  """
+  t = np.pi * (2.5 * rng.random(n) - 0.5)
+  points = np.stack([np.cos(t), np.sin(t) * np.cos(t)], -1) / 2
+  return _noisy(rng, points, section), t / (2 * np.pi) % 1
 
 
 def swiss_roll(rng, n, section):
