@@ -162,6 +162,8 @@ def test_all_problems_are_reported_at_once():
     ({'objective.name': 'iwae', 'objective.anneal': 'cyclical'}, 'objective.anneal'),
     ({'objective.name': 'iwae', 'decoder.variance': 'optimal'}, 'decoder.variance'),
     ({'objective.estimator': 'doubly_reparameterized'}, 'objective.estimator'),
+    ({'objective.name': 'iwae', 'objective.kl': 'sampled'}, 'objective.kl'),
+    ({'objective.kl': 'exakt'}, 'objective.kl'),
   ],
 )
 def test_impossible_combinations(overrides, field):

@@ -140,6 +140,7 @@ def test_training_begins_from_another_run(run, tmp_path, monkeypatch, capsys):
   ('fields', 'message'),
   [
     ({'objective.estimator': 'zgr'}, 'spec.objective.estimator: got zgr'),
+    ({'objective.kl': 'sampled'}, 'spec.objective.kl: got sampled, which is for the rates of spec.objective.name=elbo'),
     ({'objective.beta.z1': 2.0}, 'symmetric equilibrium learning has no betas'),
     ({'objective.name': 'elbo'}, 'zgr | straight_through | gumbel_sigmoid | score_function'),
     ({'objective.name': 'elbo', 'objective.estimator': 'score_function'}, 'spec.objective.num_samples: got 1'),
@@ -157,6 +158,14 @@ def test_mistakes_are_named(fields, message):
   with pytest.raises(SpecError) as error:
     load(**fields)
   assert message in str(error.value)
+
+
+def test_the_published_words_have_the_published_rates():
+  """The authors sample the rates of the reverse encoder, and have KLs in closed form for the ladder."""
+  kl = lambda words: spec_lib.load(f'{ROOT / "specs/symmetric.py"}:{words}').objective.kl
+  assert kl('mnist,reverse,elbo') == kl('fashion_mnist,reverse,elbo') == 'sampled'
+  for words in ('mnist,ladder,elbo', 'small_mnist,reverse,elbo', 'digits,reverse,elbo', 'mnist,reverse'):
+    assert kl(words) == 'exact', words
 
 
 def test_the_published_networks():

@@ -148,6 +148,14 @@ def _estimator_rule(f):
       f'spec.objective.num_samples: got {f["objective.num_samples"]}; the baseline of '
       'spec.objective.estimator=score_function is made of the other samples: give a number >= 2'
     )
+  if f['objective.kl'] == 'sampled' and (name != 'elbo' or not f['objective.num_samples']):
+    why = (
+      f'spec.objective.name is {name}' if name != 'elbo' else 'spec.objective.num_samples is 0: there are no samples'
+    )
+    yield (
+      f'spec.objective.kl: got sampled, which is for the rates of spec.objective.name=elbo at samples, but {why}; use '
+      'exact'
+    )
   if f['objective.chains'] and (name not in ('elbo', 'symmetric') or f['model.name'] != 'hierarchy'):
     yield (
       f'spec.objective.chains: got {f["objective.chains"]}; spec.objective.name=elbo and symmetric with '

@@ -601,6 +601,14 @@ def _objective(layers) -> dict:
       'least 2).',
       choices=('reparameterized', 'doubly_reparameterized', *ESTIMATORS),
     ),
+    'kl': Field(
+      'exact',
+      'Of the rates that elbo minimises. exact: in closed form where there is one (all but the lower layers of '
+      'inference=reverse). sampled: log q - log p at the samples in every layer, which has the same mean and more '
+      'noise (num_samples of at least 1). The metrics rate/<layer> are in closed form where there is one, in training '
+      'as in evaluation.',
+      choices=('exact', 'sampled'),
+    ),
     'chains': Field(
       0,
       'Chains z, x, z, ... that take one step after each step of training, and are shown in TensorBoard (elbo and '

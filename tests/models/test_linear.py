@@ -199,6 +199,7 @@ def test_regularize_is_a_penalty_on_the_loss():
 MISTAKES = [
   ({'decoder.net.kind': 'mlp'}, r'objective\.num_samples: got 0, which is for linear VAEs.*decoder\.net\.kind is mlp'),
   ({'decoder.variance': 'latent'}, r'num_samples: got 0.*decoder\.variance is latent'),
+  ({'objective.kl': 'sampled'}, r'objective\.kl: got sampled.*num_samples is 0: there are no samples; use exact'),
   ({'objective.name': 'iwae'}, r'objective\.num_samples: got 0; spec\.objective\.name=iwae needs samples'),
   (
     {'prior.name': 'optimal', 'model.z1.grid': 2, 'objective.num_samples': 1},

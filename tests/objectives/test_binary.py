@@ -159,6 +159,48 @@ def test_the_score_function_is_unbiased_and_the_others_biased(inference):
   assert bias['zgr'] < bias['straight_through']
 
 
+@pytest.mark.parametrize('inference', ORDERS)
+def test_sampled_rates_have_the_gradient_of_the_exact_ones(inference):
+  """In expectation: by the score function that of the enumerated ELBO, by zgr that with KLs in closed form.
+
+  For zgr because log-densities of bits are linear in each bit; a draw's gradient differs (tests -s prints by how much).
+  """
+  _, model = tiny(inference)
+  x, n = data(), 600
+  batch, betas, variables = {'x': tf.repeat(x, n, axis=0)}, {'z2': 1.0, 'z1': 1.0}, model.players['inference']
+
+  def estimates(estimator, samples, **kinds):
+    """[30, parameters] for each kind, at the same samples."""
+    found = []
+    for kl in kinds['kl']:
+      objective = Elbo(model, betas, samples, estimator=estimator, kl=kl)
+      estimate = tf.function(
+        lambda step, o=objective: [
+          tf.reshape(g, [-1])
+          for g in _gradients(o, model, 'model', batch, step, noise_lib.stateless(5, step), variables)
+        ],
+        autograph=False,
+      )
+      found.append(np.stack([np.concatenate(estimate(tf.constant(i))) for i in range(30)]).astype(np.float64))
+    return found
+
+  def loss():
+    joint, log_q = exact(model, x)
+    return tf.reduce_mean(tf.reduce_sum(tf.exp(log_q) * (log_q - joint), 0))
+
+  want = gradient_of(loss, variables)
+  (draws,) = estimates('score_function', 4, kl=['sampled'])
+  assert np.all(np.abs(draws.mean(0) - want) < 5.5 * draws.std(0, ddof=1) / np.sqrt(len(draws)) + 1e-4)
+  sampled, closed = estimates('zgr', 1, kl=['sampled', 'exact'])
+  difference = sampled - closed
+  along = difference @ np.random.default_rng(0).standard_normal((len(want), 20)) / np.linalg.norm(want)
+  error = along.std(0, ddof=1) / np.sqrt(len(along))
+  assert np.all(np.abs(along.mean(0)) < 6 * error)
+  one = np.linalg.norm(difference, axis=1).mean() * np.sqrt(n * len(x)) / np.linalg.norm(want)
+  print(inference, f'the gradient of one draw for one example differs by {one:.2f} of its mean')
+  assert one > 0.1
+
+
 def test_zgr_is_unbiased_for_quadratic_functions():
   """E f'(b) (b (1 - p) + (1 - b) p) / 2 = dE f / dl for f = a b + c b^2."""
   from tfvae.families.bernoulli import DiagonalBernoulli, independent

@@ -85,6 +85,42 @@ def test_loss_is_distortion_plus_weighted_rates():
   assert loss.shape == (3,)
 
 
+@pytest.mark.parametrize('inference', ['ladder', 'reverse'])
+def test_sampled_rates_have_the_exact_ones_as_their_mean(inference):
+  """Of Gaussian layers: the loss and its gradient at the same samples differ by numbers of mean 0, and do differ."""
+  fields = {
+    'model.inference': inference,
+    'objective.num_samples': 50,
+    'objective.beta.z2': 1.5,
+    'objective.beta.z1': 0.6,
+  }
+  model, exact = make(**fields)
+  _, sampled = make(**fields, **{'objective.kl': 'sampled'})
+  rng = np.random.default_rng(1)
+  for variable in model.trainable_variables:
+    variable.assign_add(0.3 * rng.standard_normal(variable.shape))
+  variables = exact.players['model']
+
+  @tf.function
+  def difference(step):
+    noise, found = noise_lib.stateless(0, step), []
+    for objective in (sampled, exact):
+      with tf.GradientTape() as tape:
+        loss, metrics = objective.loss('model', model, BATCH, STEP, noise)
+        total = tf.reduce_mean(loss)
+      gradients = tape.gradient(total, [v.value for v in variables])
+      found.append((tf.concat([total[None], *(tf.reshape(g, [-1]) for g in gradients)], 0), metrics))
+    (one, told), (other, same) = found
+    for name in same:  # what is reported is the same
+      tf.debugging.assert_equal(told[name], same[name])
+    return one - other
+
+  draws = np.stack([difference(tf.constant(i)) for i in range(100)])
+  error = draws.std(0, ddof=1) / np.sqrt(len(draws))
+  assert error[0] > 1e-3 and error[1:].max() > 1e-3
+  assert np.all(np.abs(draws.mean(0)) < 5.5 * error + 1e-12)
+
+
 def test_gradient_does_not_flow_through_the_optimal_variance():
   model, objective = make('optimal')
   assert not any('log_sigma' in v.path for v in objective.players['model'])

@@ -26,6 +26,10 @@ class Trace(NamedTuple):
     """layer: KL_l averaged over the samples, [B] nats."""
     return {layer: tf.reduce_mean(kl, 0) for layer, kl in self.kl.items()}
 
+  def sampled_kl(self) -> dict[str, tf.Tensor]:
+    """layer: log q(z_l | ., x) - log p(z_l | z_>l) at the samples, whose expectation is KL_l: [S, B] nats."""
+    return {layer: self.log_q[layer] - self.log_p[layer] for layer in self.kl}
+
   def log_likelihood(self) -> tf.Tensor:
     """E_q log p(x | z), the negative distortion: [B] nats."""
     return tf.reduce_mean(self.log_px, 0)

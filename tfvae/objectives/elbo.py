@@ -26,6 +26,10 @@ class Elbo(Objective):
       unbiased, S >= 2.
     information: running averages of what bits tell, or None.
     chain: a persistent chain, or None.
+    kl: of the rates that are minimised. exact: KLs in closed form where there are any (`Trace.kl`). sampled: log q -
+      log p at the samples in every layer. Its mean is the same, and so is that of its gradient where samples are
+      reparameterised, by the score function, and by estimators that are unbiased for linear functions of a bit (zgr,
+      straight_through), as log-densities of bits are. The metrics rate/<layer> are in closed form all the same.
   """
 
   def __init__(
@@ -38,9 +42,10 @@ class Elbo(Objective):
     estimator: str = '',
     information=None,
     chain=None,
+    kl: str = 'exact',
   ):
     self._model, self._betas, self._num_samples, self._anneal = model, dict(betas), num_samples, anneal
-    self._entropies, self._estimator, self._information = entropies, estimator, information
+    self._entropies, self._estimator, self._information, self._kl = entropies, estimator, information, kl
     self.watchers = tuple(watcher for watcher in (information, chain) if watcher)
 
   @property
@@ -51,7 +56,8 @@ class Elbo(Objective):
     trace = model.infer(batch, noise, self._num_samples, self._estimator)
     factor = self._anneal(step)
     betas = {layer: beta * factor for layer, beta in self._betas.items()}
-    penalty = tf.add_n([tf.cast(beta, trace.kl[layer].dtype) * trace.kl[layer] for layer, beta in betas.items()])
+    rates = trace.kl if self._kl == 'exact' else trace.sampled_kl()
+    penalty = tf.add_n([tf.cast(beta, rates[layer].dtype) * rates[layer] for layer, beta in betas.items()])
     losses = penalty - trace.log_px  # [S, B]
     loss = tf.reduce_mean(losses, 0)
     metrics = {**trace.terms(), **model.diagnostics(trace)}
@@ -90,4 +96,5 @@ class Elbo(Objective):
       estimator=o.estimator if o.estimator in ESTIMATORS else '',
       information=Information.of(model) if o.information else None,
       chain=PersistentChain(model, o.chains, spec.seed) if o.chains else None,
+      kl=o.kl,
     )
