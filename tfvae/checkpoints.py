@@ -4,21 +4,13 @@ import contextlib
 import pathlib
 import re
 import shutil
+import tempfile
 
 import tensorflow as tf
 
+from tfvae.checkpoint_files import gone, lacks, literal, parts, remove, steps, sweep
 from tfvae.errors import RunError
-
-
-def steps(directory: pathlib.Path) -> list[int]:
-  """The steps of which any file of a checkpoint is there, newest first."""
-  names = (re.fullmatch(r'ckpt-(\d+)\..*', path.name) for path in directory.glob('ckpt-*'))
-  return sorted({int(match[1]) for match in names if match}, reverse=True)
-
-
-def newest(directory: pathlib.Path) -> int | None:
-  """The step of the newest checkpoint that is whole by its files, or None."""
-  return next((step for step in steps(directory) if (directory / f'ckpt-{step}.index').is_file()), None)
+from tfvae.files import sync
 
 
 def named(variables: list) -> dict[str, tf.Variable]:
@@ -35,19 +27,32 @@ def named(variables: list) -> dict[str, tf.Variable]:
 
 def why(error: Exception, directory: pathlib.Path) -> str:
   """Why something could not be written to a directory."""
+  if isinstance(error, OSError) and error.strerror:
+    return error.strerror
   with contextlib.suppress(OSError):  # TensorFlow does not say
     if shutil.disk_usage(directory).free < 2**16:
       return 'No space left on device'
   return _first_line(error)
 
 
-def differences(directory: pathlib.Path, step: int, variables: list) -> list[str]:
-  """How the model in a checkpoint differs from these Keras variables, a line for each layer. Empty: not at all."""
-  reader = tf.train.load_checkpoint(str(directory / f'ckpt-{step}'))
+def differences(directory: pathlib.Path, variables: list) -> list[str]:
+  """How the model in the newest checkpoint that can be read differs from these Keras variables, a line for each layer.
+
+  Empty: not at all, or none can be read.
+  """
+  for step in steps(directory):
+    try:
+      with literal(directory) as plain:
+        shapes = tf.train.load_checkpoint(str(plain / f'ckpt-{step}')).get_variable_to_shape_map()
+      break
+    except Exception:  # whatever TensorFlow makes of a damaged file; restoring names it
+      continue
+  else:
+    return []
   prefix, suffix = 'model/', '/.ATTRIBUTES/VARIABLE_VALUE'
   stored = {
     name[len(prefix) : -len(suffix)].replace('.S', '/'): tuple(shape)
-    for name, shape in reader.get_variable_to_shape_map().items()
+    for name, shape in shapes.items()
     if name.startswith(prefix)
   }
   here = {variable.path: tuple(variable.shape) for variable in variables}
@@ -73,65 +78,113 @@ class Checkpoints:
     self.directory = directory
     self._checkpoint = tf.train.Checkpoint(**objects)
     self._keep = keep
-    self._manager = None
 
-  def save(self, step: int) -> pathlib.Path:
-    """Writes a checkpoint and removes the oldest beyond `keep`. Raises RunError where it cannot be written."""
+  def save(self, step: int) -> None:
+    """Writes a checkpoint, and once it is on the disk removes the oldest beyond `keep` and what killed saves left.
+
+    Raises RunError where it cannot be written; the earlier ones are then as they were.
+    """
     try:
-      if self._manager is None:  # it makes the directory
-        for litter in self.directory.glob('ckpt-*_temp*'):  # a save that was killed
-          shutil.rmtree(litter, ignore_errors=True)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(self.directory), self._keep)
-      return pathlib.Path(self._manager.save(checkpoint_number=step))
+      self.directory.mkdir(parents=True, exist_ok=True)
+      self._write(step)
     except (tf.errors.OpError, OSError) as error:
-      earlier = _names(other for other in steps(self.directory) if other < step) or 'none'
+      earlier = _names(other for other in _seen(self.directory) if other < step) or 'none'
       raise RunError(
         f'the checkpoint of step {step} could not be written to {self.directory}: {why(error, self.directory)}. The '
         f'earlier ones ({earlier}) are as they were; mend this and run the same command again'
       ) from None
+    try:
+      sweep(self.directory, step, self._keep)
+    except OSError as error:
+      raise RunError(
+        f'{self.directory}: step {step} is saved, but the directory cannot be kept in order '
+        f'({error.strerror or error}); mend this and run the same command again'
+      ) from None
 
-  def restore(self, say=print, only: int | None = None) -> int | None:
-    """Restores the newest checkpoint that is intact and returns its step; None where there is none at all.
+  def _write(self, step):
+    """Written apart and on the disk, its files go to their places, the index last: with it there is a checkpoint."""
+    staging = pathlib.Path(tempfile.mkdtemp(dir=self.directory, prefix=f'.ckpt-{step}.', suffix='.tmp'))
+    try:
+      self._checkpoint.save_counter.assign_add(1)  # as tf.train.CheckpointManager has it
+      with literal(staging) as plain:
+        self._checkpoint.write(str(plain / f'ckpt-{step}'))
+      names = [path.name for path in staging.iterdir() if path.is_file()]
+      for name in names:
+        sync(staging / name)
+      remove(self.directory, parts(self.directory).get(step, set()))  # a broken one
+      for name in sorted(names):  # .data-00000-of-00001 before .index
+        if name.endswith('.index'):
+          sync(self.directory)
+        (staging / name).rename(self.directory / name)
+      sync(self.directory)
+    finally:
+      shutil.rmtree(staging, ignore_errors=True)
+
+  def restore(self, say=print, only: int | None = None, saved: int | None = None) -> int | None:
+    """Restores the newest checkpoint that is intact and returns its step; None where there never was one.
 
     only: the step of the one that will do. None: any.
+    saved: a step of which the run is known to have saved a checkpoint; 0: it has saved none; None: that is not known.
 
     Raises:
-      RunError: where there are checkpoints but all of them (or the `only` one) are broken, or that one is not there.
-        Nothing is changed on disk.
+      RunError: where there are checkpoints but all of them (or the `only` one) are broken, or that one is not there; or
+        where there are none but some were saved. Nothing is changed on disk.
     """
-    broken, there = [], steps(self.directory)
+    broken, there = [], parts(self.directory)
     if only is not None and only not in there:
       raise RunError(
         f'spec.eval.checkpoint: there is no checkpoint of step {only} in {self.directory}; allowed: newest, or one of '
-        f'{_words(there)}'
+        f'{_words(steps(self.directory))}'
       )
-    for step in there if only is None else [only]:
-      path = self.directory / f'ckpt-{step}'
-      try:
-        if not path.with_name(f'{path.name}.index').is_file():
-          raise FileNotFoundError(f'{path.name}.index is gone')
-        # Reading the model alone leaves the optimizers' part unread: no warnings about that.
-        self._checkpoint.restore(str(path)).assert_existing_objects_matched().expect_partial()
-      except Exception as error:  # whatever TensorFlow makes of a damaged file
-        broken.append(f'{path.name} ({_first_line(error)})')
+    for step in sorted(there, reverse=True) if only is None else [only]:
+      if problem := lacks(step, there[step]) or self._read(step, there[step]):
+        broken.append(f'ckpt-{step} ({problem})')
         continue
       if broken:
-        say(f'Broken and passed over: {"; ".join(broken)}. Restored the one before: {path.name}.')
+        say(f'Broken and passed over: {"; ".join(broken)}. Restored the one before: ckpt-{step}.')
       return step
-    if len(broken) == 1 and self._first_save_was_killed():
-      say(f'{broken[0]}: the first save was killed before it was finished; there never was a checkpoint.')
+    if broken and (saved == 0 or (saved is None and len(there) == 1)):  # a second one is begun after the first
+      say(f'{"; ".join(broken)}: the first save was never finished; there is no checkpoint yet.')
       return None
     if broken:
+      what = f'every checkpoint in {self.directory} is' if only is None else f'{self.directory}:'
       raise RunError(
-        f'every checkpoint in {self.directory} is broken: {"; ".join(broken)}. Nothing was changed. Put one back '
+        f'{what} broken: {"; ".join(broken)}. Nothing was changed. Put one back '
         'from a copy, or start afresh with --overwrite (the run is set aside, not deleted)'
       )
+    if saved:
+      raise RunError(gone(self.directory, saved))
     return None
 
-  def _first_save_was_killed(self):
-    """Data without an index beside TensorFlow's temporary directory, and no list of checkpoints yet."""
-    others = [*self.directory.glob('checkpoint'), *self.directory.glob('ckpt-*.index')]
-    return not others and any(self.directory.glob('ckpt-*_temp'))
+  def _read(self, step, names):
+    """Restores a checkpoint; returns what is wrong with it, or ''. Raises RunError where its files are out of reach."""
+    for name in sorted(names):
+      try:
+        with open(self.directory / name, 'rb') as file:
+          file.read(1)
+      except FileNotFoundError:
+        return f'{name} is gone'
+      except OSError as error:  # which is no damage: to pass it over would lose it
+        raise RunError(
+          f'{self.directory / name}: cannot be read ({error.strerror}). Nothing was changed; mend this, or start '
+          'afresh with --overwrite (the run is set aside, not deleted)'
+        ) from None
+    try:
+      with literal(self.directory) as plain:
+        # Reading the model alone leaves the optimizers' part unread: no warnings about that.
+        status = self._checkpoint.restore(str(plain / f'ckpt-{step}'))
+      status.assert_existing_objects_matched().expect_partial()
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+      raise
+    except Exception as error:  # whatever TensorFlow makes of a damaged file
+      return _first_line(error)
+    return ''
+
+
+def _seen(directory):
+  with contextlib.suppress(RunError):
+    return steps(directory)
+  return []
 
 
 def _first_line(error):

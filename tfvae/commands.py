@@ -72,7 +72,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     stop.at_once = f'stopped; what was finished is kept in {run.workdir}, and the same command goes on from there'
     run.lock()
     import_tensorflow()
-    from tfvae.checkpoints import steps
+    from tfvae.checkpoint_files import steps
     from tfvae.evaluation import Evaluation, complete
     from tfvae.progress import watch
 

@@ -27,6 +27,15 @@ def write(path: pathlib.Path, text: str) -> None:
     file.write(text)
 
 
+def sync(path: pathlib.Path) -> None:
+  """Waits until a file, or which files a directory has, is on the disk."""
+  handle = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(handle)
+  finally:
+    os.close(handle)
+
+
 @contextlib.contextmanager
 def atomic(path: pathlib.Path, mode: str):
   """A file that replaces `path` when it is written to the end, and leaves `path` as it was if that fails."""
@@ -38,6 +47,7 @@ def atomic(path: pathlib.Path, mode: str):
       os.fsync(file.fileno())
     os.chmod(name, 0o644)
     os.replace(name, path)
+    sync(path.parent)
   except BaseException:
     pathlib.Path(name).unlink(missing_ok=True)
     raise
@@ -63,9 +73,7 @@ def replaced(path: pathlib.Path):
     new.chmod(0o755)
     yield new
     for file in new.rglob('*'):
-      handle = os.open(file, os.O_RDONLY)
-      os.fsync(handle)
-      os.close(handle)
+      sync(file)
     shutil.rmtree(aside, ignore_errors=True)
     if path.exists():
       path.rename(aside)

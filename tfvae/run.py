@@ -7,6 +7,7 @@ import contextlib
 import errno
 import functools
 import json
+import operator
 import os
 import pathlib
 import shutil
@@ -16,6 +17,7 @@ import numpy as np
 
 from tfvae import environment
 from tfvae import spec as spec_lib
+from tfvae.checkpoint_files import LIST, gone, parts
 from tfvae.errors import RunError
 from tfvae.files import is_temporary, replaced, write, writing
 from tfvae.lock import Lock
@@ -28,6 +30,7 @@ PLACES = ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit')  #
 FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep', 'train.startup_timeout', *PLACES)
 FREE_FIELDS += ('train.strategy', 'train.logical_devices')
 FREE_SECTIONS = ('eval.', 'sample.')
+SAVED = 'saved.json'
 OWN = (*PLACES, 'train.startup_timeout')  # what each worker may have of its own
 
 
@@ -59,11 +62,49 @@ class Run(Records):
     if not self.exists():
       what = 'there is no run in it (no spec.json)' if self.workdir.is_dir() else 'there is no such directory'
       raise RunError(f'--workdir {self.workdir}: {what}; give the directory of a run, or train one with --spec')
-    if checkpoint and not any(self.checkpoints.glob('ckpt-*.*')):
+    if checkpoint and not parts(self.checkpoints):
       raise RunError(self._no_checkpoint())
 
   def _no_checkpoint(self):
+    if saved := self.saved:
+      return gone(self.checkpoints, saved)
     return f'--workdir {self.workdir}: the run has no checkpoint yet; train it first (run its command again)'
+
+  @property
+  def saved(self) -> int | None:
+    """The newest step of which the run saved a checkpoint, wherever that is now; 0: of none; None: that is not known.
+
+    Without saved.json (a run of tfvae 0.1, or a damaged file), what metrics.jsonl tells: lines follow the step's save.
+    """
+    if not self.exists():
+      return None
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+      return operator.index(json.loads((self.workdir / SAVED).read_text())['step'])
+    every, steps = self.spec.train.checkpoint_every, self.spec.train.steps
+    rows = [(row['step'], row.get('evaluation')) for row in self.read_metrics()]
+    if (steps, True) in rows:  # the last evaluation
+      return steps
+    last = max((step for step, _ in rows), default=0)
+    listed = parts(self.checkpoints) if (self.checkpoints / LIST).is_file() else ()  # TensorFlow lists what it saved
+    return max(0, (last - 1) // every * every, *listed) or None
+
+  def record_saved(self, step: int) -> None:
+    """Keeps in saved.json that the checkpoint of `step` was saved; 0: none is."""
+    with writing(self.workdir):
+      write(self.workdir / SAVED, json.dumps({'step': step}) + '\n')
+
+  def continue_from(self, step: int) -> None:
+    """Takes the run back to the checkpoint of `step`, which was restored: what metrics.jsonl has after it goes."""
+    self.trim_metrics(step)
+    self.record_saved(step)
+
+  def behind(self, step: int) -> str:
+    """How far the run got beyond the checkpoint of `step`, the newest one (0: there is none); '' where it did not."""
+    saved, last = self.saved or 0, max((row['step'] for row in self.read_metrics()), default=0)
+    lost = f'the checkpoint of step {saved}, which the run saved, is gone or broken' if saved > step else ''
+    newest = 'it is the newest checkpoint' if step else 'it has no checkpoint yet'
+    further = f'{lost or newest}; metrics.jsonl is further (step {last})'
+    return further if last > step else lost
 
   # Opening for training.
 
@@ -248,24 +289,25 @@ class Run(Records):
     self.require()
     ema = Ema(model.trainable_variables, self.spec.train.ema) if self.spec.train.ema else None
     objects = {'model': named(model.variables)} | ({'ema': ema.variables} if ema else {})
-    step = Checkpoints(self.checkpoints, self.spec.train.keep, **objects).restore(say, step)
-    if step is None:
+    found = Checkpoints(self.checkpoints, self.spec.train.keep, **objects).restore(say, step, self.saved)
+    if found is None:
       raise RunError(self._no_checkpoint())
+    if step is None and (told := self.behind(found)):
+      say(f'{self.workdir}: step {found} is used; {told}.')
     if ema:
       ema.assign()
-    return model, step
+    return model, found
 
   def initialize(self, model) -> None:
     """Gives `model`, of another run that begins (spec.train.init_from), the weights of this one's newest checkpoint.
 
     Raises RunError: there is no such run, or its model has other weights; the layers that differ are named.
     """
-    from tfvae.checkpoints import differences, steps
+    from tfvae.checkpoints import differences
 
     try:
       self.require()
-      there = steps(self.checkpoints)
-      found = differences(self.checkpoints, there[0], model.variables)
+      found = differences(self.checkpoints, model.variables)
       if not found:
         self.restore(model)
     except RunError as error:

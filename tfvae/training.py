@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import build, environment
-from tfvae.checkpoints import Checkpoints, named, newest
+from tfvae.checkpoint_files import newest
+from tfvae.checkpoints import Checkpoints, named
 from tfvae.data.dataset import Dataset, Part
 from tfvae.ema import Ema
 from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
@@ -116,10 +117,10 @@ class Trainer:
 
   def _train(self, stop, overwrite):
     steps, workers = self.spec.train.steps, self.workers
-    self._begin(overwrite)
+    told = self._begin(overwrite)
     progress = Progress(self.step, steps, quiet=not workers.is_chief)
-    if self.step:
-      progress.say(f'Resumed {self.run.workdir} at step {self.step}.')
+    if told:
+      progress.say(told)
     told = None
     if workers.is_chief:
       self._train_events.hyperparameters(flatten(self.spec.to_dict()))
@@ -178,7 +179,8 @@ class Trainer:
     return None, int(table[0, 1])
 
   def _begin(self, overwrite):
-    step = None if overwrite else self.checkpoints.restore()
+    """Restores, and only then writes. Returns what to tell."""
+    step = None if overwrite else self.checkpoints.restore(saved=self.run.saved)
     if step is not None and step > self.spec.train.steps:
       raise RunError(
         f'spec.train.steps: got {self.spec.train.steps}, but the run {self.run.workdir} has taken {step} steps already'
@@ -190,13 +192,19 @@ class Trainer:
       Run(self.spec.train.init_from).initialize(self.model)
       if self.ema:
         self.ema.reset()
+    further = ''
     if self.workers.is_chief:
+      further = '' if overwrite else self.run.behind(step or 0)
       start = environment.start(self.spec_file, self.strategy.num_replicas_in_sync)
       for told in self.run.begin(self.spec, self.source.dataset.summary, start, overwrite):
         print(told, flush=True)
-      self.run.trim_metrics(step or 0)
+      self.run.continue_from(step or 0)
     self.step, self._logged = (int(value) for value in self._state.numpy())
     self._saved = self._started = self.step
+    if step is None:
+      return f'{self.run.workdir}: {further}; training begins again at step 1.' if further else ''
+    again = f': {further}; what it has after step {step} is made again' if further else ''
+    return f'Resumed {self.run.workdir} at step {step}{again}.'
 
   def _next_stop(self):
     """The next step at which the host has something to do."""
@@ -234,6 +242,7 @@ class Trainer:
     self._state.assign([self.step, self._logged])
     if self.workers.is_chief:
       self.checkpoints.save(self.step)
+      self.run.record_saved(self.step)
     self._saved = self.step
 
   def _stop_non_finite(self, step, last):

@@ -68,7 +68,7 @@ class Workers:
     except Exception as error:
       if not (lost := self._lost(error)):
         raise
-      from tfvae.checkpoints import newest
+      from tfvae.checkpoint_files import newest
 
       found = newest(checkpoints)
       last = checkpoints / f'ckpt-{found}' if found else 'none yet'
