@@ -1,27 +1,23 @@
-"""The processes that train one run together: who they are, and how they wait for each other. No TensorFlow, unless
-Slurm is asked.
-"""
+"""The processes that train one run together: who they are. No TensorFlow, unless Slurm is asked."""
 
-import contextlib
+import ipaddress
 import json
 import os
 import re
-import select
+import reprlib
 import shutil
-import socket
-import time
+import subprocess
 from typing import NamedTuple
 
-from tfvae.errors import RunError, SpecError
+from tfvae.errors import SpecError
 
-PATIENCE = 3.0  # seconds before waiting is worth a word
-GREETING = 'tfvae worker {} of {}, {}\n'
+ADDRESS = re.compile(r'(?:\[([0-9A-Fa-f:.]{2,45}(?:%[\w.-]{1,15})?)\]|([\w.-]+)):([0-9]{1,9})', re.ASCII)
 
 
 class Cluster(NamedTuple):
   """The workers' addresses, the chief's first, and which of them this process is."""
 
-  addresses: tuple[str, ...]  # host:port
+  addresses: tuple[str, ...]  # host:port or [IPv6 address]:port
   index: int
   resolver: object | None = None  # Slurm's; None: TF_CONFIG
 
@@ -33,6 +29,29 @@ class Cluster(NamedTuple):
   def name(self, index: int) -> str:
     """A worker, for messages."""
     return f'worker {index}{" (the chief)" if index == 0 else ""} at {self.addresses[index]}'
+
+  def endpoint(self, index: int) -> tuple[str, int]:
+    """(host, port) of a worker."""
+    return endpoint(self.addresses[index])
+
+
+def endpoint(address: str) -> tuple[str, int]:
+  """(host, port) of an address. Raises ValueError, which says what is wrong with it."""
+  if not (parts := ADDRESS.fullmatch(address)):
+    raise ValueError(
+      f'addresses are host:port or [IPv6 address]:port, of ASCII letters, digits, ".", "-" and "_" (an international '
+      f'name in its form xn--...), not {reprlib.repr(address)}'
+    )
+  six, name, port = parts[1], parts[2], int(parts[3])
+  if not 1 <= port <= 65535:
+    raise ValueError(f'ports are from 1 to 65535, not {port}')
+  if six:
+    ipaddress.IPv6Address(six)
+  elif len(name) > 253 or not all(1 <= len(label) <= 63 for label in name.removesuffix('.').split('.')):
+    raise ValueError(
+      f'a name of a host has at most 253 characters, from 1 to 63 between its dots, unlike {reprlib.repr(name)}'
+    )
+  return six or name, port
 
 
 def cluster_of(strategy: str) -> Cluster | None:
@@ -57,25 +76,40 @@ def cluster_of(strategy: str) -> Cluster | None:
 
 def _from_tf_config(text):
   def wrong(what):
-    return SpecError([f'TF_CONFIG: {what}; got {text[:200]}'])
+    return SpecError([f'TF_CONFIG: {what}; got {text[:200]!r}'])
 
   try:
     config = json.loads(text)
-    cluster, task = dict(config['cluster']), dict(config['task'])
-    kind, index = task['type'], int(task['index'])
-  except (ValueError, TypeError, KeyError, AttributeError) as error:
+    cluster, task = config['cluster'], config['task']
+    kind, index = task['type'], task['index']
+  except (ValueError, TypeError, KeyError, RecursionError) as error:
     raise wrong(f'must be JSON with "cluster" and "task" (type and index): {type(error).__name__} {error}') from None
-  if set(cluster) - {'chief', 'worker'} or kind not in cluster:
-    raise wrong('the cluster may have "worker" and "chief" jobs, and the task must be one of them')
-  jobs = {job: list(cluster[job]) for job in ('chief', 'worker') if job in cluster}
-  if not 0 <= index < len(jobs[kind]):
+  if not isinstance(cluster, dict) or set(cluster) - {'chief', 'worker'}:
+    raise wrong('the cluster may have "worker" and "chief" jobs, each a list of addresses')
+  if not isinstance(kind, str) or kind not in cluster:
+    raise wrong(f"the task's type must be one of the cluster's jobs, not {reprlib.repr(kind)}")
+  jobs = {job: cluster[job] for job in ('chief', 'worker') if job in cluster}
+  for job, own in jobs.items():
+    if not isinstance(own, list) or not own or not all(isinstance(address, str) for address in own):
+      raise wrong(f'"{job}" must be a list of addresses, such as ["host1:2222"], not {reprlib.repr(own)}')
+  if len(jobs.get('chief', ())) > 1:
+    raise wrong('there can be one chief')
+  if type(index) not in (int, str) or not re.fullmatch('[0-9]{1,9}', str(index)):  # and no bool
+    raise wrong(f"the task's index must be a whole number, from 0 on, not {reprlib.repr(index)}")
+  index = int(index)
+  if index >= len(jobs[kind]):
     raise wrong(f'there is no {kind} {index}')
-  addresses = tuple(str(address) for job in jobs.values() for address in job)
-  if bad := [address for address in addresses if not re.fullmatch(r'.+:\d+', address)]:
-    raise wrong(f'addresses are host:port, not {bad[0]!r}')
-  if len(set(addresses)) < len(addresses):
-    raise wrong('two workers have the same address')
+  addresses = tuple(address for own in jobs.values() for address in own)
+  try:
+    _check(addresses)
+  except ValueError as error:
+    raise wrong(error) from None
   return Cluster(addresses, index + (len(jobs.get('chief', ())) if kind == 'worker' else 0))
+
+
+def _check(addresses):
+  if len({(host.lower(), port) for host, port in map(endpoint, addresses)}) < len(addresses):
+    raise ValueError('two workers have the same address')
 
 
 def _from_slurm():
@@ -89,106 +123,14 @@ def _from_slurm():
     none = {'gpus_per_node': 1024, 'gpus_per_task': 1, 'auto_set_gpu': False}
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(**({} if shutil.which('nvidia-smi') else none))
     addresses = tuple(resolver.cluster_spec().as_dict()['worker'])
-    return Cluster(addresses, int(resolver.task_id), resolver)
-  except (KeyError, ValueError, RuntimeError) as error:
+    _check(addresses)
+    cluster = Cluster(addresses, int(resolver.task_id), resolver)
+    cluster.endpoint(cluster.index)
+    return cluster
+  except (KeyError, ValueError, TypeError, IndexError, RuntimeError, OSError, subprocess.SubprocessError) as error:
     raise SpecError(
       [
         f"spec.train.strategy: got multi_worker, but Slurm's variables are not complete ({type(error).__name__}: "
         f'{error}); start the workers with srun inside a job, or set TF_CONFIG'
       ]
     ) from None
-
-
-# Before TensorFlow's own start, which waits for ever and without a word.
-
-
-def meet(cluster: Cluster, timeout: float, tag: str = '', say=print) -> None:
-  """Waits until all workers are there, each at its own address: says for whom, and gives up after `timeout` seconds.
-
-  Each worker answers at its address, and asks the others at theirs, until it has been asked by all and answered by
-  all. `tag` is what all of them must have in common. Raises RunError, naming the workers that did not come or differ.
-  """
-  others = set(range(len(cluster.addresses))) - {cluster.index}
-  if not others:
-    return
-  begun, silent = time.monotonic(), PATIENCE
-  unanswered, unasked, differing = set(others), set(others), {}
-  with _listener(cluster) as listener:
-    while unanswered or unasked:
-      for index in sorted(unanswered):
-        if (there := _ask(cluster, index, tag)) is not None:
-          unanswered.discard(index)
-          differing |= {index: there} if there != tag else {}
-      deadline = time.monotonic() + 0.2
-      while (left := deadline - time.monotonic()) > 0 and (unanswered or unasked):
-        index, there = _answer(listener, cluster, tag, left)
-        unasked.discard(index)
-        differing |= {index: there} if index in others and there != tag else {}
-      waited = time.monotonic() - begun
-      missing = ', '.join(cluster.name(index) for index in sorted(unanswered | unasked))
-      if differing and waited > PATIENCE:  # long enough for the others to hear it from us
-        break
-      if missing and waited > timeout:
-        raise RunError(
-          f'gave up after {timeout:g} s (spec.train.startup_timeout): {missing} did not come. Start every worker with '
-          'the same command, and check the addresses, the firewall, and what the others print'
-        )
-      if missing and waited > silent:
-        say(f'Worker {cluster.index} waits for {missing} ({timeout - waited:.0f} s left).', flush=True)
-        silent = waited + 10 * PATIENCE
-  for index, there in differing.items():
-    raise RunError(
-      f'{cluster.name(index)} has another command or other devices ({there}) than this one ({tag}); all workers need '
-      'the same spec, the same version of tfvae, and the same number of GPUs'
-    )
-
-
-def _listener(cluster):
-  port = int(cluster.addresses[cluster.index].rpartition(':')[2])
-  listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-  listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-  try:
-    listener.bind(('', port))
-    listener.listen(len(cluster.addresses) + 8)
-  except OSError as error:
-    listener.close()
-    raise RunError(
-      f'port {port} of {cluster.name(cluster.index)} (this process) cannot be used ({error.strerror}); end the process '
-      'that has it, or give another port to all workers'
-    ) from None
-  return listener
-
-
-def _ask(cluster, index, tag):
-  """The tag of worker `index`, where it answers at its address."""
-  host, _, port = cluster.addresses[index].rpartition(':')
-  with contextlib.suppress(OSError), socket.create_connection((host.strip('[]'), int(port)), timeout=1.0) as peer:
-    peer.sendall(_greeting(cluster, tag))
-    who, there = _understood(cluster, peer.recv(256))
-    if who == index:
-      peer.sendall(b'.')  # heard: a worker whose answer came too late must be asked again, and not leave
-      return there
-  return None
-
-
-def _answer(listener, cluster, tag, seconds):
-  """Answers one worker that asks within `seconds`: (which one, its tag), or (None, None)."""
-  if select.select([listener], [], [], seconds)[0]:
-    with contextlib.suppress(OSError), listener.accept()[0] as peer:
-      peer.settimeout(3.0)  # longer than the other end waits
-      who, there = _understood(cluster, peer.recv(256))
-      if who is not None:
-        peer.sendall(_greeting(cluster, tag))
-        if peer.recv(1) and not peer.recv(1):  # heard; and the other end closes first, so that our port is free at once
-          return who, there
-  return None, None
-
-
-def _greeting(cluster, tag):
-  return GREETING.format(cluster.index, len(cluster.addresses), tag).encode()
-
-
-def _understood(cluster, said):
-  """(the worker that said this, its tag), or (None, None)."""
-  there = re.fullmatch(GREETING.format(r'(\d+)', len(cluster.addresses), '(.*)'), said.decode(errors='replace'))
-  return (int(there[1]), there[2]) if there else (None, None)

@@ -34,8 +34,11 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
   with StopSignal() as stop, _closing(run):
     run.check(spec, overwrite)
     build.check(spec)
+    if cluster and cluster.is_chief:
+      run.lock()  # where the workers find what they know each other by
     # Several devices must be made before reading data may make TensorFlow start with one.
-    strategy = workers.connect(spec.train, cluster, checksum(spec)) if spec.train.strategy != 'one' else None
+    several = spec.train.strategy != 'one'
+    strategy = workers.connect(spec.train, cluster, checksum(spec), run.workdir) if several else None
     group = workers.Workers(cluster, strategy)
     stop.listen()
     with group.guarded(run.checkpoints):

@@ -21,9 +21,9 @@ def writing(workdir: pathlib.Path):
     ) from None
 
 
-def write(path: pathlib.Path, text: str) -> None:
+def write(path: pathlib.Path, text: str, permissions: int = 0o644) -> None:
   """Writes a file whole or not at all."""
-  with atomic(path, 'w') as file:
+  with atomic(path, 'w', permissions) as file:
     file.write(text)
 
 
@@ -37,7 +37,7 @@ def sync(path: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def atomic(path: pathlib.Path, mode: str):
+def atomic(path: pathlib.Path, mode: str, permissions: int = 0o644):
   """A file that replaces `path` when it is written to the end, and leaves `path` as it was if that fails."""
   handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
   try:
@@ -45,7 +45,7 @@ def atomic(path: pathlib.Path, mode: str):
       yield file
       file.flush()
       os.fsync(file.fileno())
-    os.chmod(name, 0o644)
+    os.chmod(name, permissions)
     os.replace(name, path)
     sync(path.parent)
   except BaseException:

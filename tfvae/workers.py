@@ -5,6 +5,7 @@ Importing this imports no TensorFlow.
 
 import contextlib
 import os
+import pathlib
 import re
 import socket
 import sys
@@ -13,8 +14,9 @@ import threading
 import numpy as np
 
 from tfvae import __version__
-from tfvae.cluster import Cluster, meet
+from tfvae.cluster import Cluster
 from tfvae.errors import RunError, UserError
+from tfvae.meeting import meet
 
 HTTP2_PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # what gRPC answers to
 
@@ -95,8 +97,7 @@ class Workers:
 
   def _listens(self, index):
     """Whether TensorFlow's server answers there: that of a stopped process takes the connection but says nothing."""
-    host, _, port = self._cluster.addresses[index].rpartition(':')
-    with contextlib.suppress(OSError), socket.create_connection((host.strip('[]'), int(port)), timeout=1.0) as peer:
+    with contextlib.suppress(OSError), socket.create_connection(self._cluster.endpoint(index), timeout=1.0) as peer:
       peer.settimeout(2.0)
       peer.sendall(HTTP2_PREFACE)
       return bool(peer.recv(1))
@@ -111,13 +112,14 @@ def one_device():
   return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else '/cpu:0')
 
 
-def connect(train, cluster: Cluster | None = None, common: int = 0):
+def connect(train, cluster: Cluster | None = None, common: int = 0, workdir: pathlib.Path | None = None):
   """The strategy of several devices that spec.train asks for; before anything has made TensorFlow's devices.
 
   Args:
     train: spec.train, whose strategy is not `one`.
     cluster: of `cluster_of`.
     common: a number that all workers must have in common.
+    workdir: the run directory, by which workers know each other; the chief holds its lock.
 
   Raises UserError where the devices cannot be had, RunError where workers do not come or differ.
   """
@@ -131,7 +133,7 @@ def connect(train, cluster: Cluster | None = None, common: int = 0):
   tf.config.optimizer.set_experimental_options({'dependency_optimization': False})
   if cluster:
     gpus = len(tf.config.list_physical_devices('GPU'))
-    meet(cluster, train.startup_timeout, f'tfvae {__version__}, spec {common:08x}, {gpus} GPUs')
+    meet(cluster, train.startup_timeout, f'tfvae {__version__}, spec {common:08x}, {gpus} GPUs', workdir)
     return _multi_worker(cluster, train.startup_timeout)
   devices = _local_devices(train.logical_devices)
   # TensorFlow's collectives are for one group of devices in the life of a process; several CPUs need none.
