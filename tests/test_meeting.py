@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import threading
+import time
 from concurrent import futures
 
 import pytest
@@ -68,8 +69,9 @@ def connect(port):
 def old_greeting(port, kept):
   del kept
   with connect(port) as peer:
-    peer.sendall(b'tfvae worker 1 of 2, EVIL\n.')
+    peer.sendall(b'tfvae worker 1 of 2, EVIL\n')
     peer.recv(100)
+    peer.sendall(b'.')
 
 
 def without_proof(port, kept):
@@ -158,6 +160,7 @@ def test_more_silent_strangers_than_are_held(gather, monkeypatch):
       with contextlib.suppress(ConnectionRefusedError):
         kept = [stack.enter_context(connect(port)) for _ in range(30)]
         break
+      time.sleep(0.01)
     kept[0].settimeout(2)  # sooner than a connection's own time is over
     with contextlib.suppress(ConnectionResetError):
       assert kept[0].recv(1) == b''
@@ -282,8 +285,10 @@ def test_three_meet(gather, host, monkeypatch):
   both = [meets.come(0), meets.come(1)]
   while {text[:18] for text in meets.said} != {'Worker 0 waits for', 'Worker 1 waits for'}:
     assert not any(each.done() for each in both)
+    time.sleep(0.01)
   assert meets.come(2).result() is None and [each.result() for each in both] == [None, None]
-  assert any(text.startswith(f'Worker 0 waits for worker 2 at {meets.addresses[2]} (') for text in meets.said)
+  waiting = [text for text in meets.said if not text.startswith('Worker 2')]
+  assert all(f'worker 2 at {meets.addresses[2]} (' in text and ' s left' in text for text in waiting)
   for address in meets.addresses:
     port = int(address.rpartition(':')[2])
     socket.create_server(('::1' if host == 'IPv6' else '127.0.0.1', port), family=family(host)).close()
@@ -360,6 +365,7 @@ def test_the_token_is_the_owners_alone(gather, tmp_path):
   first = meets.come(0)
   while path.is_symlink():
     assert not first.done()
+    time.sleep(0.01)
   assert stat.S_IMODE(path.stat().st_mode) == 0o600 and len(path.read_text()) == 64
   assert meets.come(1).result() is None and first.result() is None
   assert victim.read_text() == 'kept' and [each.name for each in tmp_path.iterdir()] == ['victim']
