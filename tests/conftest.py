@@ -33,6 +33,10 @@ def pytest_sessionstart(session):
 @pytest.fixture
 def tiny():
   """A single-layer spec that trains in a second; its fields can be assigned."""
+  return tiny_spec()
+
+
+def tiny_spec():
   spec = spec_lib.base(('z1',))
   spec.model.z1.dim = 3
   spec.model.z1.encoder.hidden = (8,)
