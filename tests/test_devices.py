@@ -17,8 +17,9 @@ from conftest import ROOT
 from test_meeting import has_ipv6, old_greeting, ports, visited
 from test_training import assert_same_run, rows_of
 
-from tfvae import commands
+from tfvae import commands, workers
 from tfvae import spec as spec_lib
+from tfvae.cluster import Cluster
 from tfvae.errors import RunError
 from tfvae.run import checksum
 
@@ -213,6 +214,28 @@ def test_the_disk_is_full(what, small_disk, tmp_path, monkeypatch, capsys):
   assert 'at step 40' in capsys.readouterr().out
   train(case, tmp_path / 'whole', **fields)
   assert_same_run(small_disk / 'run', tmp_path / 'whole')
+
+
+@pytest.mark.parametrize('chief_job', [False, True])
+def test_which_worker_was_lost(chief_job):
+  """TensorFlow counts the tasks of each job."""
+  import tensorflow as tf
+
+  group = workers.Workers(Cluster(('a:1', 'b:1', 'c:1'), 0, chief_job=chief_job), None)
+  error = tf.errors.UnavailableError(None, None, 'from remote target /job:worker/replica:0/task:1:')
+  assert group._lost(error) == ('worker 2 at c:1' if chief_job else 'worker 1 at b:1')
+
+
+def test_the_protocol_is_ours(monkeypatch):
+  import tensorflow as tf
+
+  found = []
+  monkeypatch.setenv('TF_CONFIG', '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker"}, "rpc_layer": 5}')
+  monkeypatch.setattr(
+    tf.distribute, 'MultiWorkerMirroredStrategy', lambda cluster_resolver: found.append(cluster_resolver)
+  )
+  workers._multi_worker(Cluster(('a:1',), 0), 60)
+  assert found[0].rpc_layer == 'grpc' and found[0].cluster_spec().as_dict() == {'worker': ['a:1']}
 
 
 def test_what_all_workers_must_have_in_common():

@@ -272,6 +272,22 @@ def test_a_tag_that_was_changed_on_the_way_counts_for_nothing(gather):
         each.result()
 
 
+def test_an_answer_that_comes_too_late_is_asked_for_again(gather, monkeypatch):
+  """Nobody leaves while the other has not heard: the first lines with a proof, and the first answers, are late."""
+  monkeypatch.setattr(meeting, 'EXCHANGE', 0.4)
+  late = 4 * [0.7]
+
+  def slowly(said):
+    if b' same' in said and late:
+      time.sleep(late.pop())
+    return said
+
+  meets = gather(2)
+  with relayed(meets, change=slowly) as (_, _, for_zero, for_one):
+    both = [meets.come(0, addresses=for_zero), meets.come(1, addresses=for_one)]
+    assert [each.result() for each in both] == [None, None] and not late
+
+
 # Honest workers.
 
 

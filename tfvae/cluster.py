@@ -20,6 +20,7 @@ class Cluster(NamedTuple):
   addresses: tuple[str, ...]  # host:port or [IPv6 address]:port
   index: int
   resolver: object | None = None  # Slurm's; None: TF_CONFIG
+  chief_job: bool = False  # the chief is not the first task of the job `worker`, but has a job of its own
 
   @property
   def is_chief(self) -> bool:
@@ -29,6 +30,10 @@ class Cluster(NamedTuple):
   def name(self, index: int) -> str:
     """A worker, for messages."""
     return f'worker {index}{" (the chief)" if index == 0 else ""} at {self.addresses[index]}'
+
+  def of_task(self, job: str, task: int) -> int:
+    """The worker that is such a task to TensorFlow."""
+    return task + (self.chief_job and job == 'worker')
 
   def endpoint(self, index: int) -> tuple[str, int]:
     """(host, port) of a worker."""
@@ -104,7 +109,8 @@ def _from_tf_config(text):
     _check(addresses)
   except ValueError as error:
     raise wrong(error) from None
-  return Cluster(addresses, index + (len(jobs.get('chief', ())) if kind == 'worker' else 0))
+  cluster = Cluster(addresses, index, chief_job='chief' in jobs)
+  return cluster._replace(index=cluster.of_task(kind, index))
 
 
 def _check(addresses):

@@ -89,7 +89,8 @@ class Workers:
     kinds += (tf.errors.DeadlineExceededError, tf.errors.FailedPreconditionError, tf.errors.UnknownError)
     if not isinstance(error, kinds):
       return None
-    gone = {int(task) for task in re.findall(r'task:(\d+)', str(error))} - {self.index}
+    tasks = re.findall(r'job:(chief|worker)\S*?task:(\d+)', str(error))
+    gone = {self._cluster.of_task(job, int(task)) for job, task in tasks} - {self.index}
     gone = {index for index in gone if index < len(self._cluster.addresses)} or {
       index for index in range(len(self._cluster.addresses)) if index != self.index and not self._listens(index)
     }
@@ -177,7 +178,9 @@ def _multi_worker(cluster, timeout):
   watch.daemon = True
   watch.start()
   try:
-    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=cluster.resolver)
+    # gRPC, whatever TF_CONFIG says: a release of TensorFlow has no other protocol.
+    own = cluster.resolver or tf.distribute.cluster_resolver.TFConfigClusterResolver(rpc_layer='grpc')
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=own)
     Workers(cluster, strategy).gather()
     return strategy
   finally:
