@@ -253,7 +253,7 @@ def test_a_recorded_exchange_proves_nothing_again(gather, monkeypatch, nonces):
 
     thread = threading.Thread(target=answer)
     thread.start()
-    alone = meets.come(0, 2.0, addresses=[meets.addresses[0], f'127.0.0.1:{listener.getsockname()[1]}'])
+    alone = meets.come(0, 1.2, addresses=[meets.addresses[0], f'127.0.0.1:{listener.getsockname()[1]}'])
     if nonces == 'fresh':
       with pytest.raises(RunError, match=r'worker 1 at .* did not come'):
         alone.result()
@@ -363,7 +363,7 @@ def test_workdirs_that_are_not_the_same(gather, tmp_path, there):
   elif there == 'the token of another meeting':
     (other / meeting.TOKEN).write_text(secrets.token_hex(32))
   meets = gather(2)
-  both = [meets.come(0, 0.9), meets.come(1, 0.9, tag='another', workdir=other)]
+  both = [meets.come(0, 0.6), meets.come(1, 0.6, tag='another', workdir=other)]
   for index, each in enumerate(both):
     with pytest.raises(
       RunError, match=rf'worker {1 - index}.* did not come, or its --workdir is not the same dir'
