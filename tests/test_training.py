@@ -410,4 +410,4 @@ def test_data_that_changed_are_refused_and_the_kept_scaling_holds(tiny, tmp_path
   for call in (lambda: commands.train(tiny, run.workdir), lambda: commands.evaluate(run.workdir)):
     with pytest.raises(RunError, match=r'the data have changed since the run began: .*269'):
       call()
-  assert json.loads((tmp_path / 'run/data.json').read_text()) == kept
+  assert commands.load(run.workdir).data == kept

@@ -10,7 +10,7 @@ import math
 import sys
 from typing import Any, NamedTuple
 
-from tfvae import fit
+from tfvae import fit, memory
 from tfvae.data import dataset as dataset_lib
 from tfvae.data.dataset import Dataset, Part, make
 from tfvae.errors import RunError, SpecError
@@ -33,7 +33,11 @@ def dataset(spec, kept: dict | None = None) -> Dataset:
 
   kept: what a run keeps of its data (`Run.data`), whose scaling then holds and whose examples they must be.
   """
-  data = make(_loader(spec.data.name).load(spec.data), spec.data, spec.seed, kept)
+  with memory.short(
+    f'lower spec.data.memory_limit ({spec.data.memory_limit} MiB), and images of a folder or of TFDS are read when '
+    'they are needed; a table, or an NPZ file, must fit into memory'
+  ):
+    data = make(_loader(spec.data.name).load(spec.data), spec.data, spec.seed, kept)
   if found := problems(spec, data):
     raise SpecError(found)
   return data
@@ -163,7 +167,7 @@ def verbs(spec, model_, kept: dict):
   require_one_hierarchy(spec)
   if model_.closed_form:
     split = Split(source(spec, dataset(spec, kept)), 'train', spec)
-    model_.update(split.means(statistics(model_, split)))
+    model_.update(split.sampled_means(model_, statistics(model_, split)))
   return Verbs(model_, spec, kept['scaling'])
 
 

@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from tfvae import build, workers
+from tfvae import build, memory, workers
 from tfvae import spec as spec_lib
 from tfvae.cluster import cluster_of
 from tfvae.errors import SpecError, UserError
 from tfvae.quiet import import_tensorflow
 from tfvae.run import PLACES, Run, checksum
 from tfvae.signals import StopSignal
+
+# What memory depends on beside the data, most of it first.
+WEIGHTS = "the nets' widths in spec.model and spec.decoder"
+EVALUATED = 'spec.eval.batch_size or spec.eval.num_samples'
+TRAINED = f'spec.data.batch_size, spec.objective.num_samples or {WEIGHTS}'
 
 
 def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
@@ -31,7 +36,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
   """
   spec_file, spec, run = spec_lib.file_of(spec), spec_lib.resolve(spec), Run(workdir)
   cluster = cluster_of(spec.train.strategy)
-  with StopSignal() as stop, _closing(run):
+  with StopSignal() as stop, _closing(run, TRAINED):
     run.check(spec, overwrite)
     build.check(spec)
     if cluster and cluster.is_chief:
@@ -71,7 +76,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
   run.require()
   spec = _override(run, overrides, 'eval')
   data = build.dataset(spec, run.data)
-  with StopSignal() as stop, _closing(run):
+  with StopSignal() as stop, _closing(run, EVALUATED):
     stop.at_once = f'stopped; what was finished is kept in {run.workdir}, and the same command goes on from there'
     run.lock()
     import_tensorflow()
@@ -109,7 +114,7 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
   if problem := _sample_problem(spec, data):
     raise SpecError([problem])
   samples = {}
-  with _closing(run):
+  with _closing(run, 'spec.sample.num, spec.sample.points or spec.eval.batch_size'):
     run.lock()
     import_tensorflow()
     from tfvae.evaluation import Evaluation
@@ -176,7 +181,7 @@ def export(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
   run = Run(workdir)
   run.require()
   spec = _override(run, overrides, 'eval')
-  with _closing(run):
+  with _closing(run, WEIGHTS):
     run.lock()
     import_tensorflow()
     kept, step = run.summary, spec.eval.checkpoint
@@ -197,7 +202,8 @@ def show(spec) -> None:
   for split in data.splits:
     print(f'  {split:<12}{data.size(split):>9,}')
   import_tensorflow()
-  model = build.model(spec, data.shape)
+  with memory.short(f'lower {WEIGHTS}'):
+    model = build.model(spec, data.shape)
   layers = '' if spec.model.name == 'classifier' else f', layers {", ".join(spec.model.layers)}'
   print(f'\nmodel: {spec.model.name}{layers}')
   width = max(len(v.path) for v in model.variables)
@@ -222,18 +228,14 @@ def default_workdir(path: str, overrides: list[tuple[str, str]]) -> pathlib.Path
 
 
 @contextlib.contextmanager
-def _closing(run):
-  """Gives the run's lock back, and says what to do where memory is short."""
+def _closing(run, fields: str):
+  """Gives the run's lock back, and says which fields to lower where memory is short."""
   outcome = 'finished'
   try:
-    yield
+    with memory.short(f'lower {fields}'):
+      yield
   except BaseException as error:
     outcome = next(iter(str(error).splitlines()), '') or type(error).__name__
-    if isinstance(error, MemoryError) or type(error).__name__ == 'ResourceExhaustedError':
-      raise UserError(
-        f'memory is not enough: {str(error).splitlines()[0][:200]}. Try a smaller spec.data.batch_size, '
-        'spec.objective.num_samples, spec.eval.batch_size or spec.eval.num_samples'
-      ) from None
     raise
   finally:
     run.close(outcome)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from tfvae import __version__
-from tfvae.analysis.evaluator import Evaluator, Found, Split, TraceEvaluator, statistics
+from tfvae import __version__, memory
+from tfvae.analysis.evaluator import REMEDY, Evaluator, Found, Split, TraceEvaluator, statistics
 
 
 class Abandoned(Exception):
@@ -54,14 +54,14 @@ class Evaluation:
     Args:
       split: its name.
       evaluators: those of a trace come first, from one pass over the split.
-      stopped: asked before each batch; Abandoned is raised where it says so.
+      stopped: asked before each batch, or part of its samples; Abandoned is raised where it says so.
       show: (label, batches, their number) -> the batches, with progress shown.
     """
     of_trace = [evaluator for evaluator in evaluators if isinstance(evaluator, TraceEvaluator)]
-    with self.closed_forms(stopped) if evaluators else contextlib.nullcontext():
+    with memory.short(REMEDY), self.closed_forms(stopped) if evaluators else contextlib.nullcontext():
       if of_trace:
         self._watch = self._watcher(', '.join(evaluator.name for evaluator in of_trace), stopped, show)
-        means = self._split(split).means(self._trace_sums(of_trace, split))
+        means = self._split(split).sampled_means(self._model, self._trace_sums(of_trace, split))
         for evaluator in of_trace:
           prefix = f'{evaluator.name}:'
           own = {name.removeprefix(prefix): value for name, value in means.items() if name.startswith(prefix)}
@@ -95,33 +95,31 @@ class Evaluation:
     own = [tf.identity(v.value) for v in self._model.non_trainable_variables]
     self._watch = self._watcher('', stopped, lambda label, batches, number: batches)
     try:
-      self._model.update(self._split('train').means(self._statistics))
+      self._model.update(self._split('train').sampled_means(self._model, self._statistics))
       yield
     finally:
       for variable, value in zip(self._model.non_trainable_variables, own, strict=True):
         variable.assign(value)
 
   def _compile(self, key, function):
-    """A compiled function of (number, stored examples), made once for each key: evaluation is repeated."""
+    """A compiled function of (number, stored examples, samples), made once for each key: evaluation is repeated."""
     if key not in self._compiled:
       self._compiled[key] = tf.function(function, autograph=False)
     return self._compiled[key]
 
-  def _trace(self, split, number, stored):
-    split = self._split(split)
-    batch = split.batch(stored)
-    return batch['mask'], self._model.infer(batch, split.noise(number), self._spec.eval.num_samples)
+  def _trace_sums(self, evaluators, name):
+    split = self._split(name)
 
-  def _trace_sums(self, evaluators, split):
-    def sums(number, stored):
-      mask, trace = self._trace(split, number, stored)
+    def sums(number, stored, samples):
+      batch = split.batch(stored)
+      trace = self._model.infer(batch, split.sample_noise(number, samples), samples.size)
       return {
-        f'{evaluator.name}:{name}': value
+        f'{evaluator.name}:{key}': value
         for evaluator in evaluators
-        for name, value in evaluator.sums(self._model, trace, self._split(split), mask).items()
+        for key, value in evaluator.sums(self._model, trace, split, batch['mask']).items()
       }
 
-    return self._compile((split, *(evaluator.name for evaluator in evaluators)), sums)
+    return self._compile((name, *(evaluator.name for evaluator in evaluators)), sums)
 
   @functools.cached_property
   def _statistics(self):

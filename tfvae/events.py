@@ -31,11 +31,11 @@ class Events:
     self._directory, self._writer, self._scalars = directory, None, {}
 
   def _write(self, step, values):
-    if self._writer is None:  # no file before there is something in it
-      self._writer = EventFileWriter(str(self._directory))
     try:
+      if self._writer is None:  # no file before there is something in it
+        self._writer = EventFileWriter(str(self._directory))
       self._writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
-    except (OSError, tf.errors.OpError) as error:  # of its thread, when it wrote what was given before
+    except (OSError, tf.errors.OpError) as error:  # also of its thread, when it wrote what was given before
       raise RunError(
         f'{self._directory}: the event file cannot be written ({_why(error)}). What was saved is as it was; mend '
         'this and run the same command again'

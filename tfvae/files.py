@@ -1,12 +1,110 @@
-"""Files that are written whole or not at all."""
+"""Files of a run directory: written whole or not at all, read as what may have been damaged or come from a stranger."""
 
 import contextlib
+import errno
+import json
 import os
 import pathlib
 import shutil
+import stat
 import tempfile
 
+import numpy as np
+
 from tfvae.errors import RunError
+
+MOST = 2**28  # bytes of a file of text: none that is written here has a hundredth of it
+
+
+class Damaged(ValueError):
+  """A file does not hold what was written to it; the message says why."""
+
+
+def path_problem(text: str) -> str | None:
+  """What is wrong with a path that a user gave, whatever is there; None: nothing."""
+  try:
+    parts = [len(part.encode()) for part in text.split(os.sep)]
+  except UnicodeEncodeError:
+    return f'got {text[:80]!a}, whose bytes are no UTF-8, which TensorFlow cannot write; give another name'
+  if max(parts) > 255 or sum(parts) + len(parts) > 4000:
+    return f'got {text[:60]}..., a name of {max(parts)} bytes in a path of {sum(parts)}; allowed: 255, and 4000'
+  if '\0' in text:
+    return f'got {text[:80]!a}; a path has no zero byte'
+  if text.startswith('~') and os.path.expanduser(text) == text:
+    return f'got {text}: there is no user {text.partition(os.sep)[0][1:]}; ./{text} is the directory of that name'
+  return None
+
+
+# Reading.
+
+
+def opened(path: pathlib.Path, flags: int = os.O_RDONLY) -> int:
+  """A descriptor of a regular file. Raises OSError, and Damaged where it is a pipe, a device or a directory."""
+  try:
+    handle = os.open(path, flags | os.O_NONBLOCK, 0o644)  # a pipe would wait for its other end
+  except OSError as error:
+    if error.errno in (errno.ENXIO, errno.EISDIR):  # a pipe without one, a socket; a directory
+      raise Damaged('it is no regular file') from None
+    raise
+  if not stat.S_ISREG(os.fstat(handle).st_mode):
+    os.close(handle)
+    raise Damaged('it is no regular file')
+  return handle
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+  """What a file of text holds. Raises OSError, or Damaged."""
+  with open(opened(path), 'rb') as file:
+    content = file.read(MOST + 1)
+  if len(content) > MOST:
+    raise Damaged(f'it has more than {MOST >> 20} MiB')
+  return content
+
+
+def read_text(path: pathlib.Path) -> str:
+  """The text of a file. Raises OSError, or Damaged."""
+  try:
+    return read_bytes(path).decode()
+  except UnicodeDecodeError as error:
+    raise Damaged(f'it is not UTF-8 (byte {error.start})') from None
+
+
+def parse(text: str | bytes):
+  """What JSON text says. Raises Damaged."""
+  try:
+    return json.loads(text if isinstance(text, str) else text.decode())
+  except (ValueError, RecursionError) as error:  # numbers of thousands of digits are a ValueError, too
+    raise Damaged('it is nested too deep' if isinstance(error, RecursionError) else f'no JSON: {error}') from None
+
+
+def read_json(path: pathlib.Path):
+  """What a JSON file says. Raises OSError, or Damaged."""
+  return parse(read_text(path))
+
+
+def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """The arrays of an NPZ file, of numbers and texts; nothing is unpickled. Raises OSError, or Damaged."""
+  with open(opened(path), 'rb') as file:
+    try:
+      with np.load(file, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    except MemoryError:
+      raise Damaged('it says that it is larger than memory') from None
+    except OSError:
+      raise
+    except Exception as error:  # whatever zipfile, zlib and NumPy make of a damaged archive
+      raise Damaged(f'no NPZ archive of arrays: {type(error).__name__}') from None
+  if not all(isinstance(array, np.ndarray) for array in arrays.values()):  # bytes
+    raise Damaged('a member is no array')
+  return arrays
+
+
+def why(error: Exception) -> str:
+  """Of a file that cannot be read or written."""
+  return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
+# Writing.
 
 
 @contextlib.contextmanager
@@ -14,9 +112,10 @@ def writing(workdir: pathlib.Path):
   """Inside, what cannot be written in a run directory raises RunError."""
   try:
     yield
-  except OSError as error:
+  except (OSError, Damaged) as error:
+    at = f': {error.filename}' if getattr(error, 'filename', None) else ''
     raise RunError(
-      f'--workdir {workdir}: cannot be written ({error.strerror or error}). What was saved is as it was; mend '
+      f'--workdir {workdir}: cannot be written ({why(error)}{at}). What was saved is as it was; mend '
       'this and run the same command again'
     ) from None
 

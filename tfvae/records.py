@@ -1,19 +1,20 @@
 """What a run directory holds beside checkpoints: spec, data, metrics, evaluations, arrays, samples."""
 
-import contextlib
 import functools
 import json
 import os
 import pathlib
-import zipfile
+import stat
+import zlib
 
 import numpy as np
 
+from tfvae import formats
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError
-from tfvae.files import atomic, replaced, write, writing
+from tfvae.files import Damaged, atomic, path_problem, read_arrays, read_json, read_text, replaced, why, write, writing
 from tfvae.names import NAMES
-from tfvae.rows import Rows
+from tfvae.rows import Rows, damage
 
 MADE_WITH = 'made_with'  # the array that says of which checkpoint and settings the others of an archive are
 
@@ -22,12 +23,22 @@ class Records:
   """The files of a run directory, read and written.
 
   Args:
-    workdir: its path.
+    workdir: its path; a leading ~ is a home directory.
+
+  Raises RunError: no file could have this path.
   """
 
   def __init__(self, workdir: str | os.PathLike):
-    self.workdir = pathlib.Path(workdir)
-    self._rows = Rows(self.workdir)
+    if problem := path_problem(os.fspath(workdir)):
+      raise RunError(f'--workdir: {problem}')
+    self.workdir = pathlib.Path(workdir).expanduser()
+    self._rows, self._told = Rows(self.workdir), set()
+
+  def _say(self, path, problem, remedy):
+    """Tells, once, of a file that cannot be used."""
+    if path not in self._told:
+      self._told.add(path)
+      print(f'{path}: {problem}; {remedy}.', flush=True)
 
   @property
   def figures(self) -> pathlib.Path:
@@ -35,8 +46,13 @@ class Records:
     return self.workdir / 'figures'
 
   def exists(self) -> bool:
-    """Whether there is a run."""
-    return (self.workdir / 'spec.json').is_file()
+    """Whether there is a run. Raises RunError where that cannot be seen."""
+    try:
+      return stat.S_ISREG(os.stat(self.workdir / 'spec.json').st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+      return False
+    except OSError as error:
+      raise RunError(f'--workdir {self.workdir}: cannot be looked into ({why(error)}); mend this') from None
 
   @functools.cached_property
   def spec(self):
@@ -44,19 +60,31 @@ class Records:
 
   @property
   def data(self) -> dict | None:
-    """What the run keeps of its data: name, shape, sizes of the splits, scaling, checksum. None before it began."""
+    """What the run keeps of its data: name, shape, sizes of the splits, scaling, checksum. None before it began.
+
+    Raises RunError: data.json is not what `write_data` wrote.
+    """
     path = self.workdir / 'data.json'
     try:
-      return json.loads(path.read_text()) if path.is_file() else None
-    except (OSError, ValueError) as error:
-      raise RunError(f'{path}: cannot be read ({error}); put it back from a copy, or remove it') from None
+      kept = formats.data(read_json(path))
+      if kept.pop('checksum', None) not in (None, _checksum(kept)):  # none: written before there was one
+        raise Damaged('its checksum is another')
+      return kept
+    except FileNotFoundError:
+      return None
+    except (OSError, Damaged) as error:
+      raise RunError(f'{path}: cannot be read ({why(error)}); put it back from a copy, or remove it') from None
+
+  def write_data(self, data: dict) -> None:
+    """Writes data.json, with a checksum of it."""
+    write(self.workdir / 'data.json', json.dumps(data | {'checksum': _checksum(data)}) + '\n')
 
   def read_spec(self):
     """The spec in spec.json. Raises RunError where it is broken."""
     try:
-      return spec_lib.from_json((self.workdir / 'spec.json').read_text())
-    except (SpecError, OSError) as error:
-      raise RunError(f'{self.workdir / "spec.json"}: {error}') from None
+      return spec_lib.from_json(read_text(self.workdir / 'spec.json'))
+    except (SpecError, OSError, Damaged) as error:
+      raise RunError(f'{self.workdir / "spec.json"}: {why(error)}') from None
 
   # Metrics and evaluations.
 
@@ -65,12 +93,19 @@ class Records:
     self._rows.append({'step': step, 'split': split, **({'evaluation': True} if evaluation else {}), **values})
 
   def read_metrics(self) -> list[dict]:
-    """The lines of metrics.jsonl; one that a crash left unfinished is not counted."""
-    return self._rows.read()
+    """The lines of metrics.jsonl; one that a crash left unfinished is not counted. Those that are no rows are told of.
 
-  def trim_metrics(self, step: int) -> None:
-    """Removes the lines after `step`: a resumed run writes them again."""
-    self._rows.trim(step)
+    Raises RunError: it cannot be read.
+    """
+    rows, damaged = self._rows.read()
+    if damaged:
+      self._say(self._rows.path, damage(damaged), 'they are passed over')
+    return rows
+
+  def trim_metrics(self, step: int, say=print) -> None:
+    """Removes the lines after `step`: a resumed run writes them again. Of lines that are no rows a copy is kept."""
+    if told := self._rows.trim(step):
+      say(told)
 
   @property
   def metrics(self) -> dict[str, dict[str, np.ndarray]]:
@@ -95,11 +130,16 @@ class Records:
   def found(self, step: int, split: str) -> dict[str, dict]:
     """What evaluators found at a checkpoint: {evaluator: {'settings': {...}, 'numbers': {...}}}, in the table's order.
 
-    settings: the fields of spec.eval that it was found with, and tfvae's version.
+    settings: the fields of spec.eval that it was found with, and tfvae's version. What cannot be read is told of, and
+    is sought again.
     """
+    path = self._record_path(step, split)
     try:
-      records = json.loads(self._record_path(step, split).read_text())
-    except (OSError, ValueError):  # absent, or damaged: then it is sought again
+      records = formats.records(read_json(path))
+    except FileNotFoundError:
+      return {}
+    except (OSError, Damaged) as error:
+      self._say(path, f'cannot be read ({why(error)})', 'what it held is sought again by --mode=evaluate')
       return {}
     return {name: records[name] for name in NAMES['eval.evaluators'] if name in records}
 
@@ -108,7 +148,12 @@ class Records:
     record = self.found(step, split).get(evaluator)
     if record is None or record['settings'] != settings:
       return False
-    return not record['arrays'] or self._arrays(evaluator, split).get(MADE_WITH) == _made_with(step, settings)
+    if not record['arrays']:
+      return True
+    arrays = self._arrays(evaluator, split)
+    if str(arrays.pop(MADE_WITH, '')) != _made_with(step, settings):
+      return False  # those of another evaluation, or damaged
+    return record['arrays'] in (True, _described(arrays))  # true: written before the arrays were described
 
   def write_found(self, step: int, split: str, evaluator: str, settings: dict, numbers: dict, arrays: dict) -> None:
     """Keeps what an evaluator found: its arrays, its record in evaluations/, and all numbers of the checkpoint."""
@@ -119,7 +164,7 @@ class Records:
         with atomic(path, 'wb') as file:
           np.savez_compressed(file, **arrays, **{MADE_WITH: _made_with(step, settings)})
       records = self.found(step, split) | {
-        evaluator: {'settings': settings, 'arrays': bool(arrays), 'numbers': numbers}
+        evaluator: {'settings': settings, 'arrays': _described(arrays), 'numbers': numbers}
       }
       self._record_path(step, split).parent.mkdir(exist_ok=True)
       write(self._record_path(step, split), json.dumps(records, indent=2) + '\n')
@@ -139,9 +184,16 @@ class Records:
   @property
   def evaluation(self) -> dict:
     path = self.workdir / 'evaluation.json'
-    if not path.is_file():
+    if not os.path.lexists(path):
       raise RunError(f'--workdir {self.workdir}: not evaluated yet; run --mode=evaluate')
-    return json.loads(path.read_text())
+    return self.read_evaluation(path)
+
+  def read_evaluation(self, path: pathlib.Path) -> dict:
+    """The step, the split and the numbers of an evaluation. Raises RunError where they cannot be read."""
+    try:
+      return formats.evaluation(read_json(path))
+    except (OSError, Damaged) as error:
+      raise RunError(f'{path}: cannot be read ({why(error)}); run --mode=evaluate, which writes it anew') from None
 
   def arrays(self, evaluator: str, split: str) -> dict[str, np.ndarray]:
     """What an evaluator left; empty where it left nothing."""
@@ -151,10 +203,14 @@ class Records:
     return self._archive(f'arrays/{evaluator}-{split}.npz')
 
   def _archive(self, path):
+    """The arrays of a file; none where it is absent or, which is told, damaged."""
+    path = self.workdir / path
     try:
-      with np.load(self.workdir / path) as archive:
-        return dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or damaged
+      return read_arrays(path)
+    except FileNotFoundError:
+      return {}
+    except (OSError, Damaged) as error:
+      self._say(path, f'cannot be read ({why(error)})', 'it is passed over, and made again by --mode=evaluate')
       return {}
 
   def read_reference(self, name: str) -> dict[str, np.ndarray]:
@@ -179,9 +235,13 @@ class Records:
   def frames(self, name: str, split: str) -> list[tuple[int, dict[str, np.ndarray]]]:
     """(step, arrays) of each `write_frame`, in order; damaged ones are passed over."""
     found = []
-    for path in (self.workdir / 'arrays/frames').glob(f'{name}-{split}-*.npz'):
-      with contextlib.suppress(OSError, ValueError, EOFError, zipfile.BadZipFile), np.load(path) as archive:
-        found.append((int(path.stem.rpartition('-')[2]), dict(archive)))
+    for path in (self.workdir / 'arrays/frames').glob('*.npz'):
+      of, _, step = path.stem.rpartition('-')
+      if of == f'{name}-{split}' and step.isdecimal():
+        try:
+          found.append((int(step), read_arrays(path)))
+        except (OSError, Damaged) as error:
+          self._say(path, f'cannot be read ({why(error)})', 'the animation does without it')
     return sorted(found, key=lambda frame: frame[0])
 
   # What --mode=sample makes.
@@ -222,10 +282,9 @@ class Records:
     """The arrays of samples/<name>.npz. Raises RunError where it cannot be read."""
     path = self.samples / f'{name}.npz'
     try:
-      with np.load(path) as archive:
-        return dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-      raise RunError(f'{path}: cannot be read; run --mode=sample again') from None
+      return read_arrays(path)
+    except (OSError, Damaged) as error:
+      raise RunError(f'{path}: cannot be read ({why(error)}); run --mode=sample again') from None
 
   def write_projector(self, files: dict[str, bytes]) -> pathlib.Path:
     """Writes the files of TensorBoard's projector, in their order; returns their directory."""
@@ -239,3 +298,12 @@ class Records:
 
 def _made_with(step, settings):
   return json.dumps({'step': step, **settings})
+
+
+def _checksum(data):
+  return zlib.crc32(json.dumps(data, sort_keys=True).encode())
+
+
+def _described(arrays):
+  """{name: [dtype, shape]}: what a record keeps of arrays, so that others are not taken for them."""
+  return {name: [np.asarray(array).dtype.str, list(np.shape(array))] for name, array in arrays.items()}

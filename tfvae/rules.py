@@ -8,8 +8,12 @@ import re
 from collections.abc import Callable
 
 from tfvae.errors import cut, nearest, short
+from tfvae.files import path_problem
 from tfvae.names import ESTIMATORS, MOST_BITS, NAMES, SYNTHETIC
 from tfvae.schema import DATA, SAMPLES
+
+PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'eval.fid_classifier', 'eval.fid_inception')
+PATHS += ('eval.fid_keras_inception',)
 
 
 def _annealing_rule(f):
@@ -346,7 +350,14 @@ def _prior_rule(f):
         )
 
 
+def _path_rule(f):
+  for name in PATHS:
+    if problem := path_problem(f[name]):
+      yield f'spec.{name}: {problem}'
+
+
 RULES: tuple[Callable, ...] = (
+  _path_rule,
   _data_rule,
   _objective_rule,
   _estimator_rule,

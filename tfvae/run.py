@@ -7,7 +7,6 @@ import contextlib
 import errno
 import functools
 import json
-import operator
 import os
 import pathlib
 import shutil
@@ -15,11 +14,11 @@ import zlib
 
 import numpy as np
 
-from tfvae import environment
+from tfvae import environment, formats
 from tfvae import spec as spec_lib
 from tfvae.checkpoint_files import LIST, gone, parts
 from tfvae.errors import RunError
-from tfvae.files import is_temporary, replaced, write, writing
+from tfvae.files import Damaged, is_temporary, read_json, replaced, why, write, writing
 from tfvae.lock import Lock
 from tfvae.quiet import import_tensorflow
 from tfvae.records import Records
@@ -78,8 +77,12 @@ class Run(Records):
     """
     if not self.exists():
       return None
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-      return operator.index(json.loads((self.workdir / SAVED).read_text())['step'])
+    try:
+      return formats.saved(read_json(self.workdir / SAVED))
+    except FileNotFoundError:
+      pass
+    except (OSError, Damaged) as error:
+      self._say(self.workdir / SAVED, f'cannot be read ({why(error)})', 'metrics.jsonl tells what was saved')
     every, steps = self.spec.train.checkpoint_every, self.spec.train.steps
     rows = [(row['step'], row.get('evaluation')) for row in self.read_metrics()]
     if (steps, True) in rows:  # the last evaluation
@@ -124,7 +127,10 @@ class Run(Records):
     """Raises RunError where the directory holds something else than a run, or a run with another spec."""
     if self.exists():
       return None if overwrite else self._compare(spec)
-    there = self.workdir.iterdir() if self.workdir.is_dir() else ()
+    try:
+      there = list(self.workdir.iterdir()) if os.path.isdir(self.workdir) else ()
+    except OSError as error:
+      raise RunError(f'--workdir {self.workdir}: cannot be looked into ({why(error)}); mend this') from None
     others = sorted(path.name for path in there if path.name != 'lock' and not is_temporary(path))
     if others:
       raise RunError(
@@ -161,21 +167,30 @@ class Run(Records):
       )
       raise RunError('\n'.join(problems))
 
-  def begin(self, spec, data: dict, start: dict, overwrite: bool = False) -> list[str]:
+  def begin(self, spec, data: dict, start: dict | None = None, overwrite: bool = False) -> list[str]:
     """Writes spec.json, data.json and environment.json; `overwrite` renames a run that is there first.
 
-    `data` is the summary of the data set, `start` what `environment.start` gives. Returns what to tell.
+    `data` is the summary of the data set, `start` what `environment.start` gives (None: the versions alone). Returns
+    what to tell.
     """
-    told = []
+    told, aside, start = [], None, start or {'versions': environment.versions()}
     if overwrite and self.exists():
-      told.append(f'The run that was there is now {self._set_aside()}.')
-    with writing(self.workdir):
-      for path in filter(is_temporary, list(self.workdir.rglob('.*'))):  # of a process that was killed while it wrote
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-      write(self.workdir / 'spec.json', spec_lib.to_json(spec))
-      write(self.workdir / 'data.json', json.dumps(data) + '\n')
-      self._starts = [*self.starts, start]
-      self._write_starts()
+      aside = self._set_aside()
+      told.append(f'The run that was there is now {aside}.')
+    elif self.data is None and any(self.checkpoints.glob('ckpt-*')):
+      told.append(f'{self.workdir / "data.json"} was gone; it is made again from the data as they are now.')
+    try:
+      with writing(self.workdir):
+        for path in filter(is_temporary, list(self.workdir.rglob('.*'))):  # of a process that was killed as it wrote
+          shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        write(self.workdir / 'spec.json', spec_lib.to_json(spec))
+        self.write_data(data)
+        self._starts = [*self.starts, start]
+        self._write_starts()
+    except RunError:
+      if aside:
+        self._put_back(aside)
+      raise
     before, now = self._starts[0]['versions'], start['versions']
     if changed := [
       f'{name} {before.get(name)} -> {version}' for name, version in now.items() if before.get(name) != version
@@ -187,11 +202,17 @@ class Run(Records):
   @property
   def starts(self) -> list[dict]:
     """Each start of training so far, as environment.json has it (`environment.start`); none where it is damaged."""
+    path = self.workdir / 'environment.json'
     try:
-      kept = json.loads((self.workdir / 'environment.json').read_text())
+      kept = read_json(path)
       starts = kept.get('starts', [{'versions': kept}])  # it once held them alone
-      return starts if all(isinstance(start['versions'], dict) for start in starts) else []
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+      if all(isinstance(version, str) for start in starts for version in start['versions'].values()):
+        return starts
+      raise Damaged('no versions')
+    except FileNotFoundError:
+      return []
+    except (OSError, Damaged, LookupError, TypeError, AttributeError) as error:
+      self._say(path, f'cannot be read ({why(error)})', 'it begins anew')
       return []
 
   def _end(self, outcome):
@@ -214,8 +235,22 @@ class Run(Records):
     with writing(self.workdir):
       self.workdir.rename(aside)
     self._lock.let_go()  # it went with the directory
-    self.lock()
+    try:
+      self.lock()
+    except RunError:
+      self._put_back(aside)
+      raise
     return aside
+
+  def _put_back(self, aside):
+    """Undoes `_set_aside` where the new run could not begin."""
+    with contextlib.suppress(OSError):
+      if self._lock.held:
+        for name in ('spec.json', 'data.json', 'environment.json', SAVED, 'lock'):
+          (self.workdir / name).unlink(missing_ok=True)
+        self._lock.let_go()
+        self.workdir.rmdir()
+      aside.rename(self.workdir)  # only where there is none, or an empty one
 
   # The trained model.
 

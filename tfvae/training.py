@@ -7,7 +7,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfvae import build, environment
+from tfvae import build, environment, memory
 from tfvae.checkpoint_files import newest
 from tfvae.checkpoints import Checkpoints, named
 from tfvae.data.dataset import Dataset, Part
@@ -31,9 +31,13 @@ EARLY_LOGS = (1, 10)
 
 def mode_of(spec, model) -> str:
   """How the steps of a spec are compiled."""
+  return compile_mode(spec.train.compile, model, _values(spec, model))
+
+
+def _values(spec, model):
+  """Numbers in E[x | z] of all samples of a step."""
   samples = spec.objective.num_samples or 2 * max(spec.model.members or (spec.model.z1.dim,))
-  values = samples * spec.data.batch_size * math.prod(model.shape)
-  return compile_mode(spec.train.compile, model, values)
+  return samples * spec.data.batch_size * math.prod(model.shape)
 
 
 class Trainer:
@@ -59,6 +63,11 @@ class Trainer:
       self.source = build.source(spec, data)
       self.model = build.model(spec, data.shape)
       self.objective = build.objective(spec, self.model)
+      memory.require_tensor(
+        4 * _values(spec, self.model) // self.strategy.num_replicas_in_sync,
+        'E[x | z] of a step',
+        'lower spec.data.batch_size or spec.objective.num_samples',
+      )
       groups = build.optimizers(spec, self.model, self.objective)
       self.ema = Ema(self.model.trainable_variables, spec.train.ema) if spec.train.ema else None
       self.stepper = Stepper(

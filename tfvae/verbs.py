@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from tfvae import memory
 from tfvae.errors import UserError
 from tfvae.noise import stateless
 
@@ -114,7 +115,8 @@ class Verbs:
     for number, first in enumerate(range(0, total, size)):
       last = min(first + size, total)
       given = {name: array[first:last] for name, array in arrays.items()} | {'n': last - first, 'seed': [seed, number]}
-      found = function(**{name: tf.constant(given[name], spec.dtype) for name, spec in inputs.items()})
+      with memory.short('lower spec.eval.batch_size, or for elbo spec.eval.num_samples'):
+        found = function(**{name: tf.constant(given[name], spec.dtype) for name, spec in inputs.items()})
       parts.append({name: value.numpy() for name, value in found.items()})
     if not parts:
       return {name: np.zeros([0, *value.shape[1:]], np.float32) for name, value in function.structured_outputs.items()}

@@ -29,12 +29,12 @@ class BitsPerDim(Evaluator):
     self._sums = tf.function(self._batch_sums, autograph=False)
 
   def evaluate(self, model, split):
-    means = split.means(lambda number, stored: self._sums(model, split, number, stored))
+    means = split.sampled_means(model, lambda *batch: self._sums(model, split, *batch))
     return Found({name: float(-value / (math.prod(model.shape) * math.log(2))) for name, value in means.items()}, {})
 
-  def _batch_sums(self, model, split, number, stored):
-    batch, noise, samples = split.batch(stored), split.noise(number), self.spec.eval.num_samples
-    trace = model.infer(batch, noise, samples)
+  def _batch_sums(self, model, split, number, stored, samples):
+    batch, noise = split.batch(stored), split.sample_noise(number, samples)
+    trace = model.infer(batch, noise, samples.size)
     elbo = trace.terms()['elbo']
     if split.source.section.binarize != 'none':
       found = {'bits_per_dim': elbo}
@@ -42,7 +42,9 @@ class BitsPerDim(Evaluator):
       data = split.source.dataset
       mass = _log_mass(trace.px, tf.cast(stored['x'], trace.x.dtype), data)
       uniform = noise.uniform('dequantize', trace.x.shape, dtype=trace.x.dtype)
-      smooth = model.infer(batch | {'x': trace.x + data.scale * (uniform - 0.5)}, noise.scope('dequantized'), samples)
+      smooth = model.infer(
+        batch | {'x': trace.x + data.scale * (uniform - 0.5)}, noise.scope('dequantized'), samples.size
+      )
       unit = math.prod(model.shape) * math.log(data.scale)
       found = {
         'bits_per_dim/discretized': elbo - trace.log_likelihood() + tf.reduce_mean(mass, 0),

@@ -1,14 +1,22 @@
 """The contract of evaluators."""
 
 import abc
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tfvae import memory
 from tfvae.models.trace import Trace
 from tfvae.noise import Noise, stateless
+
+# Samples are taken in parts where the largest tensor of a trace would have more values than this. It is no field, nor
+# does it depend on the machine, so that the same spec gives the same numbers everywhere.
+MOST = 2**25
+FEWEST = 16  # samples at once, however large the tensors: what is made of x alone is made again for each part
+REMEDY = 'lower spec.eval.batch_size (the examples of a step) or spec.eval.num_samples'
 
 
 class Found(NamedTuple):
@@ -39,11 +47,14 @@ class Split:
       size: of a batch. 0: spec.eval.batch_size.
       examples: how many of the split's first examples. 0: all.
     """
+    return self.watched(*self._batches(size, examples))
+
+  def _batches(self, size=0, examples=0):
+    """The same, not watched, and how many there are."""
     examples = min(examples or self.size, self.size)
     size = min(size or self.spec.eval.batch_size, examples)
-    number = -(-examples // size)
     stored = self.source.evaluation_examples(self.name, size, examples)
-    return self.watched(((tf.constant(i), batch) for i, batch in enumerate(stored)), number)
+    return ((tf.constant(i), batch) for i, batch in enumerate(stored)), -(-examples // size)
 
   def other(self, source, name: str) -> 'Split':
     """A split of another name, or of another source, watched like this one."""
@@ -69,18 +80,70 @@ class Split:
         totals[name] = totals.get(name, 0.0) + value.numpy().astype(np.float64)
     return {name: total / self.size for name, total in totals.items()}
 
+  def sampled_means(self, model, sums: Callable[[tf.Tensor, dict, 'Samples'], dict]) -> dict[str, np.ndarray]:
+    """The same of means over spec.eval.num_samples samples of q(z | x), which sums(number, stored, samples) takes.
+
+    So many samples that a trace of all would be large are taken in parts, of which the mean is weighted by their sizes.
+    """
+    sizes = self._parts(model)
+    batches, number = self._batches()
+    parts = (
+      (i, stored, Samples(size, None if len(sizes) == 1 else tf.cast(i, tf.int64) * len(sizes) + part))
+      for i, stored in batches
+      for part, size in enumerate(sizes)
+    )
+    totals = {}
+    for i, stored, samples in self.watched(parts, number * len(sizes)):
+      weight = samples.size / sum(sizes) if len(sizes) > 1 else 1.0
+      for name, value in sums(i, stored, samples).items():
+        totals[name] = totals.get(name, 0.0) + weight * value.numpy().astype(np.float64)
+    return {name: total / self.size for name, total in totals.items()}
+
+  def _parts(self, model):
+    """The sizes of the parts, which differ by one at most."""
+    samples, batch = self.spec.eval.num_samples, min(self.spec.eval.batch_size, self.size)
+    count = 1
+    if samples >= 2 * FEWEST:  # else there is nothing to part
+      count = max(1, samples // max(FEWEST, MOST // (batch * widest(model, self.source.dtype))))
+    size, larger = divmod(samples, count)
+    at_once = (size + (larger > 0) or 2 * math.prod(model.latents[0].shape)) * batch
+    values = at_once * math.prod(model.shape) * tf.as_dtype(self.source.dtype).size
+    memory.require_tensor(values, f'E[x | z] of {at_once:,} samples at once', REMEDY)
+    return [size + 1] * larger + [size] * (count - larger)
+
+  def sample_noise(self, number: tf.Tensor, samples: 'Samples') -> Noise:
+    """The noise of a part of the samples of a batch."""
+    return self.noise(number) if samples.part is None else self.noise(samples.part, 'eval/parts')
+
+
+class Samples(NamedTuple):
+  """Latent samples of each example of a batch that are taken at once."""
+
+  size: int  # how many. 0: the points of a cubature
+  part: tf.Tensor | None  # the number of this part among those of all batches; None where all are taken at once
+
+
+def widest(model, dtype: str) -> int:
+  """Values of the largest tensor of a trace, for one sample of one example."""
+  samples = 7  # what is as long grows with them
+  infer = tf.function(lambda x: model.infer({'x': x}, stateless(0, 0), samples).log_px, autograph=False)
+  graph = infer.get_concrete_function(tf.TensorSpec([1, *model.shape], dtype)).graph
+  tensors = (tensor for operation in graph.get_operations() for tensor in operation.outputs)
+  sizes = (t.shape.num_elements() for t in tensors if t.shape.rank and t.shape[0] == samples)
+  return max(1, *(size // samples for size in sizes if size))
+
 
 def masked_sum(value: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
   """[B, ...] -> [...]: the sum over the examples that are no padding."""
   return tf.tensordot(tf.cast(mask, value.dtype), value, 1)
 
 
-def statistics(model, split: Split) -> Callable[[tf.Tensor, dict], dict]:
-  """For `Split.means`: what closed-form variances are set from, by spec.eval.num_samples samples."""
+def statistics(model, split: Split) -> Callable[[tf.Tensor, dict, Samples], dict]:
+  """For `Split.sampled_means`: what closed-form variances are set from."""
 
-  def sums(number, stored):
+  def sums(number, stored, samples):
     batch = split.batch(stored)
-    trace = model.infer(batch, split.noise(number), split.spec.eval.num_samples)
+    trace = model.infer(batch, split.sample_noise(number, samples), samples.size)
     return {name: masked_sum(value, batch['mask']) for name, value in model.statistics(trace).items()}
 
   return tf.function(sums, autograph=False)

@@ -127,7 +127,11 @@ class Fid(Evaluator):
     arrays = self._run.read_reference(_file_name(key)) if self._run else self._known.get(key, {})
     if str(arrays.get('key')) != key:
       return None
-    return Moments(int(arrays['count']), arrays['mean'], arrays['covariance'])
+    count, mean, covariance = (np.asarray(arrays.get(name)) for name in Moments._fields)
+    square = mean.ndim == 1 and mean.shape * 2 == covariance.shape and count.shape == ()
+    if not square or not all(of.dtype.kind in 'iuf' and np.all(np.isfinite(of)) for of in (count, mean, covariance)):
+      return None  # damaged
+    return Moments(int(count), mean, covariance)
 
   def _keep(self, key, moments):
     arrays = {'key': np.array(key), **{name: np.asarray(value) for name, value in moments._asdict().items()}}

@@ -25,7 +25,8 @@ class Latents(TraceEvaluator):
   Without a layer: the sums over the layers.
   encoder_entropy/<layer>/<unit>: E H[q(z_h | x)], nats; up to 128 units a layer.
   For a layer that is not inferred from x alone, E[z | x] is over the layers before it; its square is estimated without
-  bias by the products of different samples (so at least two are needed, `UserError` otherwise). The prior of a layer
+  bias by the products of different samples (so at least two are needed, `UserError` otherwise; of samples that are
+  taken in parts, by the mean of the parts' estimates, each without bias). The prior of a layer
   below the top is p(z_l | z_>l) averaged over z_>l ~ q: its variance is E Var + Var E, its entropy E H.
 
   The aggregate posterior q(z_l) = E_x q(z_l | x) has mean m = E mu and covariance C = E diag(tau^2) + Cov mu:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfvae import memory
 from tfvae.errors import RunError, UserError
 
 
@@ -130,9 +131,15 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
   if scaling and isinstance(scaling['center'], list) != (stored.limits is None):
     raise RunError('spec.data: the data have changed since the run began: images are no table; put the data back')
   if stored.limits is None:
-    scaling = scaling or _fit_columns(stored, positions['train'][1], section.scaling)
+    scaling = _kept(kept, lambda: _fit_columns(stored, positions['train'][1], section.scaling))
     stored = _scale_columns(stored, scaling)
   too_large = sum(_bytes(part) for part in stored.splits.values()) > section.memory_limit * 2**20
+  if not too_large:
+    memory.require(
+      sum(_bytes(part) for part in stored.splits.values() if isinstance(part, Reader)),
+      f'the examples of {stored.name}',
+      f'lower spec.data.memory_limit ({section.memory_limit} MiB), and they are read when they are needed',
+    )
   for split, (name, chosen) in positions.items():
     splits[split] = _part(stored.splits[name], chosen, too_large)
   if stored.limits is None:
@@ -144,7 +151,9 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     limits = (float(train.min()), float(train.max()))
   else:
     limits = extremes = stored.limits
-    scaling = scaling or _fit_images(splits['train'], limits, section.scaling)
+    # A pass over a large set is made once: data.json has a checksum, too.
+    passes = isinstance(splits['train'], Part) and section.scaling == 'standard'
+    scaling = _kept(kept, lambda: _fit_images(splits['train'], limits, section.scaling), not passes)
     scale, offset = 1 / scaling['width'], -scaling['center'] / scaling['width']
   if section.pool == 'train+test':
     splits['train'] = _joined(splits['train'], splits['test'], stored.name)
@@ -226,6 +235,28 @@ def _fit_columns(stored, train, kind):
     centers.append(center)
     widths.append(width)
   return {'center': centers, 'width': widths}
+
+
+def _kept(kept, fit, checked=True):
+  """The scaling of `fit`; to the bits that a run keeps, where it has one, which must be the same to rounding."""
+  if kept is None or not checked:
+    return kept['scaling'] if kept else fit()
+  fitted = fit()
+  width = np.asarray(fitted['width'])
+  for name in ('center', 'width'):
+    there, now = (np.asarray(of[name]) for of in (kept['scaling'], fitted))
+    if np.any(np.abs(there - now) > 1e-6 * width):
+      raise RunError(
+        f'spec.data: the data have changed since the run began, or its data.json has: {name} {_short(now)}, the run '
+        f'has {_short(there)}. Put back what changed, or start afresh with --overwrite (the run is set aside)'
+      )
+  return kept['scaling']
+
+
+def _short(values):
+  """The first three of them."""
+  values = np.atleast_1d(values)
+  return ', '.join(f'{value:.6g}' for value in values[:3]) + (', ...' if len(values) > 3 else '')
 
 
 def _fit_images(train, limits, kind):

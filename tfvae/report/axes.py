@@ -1,6 +1,10 @@
 """What figures have in common."""
 
+import contextlib
+
 import numpy as np
+
+from tfvae.errors import UserError
 
 
 def figure(width: float, height: float):
@@ -8,6 +12,23 @@ def figure(width: float, height: float):
   from matplotlib.figure import Figure
 
   return Figure((width, height), layout='constrained')
+
+
+def plain(text) -> str:
+  """A text that is drawn as it is: what is between two $ Matplotlib would set as a formula."""
+  return str(text).replace('$', r'\$')
+
+
+@contextlib.contextmanager
+def told(what):
+  """Inside, what cannot be drawn is told and left out: damaged arrays, or those of somebody else, fit no figure."""
+  try:
+    yield
+  except (UserError, OSError):
+    raise
+  except Exception as error:  # whatever NumPy and Matplotlib make of other names, shapes and types
+    why = f'{type(error).__name__}: {error}'.splitlines()[0][:120]
+    print(f'{what}: not drawn, as the run has not what it shows ({why}); evaluate or sample it again.', flush=True)
 
 
 def plot(axis, metrics, name, label=None, marker='o'):

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfvae.files import atomic
 from tfvae.report.animation import latent_space
-from tfvae.report.axes import figure, plot
+from tfvae.report.axes import figure, plot, told
 from tfvae.report.entropies import entropies, estimates, points, units
 from tfvae.report.images import grid
 from tfvae.report.selection import selection
@@ -34,13 +34,17 @@ def draw(run: Run) -> list[pathlib.Path]:
     ('estimates', estimates),
     ('selection', selection),
   ):
-    drawn = draw_one(run)
-    if drawn is not None:
-      run.figures.mkdir(exist_ok=True)
-      paths.append(run.figures / f'{name}.png')
-      with atomic(paths[-1], 'wb') as file:
-        drawn.savefig(file, dpi=150, format='png')
-  return paths + [path for path in (latent_space(run),) if path]
+    path = run.figures / f'{name}.png'
+    with told(path):
+      drawn = draw_one(run)
+      if drawn is not None:
+        run.figures.mkdir(exist_ok=True)
+        with atomic(path, 'wb') as file:
+          drawn.savefig(file, dpi=150, format='png')
+        paths.append(path)
+  with told(run.figures / 'latent_space.gif'):
+    paths += [path for path in (latent_space(run),) if path]
+  return paths
 
 
 def curves(run: Run):

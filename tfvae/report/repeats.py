@@ -8,7 +8,7 @@ import numpy as np
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, UserError
 from tfvae.files import atomic, write
-from tfvae.report.axes import figure
+from tfvae.report.axes import figure, plain
 from tfvae.report.entropies import TRAIN
 from tfvae.run import FREE_FIELDS, FREE_SECTIONS, Run
 from tfvae.schema import flatten
@@ -62,7 +62,7 @@ def summary(group: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
   found = {}
   for run in group:
     for path in sorted(run.workdir.glob('evaluation*.json')):
-      numbers = json.loads(path.read_text())
+      numbers = run.read_evaluation(path)
       split = numbers.pop('split')
       for name, value in numbers.items():
         found.setdefault(split, {}).setdefault(name, []).append(value)
@@ -135,7 +135,7 @@ def _figure(named):
           continue
         steps, values = found
         mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(steps))
-        text = f'{label} ({len(values)})' if style == '-' else None
+        text = plain(f'{label} ({len(values)})') if style == '-' else None
         axis.plot(steps, mean, style, color=f'C{i}', label=text)
         axis.fill_between(steps, mean - deviation, mean + deviation, color=f'C{i}', alpha=0.2, linewidth=0)
         lows.append(np.quantile(mean - deviation, 0.125)), highs.append(np.max(mean + deviation))

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfvae.errors import RunError
 from tfvae.files import atomic
+from tfvae.report.axes import told
 from tfvae.report.images import grid
 from tfvae.run import Run
 
@@ -42,12 +44,18 @@ def draw(run: Run, names: list[str] | None = None) -> list[pathlib.Path]:
     what, _, layer = name.partition('-')
     if what not in PICTURES or layer == 'uint8':  # arrays alone
       continue
-    samples, picture = run.read_samples(name), PICTURES[what]
-    is_image = samples['mean'].ndim - picture.leading == 3
-    figure = picture.images(samples, layer) if is_image else picture.lines(_flat(samples, picture.leading), layer)
-    paths.append(run.samples / f'{name}.png')
-    with atomic(paths[-1], 'wb') as file:
-      figure.savefig(file, dpi=DPI, format='png')
+    picture, path = PICTURES[what], run.samples / f'{name}.png'
+    try:
+      samples = run.read_samples(name)
+    except RunError as error:  # the others can be drawn
+      print(error, flush=True)
+      continue
+    with told(path):
+      is_image = samples['mean'].ndim - picture.leading == 3
+      figure = picture.images(samples, layer) if is_image else picture.lines(_flat(samples, picture.leading), layer)
+      with atomic(path, 'wb') as file:
+        figure.savefig(file, dpi=DPI, format='png')
+      paths.append(path)
   return paths
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tfvae.report.axes import figure
+from tfvae.report.axes import figure, plain
 from tfvae.run import Run
 
 
@@ -32,7 +32,9 @@ def selection(run: Run):
     chosen.plot(step, best, '.' if name == 'elbo' else 'x', markersize=4, label=f'by {title}')
   shown = np.concatenate(low)
   bottom, top = np.nanquantile(shown, 0.05), np.nanmax(shown)
-  likelihoods.set(ylabel='nats per example', ylim=(bottom - 0.3 * (top - bottom), top + 1), title=run.workdir.name)
+  likelihoods.set(
+    ylabel='nats per example', ylim=(bottom - 0.3 * (top - bottom), top + 1), title=plain(run.workdir.name)
+  )
   worst = (max(sizes) * dims + 1) * math.log(batch) - 2 * batch * bottom
   criteria.set(ylabel=f'BIC, N = {batch}', ylim=(-2 * batch * top - 20, worst + 100))
   ends = np.array([0, *spec.data.changes, run.summary['sizes']['train']]) / batch
