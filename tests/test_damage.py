@@ -153,6 +153,7 @@ def test_damaged_files_are_named_or_mended_aloud(name, copied, capsys):
       ('metrics.jsonl', 'empty'),
       ('evaluations/test-40.json', 'an object'),
       ('environment.json', 'an object'),
+      ('saved.json', 'nested'),
       ('metrics.jsonl', 'cut short'),  # as a crash leaves its last line
     )
     assert valid or str(copied / name) in told, (how, told)
