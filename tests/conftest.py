@@ -93,6 +93,17 @@ def tfds_dir():
   return path
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+  """A disk of 8 MiB, where it may be mounted."""
+  disk = tmp_path / 'disk'
+  disk.mkdir()
+  if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], capture_output=True).returncode:
+    pytest.skip('a tmpfs cannot be mounted here')
+  yield disk
+  subprocess.run(['umount', '-l', disk], check=True)
+
+
 def damage(checkpoints, step, how):
   """Breaks one checkpoint, in one of the `DAMAGES`."""
   data = checkpoints / f'ckpt-{step}.data-00000-of-00001'

@@ -172,17 +172,6 @@ def test_a_worker_that_never_comes(tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-  """A disk of 8 MiB, where it may be mounted."""
-  disk = tmp_path / 'disk'
-  disk.mkdir()
-  if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], capture_output=True).returncode:
-    pytest.skip('a tmpfs cannot be mounted here')
-  yield disk
-  subprocess.run(['umount', '-l', disk], check=True)
-
-
 @pytest.mark.parametrize('what', ['logging', 'checkpointing'])
 def test_the_disk_is_full(what, small_disk, tmp_path, monkeypatch, capsys):
   """From step 50 on, to the last byte."""

@@ -1,5 +1,6 @@
 """The files of a run directory: locks and links, full disks, paths that no file can have."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -87,6 +88,20 @@ def test_no_lock_can_be_taken(where, code, tmp_path, monkeypatch):
   monkeypatch.undo()
   assert where == 'flock' or list(tmp_path.iterdir()) == []
   Run(tmp_path / 'a/run').lock()
+
+
+def test_a_full_disk_at_the_start(small_disk):
+  """A real one: nothing is begun and nothing is left, also where a run is to be overwritten."""
+  begun(small_disk / 'old').close()
+  with open(small_disk / 'ballast', 'wb', buffering=0) as ballast, contextlib.suppress(OSError):
+    while True:
+      ballast.write(bytes(512))
+  for name in ('new', 'old'):
+    with pytest.raises(RunError, match='cannot be written .*No space left on device'):
+      begun(small_disk / name, overwrite=True)
+  assert sorted(path.name for path in small_disk.iterdir()) == ['ballast', 'old']
+  (small_disk / 'ballast').unlink()
+  assert Run(small_disk / 'old').data == DATA
 
 
 @pytest.mark.parametrize('name', ['lock', '.spec.json', '.data.json', '.environment.json'])
