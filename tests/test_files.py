@@ -97,7 +97,7 @@ def test_a_full_disk_at_the_start(small_disk):
     while True:
       ballast.write(bytes(512))
   for name in ('new', 'old'):
-    with pytest.raises(RunError, match='cannot be written .*No space left on device'):
+    with pytest.raises(RunError, match=r'cannot be written .*No space left on device'):
       begun(small_disk / name, overwrite=True)
   assert sorted(path.name for path in small_disk.iterdir()) == ['ballast', 'old']
   (small_disk / 'ballast').unlink()
