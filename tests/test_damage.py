@@ -7,8 +7,9 @@ import zipfile
 
 import numpy as np
 import pytest
+from conftest import DAMAGES, damage
 
-from tfvae import commands
+from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import UserError
 from tfvae.run import Run
@@ -205,3 +206,16 @@ def test_commands_on_a_damaged_run(mode, files, whole, tmp_path, monkeypatch, ca
         assert (path / name).read_bytes() != content or how == 'empty', (name, how)  # mended
       shutil.rmtree(path)
   capsys.readouterr()
+
+
+@pytest.mark.parametrize('how', DAMAGES)
+def test_weights_from_the_checkpoint_before_a_broken_one(how, copied, whole, capsys):
+  """As train.init_from takes them."""
+  damage(copied / 'checkpoints', 40, how)
+  shape = tuple(Run(copied).data['shape'])
+  model, older = build.model(whole[1], shape), build.model(whole[1], shape)
+  Run(copied).initialize(model)
+  assert 'Broken and passed over: ckpt-40' in capsys.readouterr().out
+  assert Run(copied).restore(older, step=20)[1] == 20
+  for one, other in zip(model.variables, older.variables, strict=True):
+    np.testing.assert_array_equal(one.numpy(), other.numpy())
