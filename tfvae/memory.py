@@ -3,6 +3,7 @@
 import contextlib
 import math
 import pathlib
+import re
 import resource
 
 from tfvae.errors import UserError
@@ -79,8 +80,9 @@ def short(remedy: str):
   except Exception as error:
     if not is_shortage(error):
       raise
-    first = next(iter(str(error).splitlines()), '')[:200] or type(error).__name__
-    raise UserError(f'memory is not enough ({first}): {remedy}') from None
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = next((line for line in lines if any(words in line for words in WORDS)), lines[0])
+    raise UserError(f'memory is not enough ({re.sub("{{.*?}} ?", "", line)[:160]}): {remedy}') from None
 
 
 def is_shortage(error: Exception) -> bool:
