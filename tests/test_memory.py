@@ -68,6 +68,17 @@ def test_data_within_the_limit_and_beyond_memory(monkeypatch):
     commands.show(spec)
 
 
+@pytest.mark.parametrize('name', ['mine.csv', 'mine.npz'])
+def test_a_table_beyond_memory(name, tmp_path, monkeypatch):
+  """Of an NPZ file, by what it is unpacked."""
+  table = np.zeros((3000, 4))
+  np.savetxt(tmp_path / name, table) if name.endswith('csv') else np.savez_compressed(tmp_path / name, x=table)
+  spec = spec_lib.resolve(spec_lib.base(('z1',)), {'data.name': 'table', 'data.path': str(tmp_path / name)})
+  monkeypatch.setattr(memory, 'available', lambda: 90_000)
+  with pytest.raises(UserError, match=rf'memory is not enough: spec\.data\.path: .*{name}.*fewer rows'):
+    build.dataset(spec)
+
+
 @pytest.mark.parametrize(
   ('mode', 'fields'),
   [

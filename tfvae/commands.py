@@ -1,6 +1,7 @@
 """What a user asks for, from the command line and from Python: cheap checks first, TensorFlow after them."""
 
 import contextlib
+import math
 import os
 import pathlib
 from collections.abc import Mapping
@@ -113,6 +114,8 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
   build.require_one_hierarchy(spec)
   if problem := _sample_problem(spec, data):
     raise SpecError([problem])
+  arrays = 8 * spec.sample.num * math.prod(data.shape)  # mean and draw, of the prior or of the chains
+  memory.require(arrays, f'{spec.sample.num:,} samples', 'lower spec.sample.num')
   samples = {}
   with _closing(run, 'spec.sample.num, spec.sample.points or spec.eval.batch_size'):
     run.lock()

@@ -132,6 +132,11 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     raise RunError('spec.data: the data have changed since the run began: images are no table; put the data back')
   if stored.limits is None:
     scaling = _kept(kept, lambda: _fit_columns(stored, positions['train'][1], section.scaling))
+    memory.require(
+      4 * sum(part['x'].size for part in stored.splits.values()),
+      f'the scaled values of {stored.name}',
+      'a table must fit into memory: take fewer rows or columns',
+    )
     stored = _scale_columns(stored, scaling)
   too_large = sum(_bytes(part) for part in stored.splits.values()) > section.memory_limit * 2**20
   if not too_large:

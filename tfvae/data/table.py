@@ -1,10 +1,13 @@
 """Tables: CSV and NPZ files, and scikit-learn's breast cancer table. Importing this imports no TensorFlow."""
 
+import contextlib
 import os
 import pathlib
+import zipfile
 
 import numpy as np
 
+from tfvae import memory
 from tfvae.data import csv_table, npz
 from tfvae.data.dataset import Stored
 from tfvae.errors import UserError, nearest
@@ -22,6 +25,7 @@ def load(section) -> Stored:
   if not section.path:
     return _breast_cancer(section)
   path = _existing(section.path)
+  memory.require(_size(path), f'spec.data.path: {path}', 'a table must fit into memory: take fewer rows or columns')
   return (npz if path.suffix.lower() == '.npz' else csv_table).load(path, section)
 
 
@@ -33,6 +37,16 @@ def shape(section) -> tuple[int | None, ...]:
   """
   path = pathlib.Path(os.path.expanduser(section.path))
   return npz.shape(path, section) if path.suffix.lower() == '.npz' else (None,)
+
+
+def _size(path):
+  """Bytes that the file takes at least when it is read."""
+  with contextlib.suppress(OSError, zipfile.BadZipFile):
+    if path.suffix.lower() != '.npz':
+      return path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+      return sum(member.file_size for member in archive.infolist())
+  return 0  # reading it says what is wrong
 
 
 def _breast_cancer(section):
