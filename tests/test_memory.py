@@ -51,7 +51,7 @@ def test_errors_that_say_so(error, short):
 
 
 class Large(Reader):
-  size, shape, dtype = 10**9, (28, 28, 1), np.uint8
+  size, shape, dtype = 8000, (10_000, 10_000, 1), np.uint8
 
   def fetch(self, positions):
     raise AssertionError('it is not read')
@@ -64,7 +64,7 @@ def test_data_within_the_limit_and_beyond_memory(monkeypatch):
   monkeypatch.setattr(digits, 'load', lambda section: Stored('large', {'train': Large()}, (0.0, 255.0)))
   monkeypatch.setattr(memory, 'available', lambda: 2**30)
   spec = spec_lib.resolve(spec_lib.base(('z1',)), {'data.memory_limit': 10**6})
-  with pytest.raises(UserError, match=r'the examples of large: 747,\d\d\d MiB.*lower spec\.data\.memory_limit'):
+  with pytest.raises(UserError, match=r'the examples of large: 762,940 MiB.*lower spec\.data\.memory_limit'):
     commands.show(spec)
 
 
