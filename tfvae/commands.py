@@ -4,12 +4,13 @@ import contextlib
 import math
 import os
 import pathlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tfvae import build, memory, workers
+from tfvae import build, memory, metrics, workers
 from tfvae import spec as spec_lib
 from tfvae.cluster import cluster_of
 from tfvae.errors import SpecError, UserError
@@ -57,7 +58,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
       trainer = Trainer(spec, run, data, strategy, group, spec_file)
       trainer.train(stop, overwrite)
       if numbers := trainer.finish():
-        _summarize(run, spec.eval.split, numbers, _draw(run, trainer.step))
+        _conclude(run, trainer.step, spec.eval.split, numbers)
       group.gather()  # who leaves early looks like one that was lost
   return run
 
@@ -91,8 +92,8 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     for wanted in chosen or [int(spec.eval.checkpoint)]:
       _, step = run.restore(model, step=wanted)
       numbers = complete(evaluation, evaluators, run, step, split, watch)
-      print(f'step {step}:')
-      _summarize(run, split, numbers, _draw(run, step) if wanted == (chosen or [wanted])[-1] else ())
+      is_last = wanted == (chosen or [wanted])[-1]
+      _conclude(run, step, split, numbers, is_last)
   return numbers
 
 
@@ -257,12 +258,31 @@ def _override(run, overrides, *sections):
   return spec_lib.resolve(run.spec, pairs)
 
 
-def _draw(run, step=None):
-  """Draws the figures, and shows them in TensorBoard at a `step`."""
+def _conclude(run, step, split, numbers, is_last=True):
+  """Prints what an evaluation found; of the last checkpoint, also shows it in TensorBoard and draws its figures."""
+  print(f'{split} split, step {step}, means over the examples:')
+  print('\n'.join(metrics.summary(numbers)))
+  path = run.evaluation_path(split)
+  if rest := len(numbers) - len(metrics.main(numbers)):
+    print(f'  and {rest} more numbers in {path}')
+  else:
+    print(f'  all in {path}')
+  if is_last:
+    if split == run.spec.eval.split:
+      from tfvae.events import show_trial
+
+      show_trial(run, step, numbers)
+    if paths := _draw(run, split, step):
+      print(f'figures in {run.figures}: {", ".join(drawn.name for drawn in paths)}')
+  sys.stdout.flush()
+
+
+def _draw(run, split=None, step=None):
+  """Draws the figures of a split (None: of all that were evaluated), and shows them in TensorBoard at a `step`."""
   from tfvae.report.figures import draw
 
   try:
-    paths = draw(run)
+    paths = draw(run, split)
   except OSError as error:
     raise UserError(f'{run.figures}: the figures cannot be written ({error.strerror or error})') from None
   if paths and step is not None:
@@ -280,10 +300,3 @@ def _draw_samples(run, names=None):
     return draw(run, names)
   except OSError as error:
     raise UserError(f'{run.samples}: the pictures cannot be written ({error.strerror or error})') from None
-
-
-def _summarize(run, split, numbers, paths):
-  for name, value in numbers.items():
-    print(f'  {name:<30}{value:>14.6g}')
-  figures = f'; figures: {", ".join(str(path) for path in paths)}' if paths else ''
-  print(f'{split} split, {run.evaluation_path(split)}{figures}', flush=True)

@@ -1,9 +1,10 @@
-"""TensorBoard event files of a run: the names of metrics.jsonl, images, histograms, hyperparameters.
+"""TensorBoard event files of a run: the names of metrics.jsonl, images, histograms, HParams.
 
 Written by TensorBoard's own writer, whose thread does the I/O: with tf.summary a small model spent a tenth of its time
 on its scalars.
 """
 
+import contextlib
 import pathlib
 import struct
 import time
@@ -21,6 +22,7 @@ from tensorboard.plugins.image.metadata import create_summary_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from tfvae import metrics
 from tfvae.errors import RunError
 
 
@@ -41,18 +43,23 @@ class Events:
         'this and run the same command again'
       ) from None
 
-  def scalars(self, step: int, values: dict[str, float]) -> None:
-    """One event with all of them."""
-    for name, value in values.items():
+  def numbers(self, step: int, values: dict[str, float]) -> None:
+    """One event with all of them: scalars, but for those of single latent units, of which a layer's are a histogram."""
+    layers = metrics.by_layer(values)
+    single = {name for names in layers.values() for name in names}
+    scalars = {name: value for name, value in values.items() if name not in single}
+    for name, value in scalars.items():
       if name not in self._scalars:  # making the metadata is what costs
         self._scalars[name] = scalar_pb(name, np.float32(0)).value[0]
       self._scalars[name].tensor.CopyFrom(TensorProto(dtype=DT_FLOAT, float_val=[value]))
-    self._write(step, [self._scalars[name] for name in values])
+    self._write(step, [self._scalars[name] for name in scalars])
+    if layers:
+      self.histograms(step, {layer: np.array([values[name] for name in names]) for layer, names in layers.items()})
 
-  def hyperparameters(self, fields: dict) -> None:
-    """The spec's fields, for the HParams plugin."""
+  def trial(self, name: str, fields: dict) -> None:
+    """For the HParams plugin: a trial of this name and its fields. Its metrics are the scalars of this directory."""
     plain = {k: v if isinstance(v, (bool, int, float, str)) else ','.join(map(str, v)) for k, v in fields.items()}
-    self._write(0, hparams_pb(plain).value)
+    self._write(0, hparams_pb(plain, trial_id=name).value)
 
   def images(self, step: int, images: dict[str, np.ndarray]) -> None:
     """{name: [H, W, 1 or 3] in [0, 1]}."""
@@ -82,6 +89,17 @@ class Events:
         writer.close()
     except (OSError, tf.errors.OpError) as error:  # the numbers are in metrics.jsonl, too
       print(f'{self._directory}: the event file is not complete ({_why(error)}).', flush=True)
+
+
+def show_trial(run, step: int = 0, numbers: dict[str, float] | None = None) -> None:
+  """Tells TensorBoard's HParams of a run, and of the main numbers of an evaluation where there is one.
+
+  In a directory of its own, as the plugin takes all scalars in and below that of a trial for the trial's metrics.
+  """
+  with contextlib.closing(Events(run.workdir / 'hparams')) as events:
+    events.trial(*run.trial)
+    if numbers:
+      events.numbers(step, {name: numbers[name] for name in metrics.main(numbers)})
 
 
 def _why(error):

@@ -16,6 +16,7 @@ from tfvae.files import Damaged, atomic, path_problem, read_arrays, read_json, r
 from tfvae.names import NAMES
 from tfvae.rows import Rows, damage
 
+SPLITS = ('train', 'validation', 'test')
 MADE_WITH = 'made_with'  # the array that says of which checkpoint and settings the others of an archive are
 
 
@@ -121,6 +122,11 @@ class Records:
       }
       for name, rows in series.items()
     }
+
+  @property
+  def evaluated(self) -> list[str]:
+    """The splits of which there is an evaluation."""
+    return [split for split in SPLITS if self.evaluation_path(split).is_file()]
 
   def evaluation_path(self, split: str) -> pathlib.Path:
     """evaluation.json for spec.eval.split, evaluation-<split>.json for the others."""

@@ -33,6 +33,11 @@ SAVED = 'saved.json'
 OWN = (*PLACES, 'train.startup_timeout')  # what each worker may have of its own
 
 
+def is_free(field: str) -> bool:
+  """Whether a resumed run may differ in a field."""
+  return field in FREE_FIELDS or field.startswith(FREE_SECTIONS)
+
+
 class Run(Records):
   """A run directory.
 
@@ -154,7 +159,7 @@ class Run(Records):
   def _compare(self, spec):
     problems = []
     for name, (old, new) in spec_lib.differences(self.read_spec(), spec).items():
-      if name in FREE_FIELDS or name.startswith(FREE_SECTIONS):
+      if is_free(name):
         continue
       if name == 'train.steps' and old is not None and new is not None and new > old:
         continue
@@ -198,6 +203,17 @@ class Run(Records):
       told.append(f'Since this run began, versions changed: {", ".join(changed)}; its bits may, too.')
     self.__dict__['spec'] = spec
     return told
+
+  @property
+  def trial(self) -> tuple[str, dict]:
+    """The run's name, its path from here where it is below, and the fields of its spec that are not at their defaults.
+
+    Without those that its numbers do not depend on.
+    """
+    here = pathlib.Path.cwd()
+    path = self.workdir.absolute()
+    fields = {name: value for name, value in spec_lib.changed(self.spec).items() if not is_free(name)}
+    return str(path.relative_to(here) if path.is_relative_to(here) else path), fields
 
   @property
   def starts(self) -> list[dict]:

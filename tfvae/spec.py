@@ -304,6 +304,12 @@ def _filled(values, defaults):
   return {**values, **{name: _filled(values.get(name, default), default) for name, default in defaults.items()}}
 
 
+def changed(spec: ConfigDict) -> dict[str, Any]:
+  """{field: value} of the fields that are not at the schema's defaults."""
+  fields = flatten(schema(spec.model.layers))
+  return {name: value for name, value in flatten(spec.to_dict()).items() if value != fields[name].default}
+
+
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
   """{field: (old value, new value)} of the fields that differ; None stands for an absent one."""
   a, b = flatten(old.to_dict()), flatten(new.to_dict())

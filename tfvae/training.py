@@ -14,12 +14,11 @@ from tfvae.data.dataset import Dataset, Part
 from tfvae.ema import Ema
 from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
 from tfvae.evaluation import Abandoned, Evaluation, complete
-from tfvae.events import Events
+from tfvae.events import Events, show_trial
 from tfvae.objectives.objective import STATISTIC
 from tfvae.progress import Progress, watch
 from tfvae.report.images import grid
 from tfvae.run import Run
-from tfvae.schema import flatten
 from tfvae.signals import StopSignal, stopped
 from tfvae.step import Stepper, compile_mode
 from tfvae.workers import Workers, one_device
@@ -132,7 +131,7 @@ class Trainer:
       progress.say(told)
     told = None
     if workers.is_chief:
-      self._train_events.hyperparameters(flatten(self.spec.to_dict()))
+      show_trial(self.run)
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
     try:
       if self._due(self.spec.eval.every):
@@ -238,7 +237,7 @@ class Trainer:
     values['examples_per_second'] = values['steps_per_second'] * self.source.batch_size
     if self.workers.is_chief:
       self.run.append_metrics(self.step, 'train', values)
-      self._train_events.scalars(self.step, values)
+      self._train_events.numbers(self.step, values)
     progress.show(self.step, values)
     self._logged = self.step
     return self._zeros
@@ -344,7 +343,7 @@ class Trainer:
 
 def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dict]) -> None:
   """An evaluation's numbers, its images as grids, and histograms of the latents."""
-  events.scalars(step, numbers)
+  events.numbers(step, numbers)
   samples = arrays.get('samples', {})
   if samples and samples['x'].ndim == 4:
     limits = samples['value_range']

@@ -29,7 +29,7 @@ def run(tmp_path):
   """A directory with the files that figures are drawn from."""
   run = Run(tmp_path / 'run')
   run.workdir.mkdir()
-  run.begin(spec_lib.resolve(spec_lib.base()), {'shape': [4, 4, 1]})
+  run.begin(spec_lib.resolve(spec_lib.base()), {'shape': [4, 4, 1]}, {'versions': {}})
   for step in (1, 10, 20):
     train = {'elbo': -100 / step, 'log_likelihood': -90 / step, 'rate': 10 / step, 'mse': 1 / step, 'sigma': 0.5}
     run.append_metrics(step, 'train', train | {'rate/z2': 4 / step, 'rate/z1': 6 / step, 'gradient_norm': 3.0})
@@ -44,10 +44,28 @@ def run(tmp_path):
 
 def test_all_figures(run):
   names = [path.name for path in draw(run)]
-  assert names == ['curves.png', 'rates.png', 'reconstructions.png', 'prior_samples.png']
+  assert names == ['curves.png', 'rates.png', 'prior_samples.png', 'reconstructions.png']
   for path in run.figures.glob('*.png'):
     picture = matplotlib.image.imread(path)
     assert min(picture.shape[:2]) > 200 and picture[..., :3].std() > 0.01  # something is drawn
+
+
+def test_evidence_by_few_effective_samples_is_marked(run, monkeypatch):
+  """The title says that the estimate is a loose bound where the mean is below 10; the examples below it are marked."""
+  from tfvae.report import figures
+
+  drawn = {}
+  own = figures.log_evidence
+  monkeypatch.setitem(figures.OF_A_SPLIT, 'log_evidence', lambda *of: drawn.setdefault(len(drawn), own(*of)))
+  for effective in ([1.0, 2.0, 12.0, 9.0], [1.0, 300.0, 12.0, 9.0]):
+    arrays = {'log_evidence': np.arange(4.0), 'sampling_error': np.ones(4), 'effective_samples': np.array(effective)}
+    run.write_found(20, 'test', 'log_evidence', {}, {}, arrays)
+    draw(run)
+    figure = drawn[len(drawn) - 1]
+    left, right = figure.axes
+    assert ('loose lower bound' in left.get_title()) == ('take more' in right.get_title()) == (effective[1] < 10)
+    marked = sum(bar.get_height() for bar in left.containers[1])
+    assert marked == sum(value < 10 for value in effective) and figure.get_suptitle() == 'test split'
 
 
 def test_vectors_have_no_pictures_and_no_metrics_no_curves(run):

@@ -12,12 +12,14 @@ from tfvae.errors import UserError
 from tfvae.report import repeats
 from tfvae.run import Run
 
+START = {'versions': {}}
+
 
 def leave(path, values, **fields):
   """A run with evaluations of these ELBOs, as training leaves it."""
   run = Run(path)
   path.mkdir(parents=True)
-  run.begin(spec_lib.resolve(spec_lib.base(), fields), {'shape': [2]})
+  run.begin(spec_lib.resolve(spec_lib.base(), fields), {'shape': [2]}, START)
   for i, value in enumerate(values):
     numbers = {'elbo': value, 'entropy_sum': value - 0.1, 'rate': 2.0}
     run.append_metrics(10 * i + 1, 'test', numbers, evaluation=True)
@@ -39,9 +41,30 @@ def test_runs_that_differ_in_their_seeds_are_one_group(tmp_path, capsys):
   assert [path.name for path in paths] == ['repeats.json', 'repeats.png']
   first, second = json.loads(paths[0].read_text()).values()
   assert first['test']['elbo'] == {'mean': 3.0, 'std': pytest.approx(np.std([1, 2, 6], ddof=1)), 'runs': 3}
-  assert second['test']['elbo'] == {'mean': 9.0, 'std': 0.0, 'runs': 1}
+  assert second['test']['elbo'] == {'mean': 9.0, 'std': None, 'runs': 1}
   assert 'elbo 3.0000 +- 2.6458 (3 runs)' in capsys.readouterr().out
   assert matplotlib.image.imread(paths[1])[..., :3].std() > 0.01
+
+
+def test_one_run_is_no_repeat_of_itself(tmp_path, capsys):
+  """Of two of the same seed that which got further counts; one that cannot be read is named, and the rest goes on."""
+  leave(tmp_path / 'a', [0.0, 1.0])
+  leave(tmp_path / 'copy', [0.0, 2.0], **{'eval.num_samples': 3})
+  run = Run(tmp_path / 'copy')
+  run.write_found(30, 'test', 'bounds', {}, {'elbo': 5.0}, {})
+  run.write_evaluation(30, 'test')
+  (tmp_path / 'broken').mkdir()
+  (tmp_path / 'broken/spec.json').write_text('{"seed": ')
+  leave(tmp_path / 'half', [0.0, 1.0], **{'seed': 7})
+  (tmp_path / 'half/evaluation.json').write_text('null')
+  numbers = json.loads(commands.report(tmp_path)[0].read_text())
+  assert [of['test']['elbo'] for of in numbers.values()] == [{'mean': 5.0, 'std': None, 'runs': 1}]
+  said = capsys.readouterr().out
+  assert 'elbo 5.0000 (1 run: no spread)' in said and '+-' not in said
+  assert f'left out: {tmp_path / "a"}: the same run as {tmp_path / "copy"}' in said
+  assert (
+    f'left out: {tmp_path / "broken/spec.json"}' in said and f'left out: {tmp_path / "half/evaluation.json"}' in said
+  )
 
 
 def test_groups_are_named_by_their_directories(tmp_path):
@@ -57,7 +80,7 @@ def test_groups_are_named_by_their_directories(tmp_path):
 def test_runs_that_were_not_evaluated(tmp_path):
   run = Run(tmp_path / 'a')
   run.workdir.mkdir()
-  run.begin(spec_lib.resolve(spec_lib.base()), {'shape': [2]})
+  run.begin(spec_lib.resolve(spec_lib.base()), {'shape': [2]}, START)
   with pytest.raises(UserError, match='none of the runs below it has been evaluated'):
     commands.report(tmp_path)
   (tmp_path / 'empty').mkdir()

@@ -51,13 +51,16 @@ def _most(values):
   return low - margin, high + margin
 
 
-def units(run: Run):
+def units(run: Run, split: str):
   """Of one latent vector: the encoder's entropies over training, active units, those at the end, and samples of q."""
-  arrays, layer = run.arrays('latents', run.spec.eval.split), run.spec.model.layers[0]
+  arrays, layer = run.arrays('latents', split), run.spec.model.layers[0]
   key = f'encoder_entropy/{layer}/0'
-  metrics = next((v for s, v in run.metrics.items() if s in (TRAIN, run.spec.eval.split) and key in v), None)
-  if not arrays or metrics is None or len(run.spec.model.layers) > 1:
+  series = {name: values for name, values in run.metrics.items() if key in values}
+  if not arrays or not series or len(run.spec.model.layers) > 1:
     return None
+  own = TRAIN if split == 'train' else split
+  seen = own if own in series else next(iter(series))  # what was evaluated during training may be another split
+  metrics = series[seen]
   of = {name.partition('.')[2]: array for name, array in arrays.items() if name.startswith(f'{layer}.')}
   entropy, prior, threshold = of['encoder_entropy'], of['prior_entropy'], of['collapsed_above']
   collapsed = entropy > threshold
@@ -73,11 +76,11 @@ def units(run: Run):
   for axis in (over, bars):
     axis.axhline(prior.mean(), color='C1', label="the prior's")
     axis.axhline(threshold.mean(), color='k', linestyle=':', label='collapsed above')
-  over.set(title='entropy of each unit of q', xlabel='step', ylabel='nats')
+  over.set(title=f'entropy of each unit of q, {seen}', xlabel='step', ylabel='nats')
   over.legend(fontsize=8)
   for name, label, style in (('active_units', 'by Var E[z|x]', '-'), ('active_units_entropy', 'by entropy', '--')):
     counts.plot(metrics['step'], metrics[name], style, label=label)
-  counts.set(title='active units', xlabel='step', ylim=(-0.3, len(entropy) + 0.3))
+  counts.set(title=f'active units, {seen}', xlabel='step', ylim=(-0.3, len(entropy) + 0.3))
   counts.legend(fontsize=8)
   order = np.argsort(entropy)
   bars.bar(np.arange(len(order)), entropy[order], color=np.where(collapsed[order], COLLAPSED, ACTIVE))
@@ -93,9 +96,9 @@ def units(run: Run):
   return drawn
 
 
-def estimates(run: Run):
+def estimates(run: Run, split: str):
   """Estimates of the ELBO and of the sum of entropies from few and from many samples, and their spread."""
-  arrays = run.arrays('estimates', run.spec.eval.split)
+  arrays = run.arrays('estimates', split)
   if not arrays:
     return None
   drawn = figure(10, 3.8)
@@ -114,9 +117,9 @@ def estimates(run: Run):
   return drawn
 
 
-def points(run: Run):
+def points(run: Run, split: str):
   """Data that are vectors, samples of the model, and where q puts the data, coloured by their labels."""
-  arrays = run.arrays('points', run.spec.eval.split)
+  arrays = run.arrays('points', split)
   if not arrays:
     return None
   x, generated, z, label = (arrays[name] for name in ('x', 'generated', 'z', 'label'))
@@ -138,7 +141,7 @@ def points(run: Run):
     axes[1].scatter(*generated.T, s=3, color='k')
   limits = [(axes[0].get_xlim(), axes[0].get_ylim())]
   axes[1].set(xlim=limits[0][0], ylim=limits[0][1] if x.shape[1] > 1 else None)
-  axes[0].set_title(f'data ({run.spec.eval.split}), {name}')
+  axes[0].set_title(f'data, {name}')
   axes[1].set_title('generated, x ~ p(x | z), z ~ p(z)')
   if x.shape[1] == 2:
     for axis in axes[:2]:

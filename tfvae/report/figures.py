@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 
 from tfvae.files import atomic
+from tfvae.metrics import LOOSE, is_loose
 from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot, told
 from tfvae.report.entropies import entropies, estimates, points, units
@@ -13,37 +14,42 @@ from tfvae.report.selection import selection
 from tfvae.run import Run
 
 
-def draw(run: Run) -> list[pathlib.Path]:
-  """Draws every figure for which the run has the numbers; returns their paths."""
+def draw(run: Run, split: str | None = None) -> list[pathlib.Path]:
+  """Draws every figure for which the run has the numbers; returns the paths of those that were drawn.
+
+  A figure of a split says which; of another split than spec.eval.split it is called <name>-<split>.png.
+
+  Args:
+    run: the run.
+    split: that was evaluated: its figures, and where it is spec.eval.split those of the whole run. None: of all splits
+      that were evaluated.
+  """
   import matplotlib
 
   matplotlib.use('Agg')
-  paths = []
-  for name, draw_one in (
-    ('curves', curves),
-    ('rates', rates),
-    ('reconstructions', reconstructions),
-    ('prior_samples', prior_samples),
-    ('limiting', limiting),
-    ('unit_information', unit_information),
-    ('latents', latents),
-    ('log_evidence', log_evidence),
-    ('entropies', entropies),
-    ('units', units),
-    ('points', points),
-    ('estimates', estimates),
-    ('selection', selection),
-  ):
+  own, paths = run.spec.eval.split, []
+  splits = dict.fromkeys([own, *run.evaluated]) if split is None else [split]
+
+  def add(name, draw_one, *of):
     path = run.figures / f'{name}.png'
     with told(path):
-      drawn = draw_one(run)
+      drawn = draw_one(run, *of)
       if drawn is not None:
+        if of:
+          drawn.suptitle(f'{of[0]} split', fontsize=10)
         run.figures.mkdir(exist_ok=True)
         with atomic(path, 'wb') as file:
           drawn.savefig(file, dpi=150, format='png')
         paths.append(path)
-  with told(run.figures / 'latent_space.gif'):
-    paths += [path for path in (latent_space(run),) if path]
+
+  for name, draw_one in OF_THE_RUN.items() if own in splits else ():
+    add(name, draw_one)
+  for each in splits:
+    for name, draw_one in OF_A_SPLIT.items():
+      add(name if each == own else f'{name}-{each}', draw_one, each)
+  if own in splits:
+    with told(run.figures / 'latent_space.gif'):
+      paths += [path for path in (latent_space(run),) if path]
   return paths
 
 
@@ -135,12 +141,12 @@ def _side_by_side(arrays, titles):
   return drawn
 
 
-def reconstructions(run: Run):
+def reconstructions(run: Run, split: str):
   """Examples of the evaluated split and their reconstructions."""
-  samples = run.arrays('samples', run.spec.eval.split)
+  samples = run.arrays('samples', split)
   if not samples or samples['x'].ndim != 4:
     return None
-  titles = {'x': f'x ({run.spec.eval.split})', 'reconstruction': 'E[x | z], z ~ q(z | x)'}
+  titles = {'x': 'x', 'reconstruction': 'E[x | z], z ~ q(z | x)'}
   return _side_by_side(samples, titles)
 
 
@@ -163,9 +169,9 @@ def limiting(run: Run):
   return _side_by_side(arrays, titles)
 
 
-def unit_information(run: Run):
+def unit_information(run: Run, split: str):
   """The mutual information of each bit with its parents, under p and under q, sorted."""
-  arrays = run.arrays('unit_information', run.spec.eval.split)
+  arrays = run.arrays('unit_information', split)
   if not arrays:
     return None
   drawn = figure(3.6 * len(arrays), 3.4)
@@ -179,9 +185,9 @@ def unit_information(run: Run):
   return drawn
 
 
-def latents(run: Run):
+def latents(run: Run, split: str):
   """Of each layer: the moments of the aggregate posterior, encoder entropies, and correlations of the units."""
-  arrays = run.arrays('latents', run.spec.eval.split)
+  arrays = run.arrays('latents', split)
   layers = [layer for layer in run.spec.model.layers if f'{layer}.covariance' in arrays]
   if not layers:
     return None
@@ -212,18 +218,47 @@ def latents(run: Run):
   return drawn
 
 
-def log_evidence(run: Run):
+def log_evidence(run: Run, split: str):
   """The estimates of log p(x) of the examples, and how many samples they effectively rest on."""
-  arrays = run.arrays('log_evidence', run.spec.eval.split)
+  arrays = run.arrays('log_evidence', split)
   if not arrays:
     return None
-  drawn = figure(10, 3.4)
+  drawn = figure(10, 3.6)
   left, right = drawn.subplots(1, 2)
-  values = arrays['log_evidence']
-  left.hist(values, 40)
+  values, effective = arrays['log_evidence'], arrays['effective_samples']
+  few, loose = np.array([is_loose(value) for value in effective]), is_loose(effective.mean())
+  left.hist(
+    [values[~few], values[few]],
+    40,
+    stacked=True,
+    color=['C0', 'C3'],
+    label=['others', f'fewer than {LOOSE} effective samples'],
+  )
   left.axvline(values.mean(), color='k', linestyle='--', label=f'mean {values.mean():.2f}')
-  left.set(title=f'log p(x), {len(values)} examples of {run.spec.eval.split}', xlabel='nats', ylabel='examples')
+  what = 'a loose lower bound of log p(x)' if loose else 'log p(x)'
+  left.set(title=f'{what}, {len(values)} examples', xlabel='nats', ylabel='examples')
   left.legend(fontsize=8)
-  right.hist(arrays['effective_samples'], 40)
-  right.set(title='effective samples of each estimate', xlabel='samples', ylabel='examples')
+  right.hist([effective[~few], effective[few]], 40, stacked=True, color=['C0', 'C3'])
+  right.set(title=f'effective samples, mean {effective.mean():.3g}', xlabel='samples', ylabel='examples')
+  if loose:
+    right.set_title(f'effective samples, mean {effective.mean():.3g}: take more', color='C3')
   return drawn
+
+
+OF_THE_RUN = {
+  'curves': curves,
+  'rates': rates,
+  'prior_samples': prior_samples,
+  'limiting': limiting,
+  'entropies': entropies,
+  'selection': selection,
+}
+OF_A_SPLIT = {
+  'reconstructions': reconstructions,
+  'unit_information': unit_information,
+  'latents': latents,
+  'log_evidence': log_evidence,
+  'units': units,
+  'points': points,
+  'estimates': estimates,
+}

@@ -10,7 +10,7 @@ from tfvae.errors import RunError, UserError
 from tfvae.files import atomic, write
 from tfvae.report.axes import figure, plain
 from tfvae.report.entropies import TRAIN
-from tfvae.run import FREE_FIELDS, FREE_SECTIONS, Run
+from tfvae.run import Run, is_free
 from tfvae.schema import flatten
 
 SEEDS = ('seed', 'data.seed')
@@ -26,6 +26,30 @@ def runs_below(directory: pathlib.Path) -> list[Run]:
   """The runs in a directory's subdirectories, or in those of these, by name."""
   paths = sorted({path.parent for pattern in ('*/spec.json', '*/*/spec.json') for path in directory.glob(pattern)})
   return [Run(path) for path in paths]
+
+
+def usable(runs: list[Run]) -> tuple[list[Run], list[str]]:
+  """The runs that count, and what is wrong with each of the others, a line each.
+
+  Left out are those that cannot be read, and those that repeat nothing: of several with the same spec, seeds and all,
+  the one that got furthest counts, the first of equals.
+  """
+  read, problems = [], []
+  for run in runs:
+    try:
+      steps = [run.read_evaluation(run.evaluation_path(split))['step'] for split in run.evaluated]
+      run.read_metrics()
+      read.append((max(steps, default=-1), run))
+    except RunError as error:
+      problems.append(f'left out: {error}')
+  chosen = []
+  for _, run in sorted(read, key=lambda pair: -pair[0]):
+    same = next((other for other in chosen if not _differences(other, run, ())), None)
+    if same is None:
+      chosen.append(run)
+    else:
+      problems.append(f'left out: {run.workdir}: the same run as {same.workdir}, seeds and all, which is no repeat')
+  return sorted(chosen, key=lambda run: run.workdir), problems
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:
@@ -52,25 +76,23 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
   return named
 
 
-def _differences(a: Run, b: Run) -> list[str]:
-  names = spec_lib.differences(a.spec, b.spec)
-  return [n for n in names if n not in SEEDS and n not in FREE_FIELDS and not n.startswith(FREE_SECTIONS)]
+def _differences(a: Run, b: Run, but: tuple[str, ...] = SEEDS) -> list[str]:
+  return [name for name in spec_lib.differences(a.spec, b.spec) if name not in but and not is_free(name)]
 
 
 def summary(group: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
-  """split: metric: mean, standard deviation and number of the last evaluations of a group's runs."""
+  """split: metric: mean, standard deviation (None of one run) and number of a group's last evaluations."""
   found = {}
   for run in group:
-    for path in sorted(run.workdir.glob('evaluation*.json')):
-      numbers = run.read_evaluation(path)
-      split = numbers.pop('split')
-      for name, value in numbers.items():
-        found.setdefault(split, {}).setdefault(name, []).append(value)
+    for split in run.evaluated:
+      for name, value in run.read_evaluation(run.evaluation_path(split)).items():
+        if name != 'split':
+          found.setdefault(split, {}).setdefault(name, []).append(value)
   return {
     split: {
       name: {
         'mean': float(np.mean(values)),
-        'std': float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+        'std': float(np.std(values, ddof=1)) if len(values) > 1 else None,
         'runs': len(values),
       }
       for name, values in metrics.items()
@@ -98,9 +120,14 @@ def curve(group: list[Run], name: str) -> tuple[np.ndarray, np.ndarray] | None:
 def draw(directory: pathlib.Path) -> list[pathlib.Path]:
   """Writes repeats.json and figures/repeats.png of the runs below a directory; prints their means. Their paths.
 
+  A run that cannot be read, or that repeats nothing, is named and left out.
+
   Raises UserError: they cannot be written, or no run below has been evaluated.
   """
-  named = groups(runs_below(directory))
+  runs, problems = usable(runs_below(directory))
+  for problem in problems:
+    print(problem)
+  named = groups(runs) if runs else {}
   numbers = {label: summary(group) for label, group in named.items()}
   if not any(numbers.values()):
     raise RunError(f'--workdir {directory}: none of the runs below it has been evaluated; train them first')
@@ -108,7 +135,8 @@ def draw(directory: pathlib.Path) -> list[pathlib.Path]:
     for split, metrics in splits.items():
       for name, of in metrics.items():
         if name in ('elbo', 'elbo_minus_entropies', 'rate', 'active_units', 'log_evidence'):
-          print(f'{label}, {split}: {name} {of["mean"]:.4f} +- {of["std"]:.4f} ({of["runs"]} runs)')
+          spread = f' +- {of["std"]:.4f} ({of["runs"]} runs)' if of['runs'] > 1 else ' (1 run: no spread)'
+          print(f'{label}, {split}: {name} {of["mean"]:.4f}{spread}')
   paths = [directory / 'repeats.json']
   try:
     write(paths[0], json.dumps(numbers, indent=2) + '\n')
@@ -135,9 +163,10 @@ def _figure(named):
           continue
         steps, values = found
         mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(steps))
-        text = plain(f'{label} ({len(values)})') if style == '-' else None
+        text = plain(f'{label} ({len(values)} run{"s" * (len(values) > 1)})') if style == '-' else None
         axis.plot(steps, mean, style, color=f'C{i}', label=text)
-        axis.fill_between(steps, mean - deviation, mean + deviation, color=f'C{i}', alpha=0.2, linewidth=0)
+        if len(values) > 1:
+          axis.fill_between(steps, mean - deviation, mean + deviation, color=f'C{i}', alpha=0.2, linewidth=0)
         lows.append(np.quantile(mean - deviation, 0.125)), highs.append(np.max(mean + deviation))
     if name == 'elbo':  # the first steps would hide all others
       margin = 0.08 * max(max(highs) - min(lows), 1e-3)
@@ -148,5 +177,6 @@ def _figure(named):
     axis.set(title=SHOWN[name], xlabel='step', ylabel='' if name == 'active_units' else 'nats')
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-  drawn.suptitle('means over runs; bands: their standard deviation')
+  several = any(len(group) > 1 for group in named.values())
+  drawn.suptitle('means over runs; bands: their standard deviation' if several else 'single runs, which have no spread')
   return drawn

@@ -1,0 +1,83 @@
+"""What is known of metrics by their names: units, which ones come first, which are of single latent units."""
+
+from collections.abc import Iterable
+
+MOST = 14  # lines of a summary
+LOOSE = 10  # effective samples, below which log_evidence says little about log p(x)
+
+# The main numbers of an evaluation, in the order in which they are shown, and their units. A * stands for one part of a
+# name, a layer, say.
+MAIN = {
+  'accuracy': '',
+  'cross_entropy': 'nats',
+  'elbo': 'nats',
+  'log_likelihood': 'nats',
+  'rate': 'nats',
+  'rate/*': 'nats',
+  'log_evidence': 'nats',
+  'exact_log_likelihood': 'nats',
+  'posterior_kl': 'nats',
+  'elbo_minus_ppca': 'nats',
+  'entropy_sum': 'nats',
+  'elbo_minus_entropies': 'nats',
+  'bits_per_dim': 'bits per dimension',
+  'bits_per_dim/*': 'bits per dimension',
+  'fid/*/*': '(Frechet distance)',
+  'loss/*': 'nats',
+  'mse': 'squared units of x, per dimension',
+  'psnr': 'dB',
+  'ssim': '',
+  'sigma': 'units of x',
+  'active_units/*': 'units',
+  'unit_information/*/*': 'nats per bit',
+  'selected_elbo/*': 'units, by the ELBO',
+  'selected_entropies/*': 'units, by the entropies',
+}
+SINGLE = ('encoder_entropy/*/*', 'second_moment/*/*')  # of single latent units, the last part of the name
+
+
+def main(names: Iterable[str]) -> dict[str, str]:
+  """The main ones among the names, in their order, with their units."""
+  names = list(names)
+  return {name: unit for pattern, unit in MAIN.items() for name in names if _fits(name, pattern)}
+
+
+def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
+  """The names of single latent units, by what they are the numbers of: {'encoder_entropy/z1': [...]}."""
+  found = {}
+  for name in names:
+    if any(_fits(name, pattern) for pattern in SINGLE):
+      found.setdefault(name.rpartition('/')[0], []).append(name)
+  return found
+
+
+def summary(numbers: dict[str, float]) -> list[str]:
+  """Lines for a person: at most `MOST` main numbers with their units, and what they say of themselves."""
+  shown = main(numbers)
+  if len([name for name in shown if name.startswith('rate/')]) == 1:  # one layer: it is the rate
+    shown = {name: unit for name, unit in shown.items() if not name.startswith('rate/')}
+  lines = []
+  for name, unit in list(shown.items())[:MOST]:
+    text = f'{numbers[name]:.6g}'
+    if name == 'log_evidence':
+      unit = f'+- {numbers["log_evidence_standard_error"]:.2g} {unit}{_trust(numbers)}'
+    lines.append(f'  {name:<24}{text:>12} {unit}'.rstrip())
+  return lines
+
+
+def is_loose(effective_samples: float) -> bool:
+  """Whether log_evidence by so many effective samples, on average, is a loose lower bound of log p(x)."""
+  return effective_samples < LOOSE
+
+
+def _trust(numbers):
+  effective, samples = numbers['effective_samples'], numbers['log_evidence_samples']
+  how = f' ({effective:.3g} effective of {samples:g} samples'
+  if is_loose(effective):
+    return f'{how}: a loose lower bound; take more, spec.eval.evidence_samples)'
+  return f'{how})'
+
+
+def _fits(name, pattern):
+  own, wanted = name.split('/'), pattern.split('/')
+  return len(own) == len(wanted) and all(b in ('*', a) for a, b in zip(own, wanted, strict=True))
