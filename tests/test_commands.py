@@ -62,7 +62,6 @@ CUTS = {  # fields, and the most that a test allows
 }
 SETS = {  # that are made here: shape of an image, examples for training and for the test
   'fashion_mnist': ((28, 28, 1), 1100, 60),
-  'svhn_cropped': ((32, 32, 3), 300, 40),
   'celeb_a': ((218, 178, 3), 300, 40),
 }
 
@@ -81,13 +80,16 @@ def describe(folder, name, shape):
 
 def prepare(folder, name):
   """A small set of images in TFDS' form."""
+  import tensorflow as tf
   import tensorflow_datasets as tfds
 
   shape, *sizes = SETS[name]
   features = {'image': tfds.features.Image(shape=shape), 'label': tfds.features.ClassLabel(num_classes=10)}
   ramp = np.linspace(0, 200, shape[0] * shape[1]).reshape(*shape[:2], 1) * np.ones(shape[2])
   splits = {
-    split: [{'image': (ramp + i % 50).astype(np.uint8), 'label': i % 10} for i in range(size)]
+    split: tf.data.Dataset.range(size).map(
+      lambda i: {'image': tf.cast(ramp + tf.cast(i % 50, ramp.dtype), tf.uint8), 'label': i % 10}
+    )
     for split, size in zip(('train', 'test'), sizes, strict=True)
   }
   tfds.dataset_builders.store_as_tfds_dataset(
