@@ -122,11 +122,14 @@ def make_files(folder):
 @pytest.fixture(scope='session')
 def files(tmp_path_factory):
   folder = make_files(tmp_path_factory.mktemp('described'))
-  for name, shape in {
+  colour = (32, 32, 3)
+  sets = {
     'mnist': (28, 28, 1),
-    'cifar10': (32, 32, 3),
-    **{name: s for name, (s, *_) in SETS.items()},
-  }.items():
+    'cifar10': colour,
+    'svhn_cropped': colour,
+    **{name: own[0] for name, own in SETS.items()},
+  }
+  for name, shape in sets.items():
     describe(folder / 'data', name, shape)
   return folder
 
@@ -200,6 +203,17 @@ def test_there_is_nothing_new():
   unknown = [line for line in others if not line.startswith(tuple(NOT_RUN))]
   assert unknown == [] and len(LAUNCHED) > 60
   assert [reason for reason in NOT_RUN if not any(line.startswith(reason) for line in others)] == []
+
+
+def test_words_of_comments(place):
+  """`# and mnist, svhn` beside a command: other words that its spec file has."""
+  found = []
+  for block in documents.blocks():
+    for path, comment in re.findall(r'--spec (specs/\w+\.py).*# and (.*)', block.text):
+      found += [f'{path}:{words}' for words in re.findall(r'\b[a-z]\w*(?:,\w+)*', comment) if words != 'and']
+  assert len(found) > 10
+  for path in found:
+    build.check(spec_lib.load(path))
 
 
 @pytest.mark.parametrize('argv', [argv for argv in COMMANDS if argv[:2] != ('python', 'launch.py')], ids=' '.join)
