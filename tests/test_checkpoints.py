@@ -144,6 +144,15 @@ def test_directories_with_the_names_of_patterns(tmp_path, monkeypatch, name):
   assert content(neighbour) == before
 
 
+def test_a_pattern_without_a_place_for_its_link(tmp_path, monkeypatch):
+  save(tmp_path / 'n?', 10)
+  (tmp_path / 'tmp[1]').mkdir()
+  for place in (tmp_path / 'absent', tmp_path / 'tmp[1]'):
+    monkeypatch.setattr(checkpoint_files.tempfile, 'tempdir', str(place))
+    with pytest.raises(RunError, match=r'n\?: TensorFlow takes .* for a pattern.*TMPDIR'):
+      restore(tmp_path / 'n?')
+
+
 @pytest.mark.parametrize('text', [b'', None, b'\xff\xfe\x00', b'model_checkpoint_path: "/etc/passwd"\n', 'directory'])
 def test_the_list_is_neither_read_nor_relied_on(saved, text):
   if text is None:

@@ -77,7 +77,6 @@ CHOSEN = [  # consecutive starts of one run; the first of these operations fails
   ('rename /checkpoints/ckpt-10.index', 'kill', 'step 10/40'),
   ('write /metrics.jsonl', 'ENOSPC', 'No space left on device'),
   ('fsync */ckpt-20.data*', 'EIO', 'the checkpoint of step 20 could not be written'),
-  ('mkdir */.ckpt-20.*_temp', 'ENOSPC', 'the checkpoint of step 20 could not be written'),
   ('unlink /checkpoints/ckpt-10.data*', 'kill', 'Resumed'),
   ('rename /evaluation.json', 'EIO', 'cannot be written (Input/output error)'),
 ]

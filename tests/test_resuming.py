@@ -98,6 +98,8 @@ def test_the_newest_is_missing(run, trained, how, capsys):
   told = r'step 30 is used; the checkpoint of step 40, which the run saved, is gone or broken; metrics.jsonl is further'
   commands.evaluate(run.workdir)
   assert told in capsys.readouterr().out
+  commands.evaluate(run.workdir, {'eval.checkpoint': '30'})
+  assert (told in capsys.readouterr().out) == (how != 'truncated')  # by its files step 40 is there
   commands.sample(run.workdir, {'sample.what': 'prior', 'sample.num': 2})
   assert told in capsys.readouterr().out
   commands.load(run.workdir).model  # noqa: B018

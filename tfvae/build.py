@@ -226,7 +226,6 @@ def classifier(workdir: str, shape: tuple[int, ...] | None = None) -> Trained:
   Raises:
     RunError: the run is not there, no classifier, not trained or not evaluated, or of examples of another shape.
   """
-  from tfvae.checkpoint_files import newest
   from tfvae.run import FREE_FIELDS, FREE_SECTIONS, Run
 
   run, how = Run(workdir), 'give the workdir of a trained run of specs/classifier.py'
@@ -235,8 +234,12 @@ def classifier(workdir: str, shape: tuple[int, ...] | None = None) -> Trained:
     raise RunError(f'got {workdir}: {what}; {how}')
   if (name := run.spec.model.name) != 'classifier':
     raise RunError(f'got {workdir}, whose spec.model.name is {name}, not classifier; {how}')
-  if run.data is None or not newest(run.checkpoints):
-    raise RunError(f'got {workdir}: it has no checkpoint yet; train it first (run its command again)')
+  try:
+    run.require()
+  except RunError as error:
+    raise RunError(f'got {str(error).removeprefix("--workdir ")}') from None
+  if run.data is None:
+    raise RunError(f'got {workdir}: it has no data.json; train it first (run its command again)')
   if shape is not None and tuple(run.data['shape']) != tuple(shape):
     own, wanted = (' x '.join(map(str, of)) for of in (run.data['shape'], shape))
     raise RunError(f'got {workdir}, trained on {run.data["name"]}, examples of {own}, but these are {wanted}; {how}')

@@ -19,6 +19,7 @@ PART = re.compile(r'ckpt-(0|[1-9]\d*)\.(index|data-\d{5}-of-(\d{5}))')
 LITTER = re.compile(
   r'ckpt-\d+_temp.*|checkpoint\.tmp.*|\.ckpt-.*\.tmp'
 )  # of saves that were killed, ours and TensorFlow's
+PATTERN = re.compile(r'[*?\[\\]')
 LIST = 'checkpoint'  # where tf.train.latest_checkpoint looks; nothing here reads it
 
 
@@ -96,11 +97,22 @@ def sweep(directory: pathlib.Path, step: int, keep: int) -> None:
 
 @contextlib.contextmanager
 def literal(directory: pathlib.Path) -> Iterator[pathlib.Path]:
-  r"""A path of the directory without characters (* ? [ \) that make it a pattern: its own, or that of a link to it."""
-  if not re.search(r'[*?\[\\]', str(directory)):
+  r"""A path of the directory without characters (* ? [ \) that make it a pattern: its own, or that of a link to it.
+
+  Raises RunError where the link cannot be made.
+  """
+  if not PATTERN.search(str(directory)):
     yield directory
     return
-  with tempfile.TemporaryDirectory(prefix='tfvae-') as folder:
-    link = pathlib.Path(folder, 'checkpoints')
-    link.symlink_to(directory.absolute(), target_is_directory=True)
+  with contextlib.ExitStack() as stack:
+    try:
+      link = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='tfvae-')), 'checkpoints')
+      if PATTERN.search(str(link)):
+        raise OSError('it has such a character itself')
+      link.symlink_to(directory.absolute(), target_is_directory=True)
+    except OSError as error:
+      raise RunError(
+        f'{directory}: TensorFlow takes *, ?, [ and \\ in a path for a pattern, and a link without them cannot be made '
+        f'in the directory for temporary files ({error.strerror or error}); set TMPDIR to another, or rename the run'
+      ) from None
     yield link

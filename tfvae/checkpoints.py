@@ -40,15 +40,15 @@ def differences(directory: pathlib.Path, variables: list) -> list[str]:
 
   Empty: not at all, or none can be read.
   """
-  for step in steps(directory):
-    try:
-      with literal(directory) as plain:
+  with literal(directory) as plain:
+    for step in steps(directory):
+      try:
         shapes = tf.train.load_checkpoint(str(plain / f'ckpt-{step}')).get_variable_to_shape_map()
-      break
-    except Exception:  # whatever TensorFlow makes of a damaged file; restoring names it
-      continue
-  else:
-    return []
+        break
+      except Exception:  # whatever TensorFlow makes of a damaged file; restoring names it
+        continue
+    else:
+      return []
   prefix, suffix = 'model/', '/.ATTRIBUTES/VARIABLE_VALUE'
   stored = {
     name[len(prefix) : -len(suffix)].replace('.S', '/'): tuple(shape)
@@ -169,15 +169,15 @@ class Checkpoints:
           f'{self.directory / name}: cannot be read ({error.strerror}). Nothing was changed; mend this, or start '
           'afresh with --overwrite (the run is set aside, not deleted)'
         ) from None
-    try:
-      with literal(self.directory) as plain:
+    with literal(self.directory) as plain:
+      try:
         # Reading the model alone leaves the optimizers' part unread: no warnings about that.
         status = self._checkpoint.restore(str(plain / f'ckpt-{step}'))
-      status.assert_existing_objects_matched().expect_partial()
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-      raise
-    except Exception as error:  # whatever TensorFlow makes of a damaged file
-      return _first_line(error)
+        status.assert_existing_objects_matched().expect_partial()
+      except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise
+      except Exception as error:  # whatever TensorFlow makes of a damaged file
+        return _first_line(error)
     return ''
 
 

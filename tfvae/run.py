@@ -16,7 +16,7 @@ import numpy as np
 
 from tfvae import environment, formats
 from tfvae import spec as spec_lib
-from tfvae.checkpoint_files import LIST, gone, parts
+from tfvae.checkpoint_files import LIST, gone, newest, parts
 from tfvae.errors import RunError
 from tfvae.files import Damaged, is_temporary, read_json, replaced, why, write, writing
 from tfvae.lock import Lock
@@ -110,8 +110,8 @@ class Run(Records):
     """How far the run got beyond the checkpoint of `step`, the newest one (0: there is none); '' where it did not."""
     saved, last = self.saved or 0, max((row['step'] for row in self.read_metrics()), default=0)
     lost = f'the checkpoint of step {saved}, which the run saved, is gone or broken' if saved > step else ''
-    newest = 'it is the newest checkpoint' if step else 'it has no checkpoint yet'
-    further = f'{lost or newest}; metrics.jsonl is further (step {last})'
+    there = 'it is the newest checkpoint' if step else 'it has no checkpoint yet'
+    further = f'{lost or there}; metrics.jsonl is further (step {last})'
     return further if last > step else lost
 
   # Opening for training.
@@ -343,7 +343,7 @@ class Run(Records):
     found = Checkpoints(self.checkpoints, self.spec.train.keep, **objects).restore(say, step, self.saved)
     if found is None:
       raise RunError(self._no_checkpoint())
-    if step is None and (told := self.behind(found)):
+    if (step is None or step == newest(self.checkpoints)) and (told := self.behind(found)):
       say(f'{self.workdir}: step {found} is used; {told}.')
     if ema:
       ema.assign()

@@ -77,7 +77,7 @@ def test_what_is_no_trained_classifier(classifier_run, tiny, tmp_path):
   with pytest.raises(RunError, match='no accuracy yet'):
     build.classifier(copy)
   shutil.rmtree(copy / 'checkpoints')
-  with pytest.raises(RunError, match='no checkpoint yet'):
+  with pytest.raises(RunError, match='has no checkpoint, but the run had saved'):
     build.classifier(copy)
   (copy / 'spec.json').write_text(spec_lib.to_json(tiny))
   with pytest.raises(RunError, match='is hierarchy, not classifier'):
