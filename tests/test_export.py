@@ -315,6 +315,6 @@ def test_mistakes_with_the_command(tmp_path, launch):
     commands.export(run.workdir, {'eval.checkpoint': '8'})
   for path in run.checkpoints.iterdir():
     path.unlink()
-  with pytest.raises(RunError, match='no checkpoint yet'):
+  with pytest.raises(RunError, match='has no checkpoint, but the run had saved'):
     commands.export(run.workdir)
   assert 'export' not in [path.name for path in run.workdir.iterdir()]
