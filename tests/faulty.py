@@ -35,7 +35,7 @@ def run(job):
   status = 1
   try:
     if not job['draw']:
-      commands._draw = lambda run, step=None: []
+      commands._draw = lambda *of: []
     layer.faults_log(job['operations'].encode())
     layer.faults_arm(job['below'].encode(), job['pattern'].encode(), job['n'], job['code'])
     sys.argv = ['launch.py', *job['args']]

@@ -104,7 +104,7 @@ def whole(tmp_path_factory):
   spec.train.update({'steps': 40, 'compile': 'graph', 'checkpoint_every': 20, 'log_every': 10})
   spec.eval.update({'every': 20, 'num_samples': 2, 'evaluators': ('bounds', 'samples'), 'during': ('bounds',)})
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(commands, '_draw', lambda run, step=None: [])
+    patch.setattr(commands, '_draw', lambda *of: [])
     patch.setattr(commands, '_draw_samples', lambda run, names=None: [])
     run = commands.train(spec, tmp_path_factory.mktemp('whole') / 'run')
     commands.sample(run.workdir, {'sample.what': 'prior', 'sample.num': 4})
@@ -191,7 +191,7 @@ def test_commands_on_a_damaged_run(mode, files, whole, tmp_path, monkeypatch, ca
   """They end as they should, or with a line; a UserError names what is damaged."""
   monkeypatch.setattr('matplotlib.figure.Figure.savefig', lambda figure, file, **_: file.write(bytes(32)))
   if mode == 'train':
-    monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+    monkeypatch.setattr(commands, '_draw', lambda *of: [])
   for name in files or (*TEXTS, *ARCHIVES):
     for how, content in corruptions(whole[0] / name).items():
       if files and (how not in files[name] or (mode == 'evaluate' and name.startswith('samples'))):

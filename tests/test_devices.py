@@ -53,7 +53,7 @@ def one_device(tmp_path_factory):
   def rows(case):
     if case not in found:
       with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands, '_draw', lambda run, step=None: [])
+        patch.setattr(commands, '_draw', lambda *of: [])
         folder = tmp_path_factory.mktemp('one')
         train(case, folder / 'run')
         found[case] = rows_of(folder / 'run')
@@ -76,7 +76,7 @@ def assert_same_numbers(found, want):
 @pytest.mark.parametrize('devices', [2, 3])
 @pytest.mark.parametrize('case', CASES)
 def test_logical_devices_train_as_one(case, devices, tmp_path, monkeypatch, one_device):
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   train(case, tmp_path / 'run', devices)
   assert_same_numbers(rows_of(tmp_path / 'run'), one_device(case))
 
@@ -133,7 +133,7 @@ def test_two_workers_train_as_one_and_resume_to_the_bit(case, tmp_path, one_devi
 @pytest.mark.parametrize('devices', [0, 2])
 def test_devices_resume_to_the_bit_after_kill(devices, tmp_path, monkeypatch):
   """Both players' optimizers and running averages included."""
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   mirrored = ['--spec.train.strategy=mirrored', '--spec.train.logical_devices=2', READ] if devices else []
   status, said = Launched('two players', tmp_path / 'run', *mirrored, signals='KILL@50').wait()
   assert status == -signal.SIGKILL, said
@@ -177,7 +177,7 @@ def test_the_disk_is_full(what, small_disk, tmp_path, monkeypatch, capsys):
   """From step 50 on, to the last byte."""
   from tfvae.training import Trainer
 
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   fields = {'train.log_every': 1 if what == 'logging' else 50}
   own, case = Trainer._log, 'clipping and ema'
 

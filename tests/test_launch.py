@@ -152,7 +152,7 @@ def test_a_whole_session(launch, tmp_path):
 
   fields = ['--spec.eval.split=train', '--spec.eval.evaluators=bounds,entropies']
   done = launch('--mode=evaluate', '--workdir', workdir, *fields)
-  assert done.returncode == 0 and done.stderr == '' and 'rate/z1' in done.stdout
+  assert done.returncode == 0 and done.stderr == '' and 'train split' in done.stdout and 'rate ' in done.stdout
   assert json.loads((workdir / 'evaluation-train.json').read_text())['split'] == 'train'
   assert_refused(
     launch('--mode=evaluate', '--workdir', workdir, '--spec.train.steps=9'), 'spec.train.steps', 'spec.eval'

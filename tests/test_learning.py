@@ -15,7 +15,7 @@ from tfvae.training import Trainer
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
 
 
 def assert_information_moves(spec, tmp_path):

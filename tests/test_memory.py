@@ -91,7 +91,7 @@ def test_a_table_beyond_memory(name, tmp_path, monkeypatch):
 def test_each_mode_names_its_fields(mode, fields, tiny, tmp_path, monkeypatch):
   tiny.train.steps = 1
   tiny.eval.every = 0
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
 
   def short(*args, **kwargs):
     raise MemoryError

@@ -15,7 +15,7 @@ from tfvae.run import Run
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
 
 
 @pytest.fixture(scope='module')
@@ -23,7 +23,7 @@ def trained(tmp_path_factory):
   """A run of 40 steps, of which 30 and 40 are kept; not to be changed."""
   workdir = tmp_path_factory.mktemp('trained') / 'run'
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(commands, '_draw', lambda run, step=None: [])
+    patch.setattr(commands, '_draw', lambda *of: [])
     commands.train(short(), workdir)
   return workdir
 
@@ -164,6 +164,6 @@ def test_a_run_s_whole_life_in_a_directory_with_the_name_of_a_pattern(
   monkeypatch.undo()
   monkeypatch.chdir(tmp_path)
   assert commands.report(name)
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   commands.train(short(**{'train.init_from': name, 'train.steps': 1}), f'{name}2')
   assert {path: everything(path) for path in before} == before

@@ -169,7 +169,7 @@ def test_great_circles():
 
 
 def test_the_samples_of_a_run(tmp_path, capsys, monkeypatch):
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])  # the other figures
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])  # the other figures
   spec = spec_lib.base(('z2', 'z1'))
   spec.decoder.variance = 'optimal'
   spec.train.steps, spec.train.compile, spec.train.learning_rate = 2, 'graph', 0.03

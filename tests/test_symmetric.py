@@ -27,7 +27,7 @@ def run(tmp_path_factory):
 @pytest.mark.parametrize('words', ['', 'reverse,elbo'])
 def test_resume_is_exact(words, tmp_path, monkeypatch):
   """Both players' optimizers, the running averages and the chains included."""
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   spec = load(words, **{'eval.every': 0, 'train.log_every': 9, 'eval.evaluators': ('bounds',), 'eval.during': ()})
   commands.train(spec, tmp_path / 'whole')
   with interrupted_at(monkeypatch, 27):
@@ -38,7 +38,7 @@ def test_resume_is_exact(words, tmp_path, monkeypatch):
 
 def test_gaussian_layers_learn(tmp_path, monkeypatch):
   """Two of them, by both players; a collapsed model reaches an ELBO of -7."""
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   fields = {f'model.{layer}.scale_head': 'softplus' for layer in ('z2', 'z1')} | {'eval.every': 0, 'train.steps': 600}
   fields |= {'objective.name': 'symmetric', 'eval.evaluators': ('bounds', 'players'), 'eval.during': ()}
   run = commands.train(spec_lib.load(ROOT / 'specs/hit.py', fields), tmp_path / 'run')
@@ -122,7 +122,7 @@ def test_posterior_by_enumeration(tmp_path):
 
 
 def test_training_begins_from_another_run(run, tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   fields = {'train.init_from': str(run.workdir), 'train.steps': 1, 'train.learning_rate': 1e-12}
   going_on = commands.train(load(**fields), tmp_path / 'more')
   np.testing.assert_allclose(going_on.evaluation['elbo'], run.evaluation['elbo'], atol=1e-4)

@@ -55,7 +55,7 @@ def assert_same_run(a, b):
 def no_figures(request, monkeypatch):
   """Drawing takes longer than training here; the tests that look at figures ask for the fixture `figures`."""
   if 'figures' not in request.fixturenames:
-    monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+    monkeypatch.setattr(commands, '_draw', lambda *of: [])
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_interrupted_before_training_and_overwriting_where_one_stands(tiny, tmp_
   assert stopped.value.status == 143
   assert not (tmp_path / 'run').exists()
   monkeypatch.undo()
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   commands.train(tiny, tmp_path / 'run')
   monkeypatch.chdir(tmp_path / 'run')
   with pytest.raises(RunError, match='current directory'):

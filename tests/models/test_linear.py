@@ -230,7 +230,7 @@ def test_data_without_a_noise_variance_are_refused():
 @pytest.mark.parametrize('words', ['pca', 'csv'])
 def test_the_spec_meets_probabilistic_pca(tmp_path, monkeypatch, words):
   """The optimum of the linear VAE's ELBO is probabilistic PCA's likelihood (Lucas et al. 2019), here to 5e-3 nats."""
-  monkeypatch.setattr(commands, '_draw', lambda run, step=None: [])
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
   fields = {'train.steps': 2500, 'eval.every': 0}
   if words == 'csv':
     rng = np.random.default_rng(5)
