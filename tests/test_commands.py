@@ -14,6 +14,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 import types
 import urllib.request
@@ -54,6 +55,7 @@ CUTS = {  # fields, and the most that a test allows
     'eval.evidence_examples': 20,
     'eval.limiting_steps': 2,
     'eval.fid_samples': 150,
+    'eval.fid_reference': 'test',  # less than `train`
     'eval.estimate_runs': 2,
     'eval.estimate_samples': (2, 3),
     'eval.num_points': 200,
@@ -370,6 +372,8 @@ def run_python(page):
   """All the Python of a page, in the order of the page, after the runs that it loads are made."""
   digits = build._loader('digits').load(None).splits['test']['x'][:5]
   names = {'images': digits, 'values': digits, 'x': (digits / 16).astype(np.float32)}
+  if 'classifier' in page:
+    names['x'] = np.zeros((5, 28, 28, 1), np.float32)
   names['z'] = np.zeros((3, 4, 4, 2), np.float32)
   for block in PYTHON:
     if block.page == page and 'def get_config' not in block.text:
@@ -419,11 +423,13 @@ def test_tensorboard(full_place):
   with process:
     url = process.stdout.readline().strip()
     runs = set()
-    for _ in range(200):  # it reads the directory at its leisure
+    until = time.monotonic() + 120  # it reads the directory at its leisure
+    while time.monotonic() < until:
       with urllib.request.urlopen(f'{url}data/runs') as answer:
         runs = set(json.load(answer))
       if any(run.startswith('hit/') for run in runs):
         break
+      time.sleep(0.1)
     process.kill()
   assert any(run.startswith('hit/') for run in runs), runs
 
