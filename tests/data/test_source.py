@@ -331,3 +331,66 @@ def test_held_out_values_beyond_the_training_range_can_be_binarised():
 
 def test_bernoulli_on_thresholded_data_is_fine():
   build.dataset(spec_lib.resolve(spec_lib.base(), {'decoder.likelihood': 'bernoulli', 'data.binarize': 'threshold'}))
+
+
+def column(values, name='b'):
+  x = np.stack([np.arange(len(values)), np.array(values, float)], 1)
+  return Stored('toy', {'train': {'x': x}, 'test': {'x': x[:2]}}, columns=('a', name))
+
+
+@pytest.mark.parametrize(
+  ('scaling', 'values', 'words'),
+  [
+    ('standard', [1, 2, -3e155], 'has the value -3e+155'),
+    ('standard', [1e308, -1e308, 1], 'has the value'),
+    ('standard', [1e-160, 2e-160, 3e-160], 'values of 1e-160 to 3e-160'),
+    ('standard', [0, 1e-200, 0], 'values of 0 to 1e-200'),
+    ('min_max', [1.7e308, -1.7e308, 1], 'has the value'),
+    ('min_max', [0, 5e-324, 0], 'values of 0 to 5e-324'),
+    ('none', [1, 2, 3.5e38], 'has the value 3.5e+38'),
+    ('none', [0, -1e-60, 0], 'values of -1e-60 to 0'),
+  ],
+)
+def test_values_that_cannot_be_scaled_are_refused(scaling, values, words):
+  with pytest.raises(UserError, match=rf"spec\.data\.scaling: got {scaling}, but column 'b' has .*") as error:
+    make(column(values), section(scaling=scaling), 0)
+  assert words in str(error.value), error.value
+  with pytest.raises(UserError, match=r"column 'b{20,60}\.\.\.b+' has"):
+    make(column(values, 'b' * 10**5), section(scaling=scaling), 0)
+
+
+@pytest.mark.parametrize(
+  ('scaling', 'values'),
+  [
+    ('standard', [1, 2, -1e153]),
+    ('standard', [0, 1e-140, 3e-140]),
+    ('min_max', [8e307, -8e307, 1]),
+    ('none', [1, 2, 3e38]),
+  ],
+)
+def test_values_that_can_just_be_scaled(scaling, values):
+  x = make(column(values), section(scaling=scaling), 0).splits['train']['x']
+  expected = np.array(values)
+  if scaling == 'standard':
+    unit = np.abs(expected).max()
+    expected = (expected / unit - np.mean(expected / unit)) / np.std(expected / unit)
+  if scaling == 'min_max':
+    expected = [1, 0, 0.5]
+  np.testing.assert_allclose(x[:, 1], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize('scaling', ['none', 'min_max', 'standard'])
+@pytest.mark.parametrize('images', [False, True])
+def test_held_out_values_beyond_float32_are_refused(scaling, images):
+  x = np.arange(40.0).reshape(10, 4)
+  test = x[:3].copy()
+  test[2, 3] = -1e45
+  if images:
+    x, test = x.reshape(10, 2, 2, 1), test.reshape(3, 2, 2, 1)
+  what = r'the data' if images else 'column 3'
+  for kept in (
+    None,
+    make(Stored('toy', {'train': {'x': x}, 'test': {'x': x[:3]}}), section(scaling=scaling), 0).summary,
+  ):
+    with pytest.raises(UserError, match=rf'the value -1e\+45 of {what} \(row 2 of the stored test split, from 0\) is'):
+      make(Stored('toy', {'train': {'x': x}, 'test': {'x': test}}), section(scaling=scaling), 0, kept)

@@ -4,20 +4,23 @@ import re
 
 import numpy as np
 
-from tfvae.errors import UserError, nearest
+from tfvae.errors import UserError, cut, nearest, short
+
+LARGEST = float(np.finfo(np.float32).max)  # of a label that is a number
 
 
 def column(number, names):
   name = names[number] if names else ''
-  return f'column {name!r}' if name else f'column {number} (from 0)'
-
-
-def short(text):
-  return repr(text if len(text) <= 40 else f'{text[:37]}...')
+  return f'column {cut(name, 60)!r}' if name else f'column {number} (from 0)'
 
 
 def listed(names):
-  return ', '.join(names[:10]) + (f', ... ({len(names)})' if len(names) > 10 else '')
+  return ', '.join(cut(name, 40) for name in names[:10]) + (f', ... ({len(names)})' if len(names) > 10 else '')
+
+
+def as_number(label):
+  """The number of a column, where a label is written as one."""
+  return int(label) if re.fullmatch('-?[0-9]{1,9}', label) else None
 
 
 def is_number(text):
@@ -31,7 +34,8 @@ def is_number(text):
 def numbers(values):
   """Labels as int32 where all are whole, else as float32."""
   whole = np.all(np.abs(values) < 2**31) and np.all(values == np.rint(values))
-  return values.astype(np.int32 if whole else np.float32)
+  with np.errstate(over='ignore'):  # refused as infinite
+    return values.astype(np.int32 if whole else np.float32)
 
 
 def words(codes, texts):
@@ -48,16 +52,19 @@ def find_label(label, names, width, path, hint):
     return None
   if names.count(label) > 1:
     numbers = ', '.join(str(number) for number, name in enumerate(names) if name == label)
-    raise UserError(f'spec.data.label: got {label!r}, the name of the columns {numbers} of {path}; give a number')
+    raise UserError(
+      f'spec.data.label: got {short(label)}, the name of the columns {cut(numbers)} of {path}; give a number'
+    )
   if label in names:
     return names.index(label)
-  if re.fullmatch(r'-?\d+', label) and -width <= int(label) < width:
-    return int(label) % width
+  number = as_number(label)
+  if number is not None and -width <= number < width:
+    return number % width
   if names:
     columns = f'its columns: {listed(names)}'
   else:
     columns = 'its columns have no names (spec.data.header=yes if its first line names them)'
   raise UserError(
-    f'spec.data.label: got {label!r}, not a column of {path}; allowed: a name, or a number from 0 to {width - 1} '
+    f'spec.data.label: got {short(label)}, not a column of {path}; allowed: a name, or a number from 0 to {width - 1} '
     f'(-1: the last); {columns}{hint}.{nearest(label, names)}'
   )

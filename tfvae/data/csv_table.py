@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfvae import paths
 from tfvae.data import columns
 from tfvae.data.dataset import Stored
-from tfvae.errors import UserError
+from tfvae.errors import UserError, cut, short
 from tfvae.schema import SEPARATORS
 
 BLOCK_SIZE = 2**22  # bytes that pyarrow parses at a time
@@ -32,7 +33,8 @@ class _Form(NamedTuple):
   path: pathlib.Path
   separator: str
   names: tuple[str, ...]  # of all columns; empty where the file has no header
-  first: int  # the line of the header, or of the first row
+  first: int  # the line where the header begins, or the first row
+  skipped: int  # the lines before the first row
   width: int  # columns, the label among them
   label: int | None
   has_words: bool  # the first label is no number
@@ -53,7 +55,9 @@ class _Form(NamedTuple):
       raise UserError(f'{where}: got bytes that are not UTF-8; save the file as UTF-8')
     if columns.is_number(text):
       if not math.isfinite(float(text)):
-        raise UserError(f'{where}: got {text.strip()}; allowed: a finite number; leave out its row or column')
+        raise UserError(f'{where}: got {cut(text.strip(), 40)}; allowed: a finite number; leave out its row or column')
+      if number == self.label and abs(float(text)) > columns.LARGEST:
+        raise UserError(f'{where}: got {cut(text.strip(), 40)}; allowed: a label up to {columns.LARGEST:g}')
     elif number != self.label:
       if line == self.first and not self.names and not self.hint:
         hint = '; spec.data.header=yes if the line names the columns'
@@ -61,7 +65,7 @@ class _Form(NamedTuple):
         hint = '; write it with a decimal point'
       else:
         hint = self.hint or '; words may stand in the column of spec.data.label only'
-      raise UserError(f'{where}: got {columns.short(text)}; allowed: a number{hint}')
+      raise UserError(f'{where}: got {short(text)}; allowed: a number{hint}')
 
 
 def load(path, section):
@@ -71,7 +75,9 @@ def load(path, section):
     raise UserError(f'spec.data.path: {path} has one row; allowed: at least 2')
   names = tuple(form.names[number] for number in form.columns) if form.names else ()
   stem = path.with_suffix('') if path.suffix.lower() == '.gz' else path
-  return Stored(stem.stem, {'train': {'x': x} if label is None else {'x': x, 'label': label}}, columns=names)
+  return Stored(
+    paths.shown(stem.stem), {'train': {'x': x} if label is None else {'x': x, 'label': label}}, columns=names
+  )
 
 
 def _form(path, section):
@@ -80,7 +86,7 @@ def _form(path, section):
     head = list(itertools.islice(rows, 2))
   if not head:
     raise UserError(f'spec.data.path: {path} is empty; allowed: a table of at least 2 rows')
-  line, fields = head[0]
+  line, last, fields = head[0]
   fields, width, hint = [field.strip() for field in fields], len(fields), ''
   if width == 1:
     other = [name for name, char in SEPARATORS.items() if char in fields[0]]
@@ -96,11 +102,13 @@ def _form(path, section):
     )
   label = columns.find_label(section.label, names, width, path, hint)
   if width == 1 and label is not None:
-    raise UserError(f'spec.data.label: got {section.label!r}, the only column of {path}; x needs one at least{hint}')
-  row = head[has_header][1]
+    raise UserError(
+      f'spec.data.label: got {short(section.label)}, the only column of {path}; x needs one at least{hint}'
+    )
+  row = head[has_header][-1]
   has_words = label is not None and label < len(row) and not columns.is_number(row[label])
-  size = max(sum(map(len, fields)) + width for _, fields in head)
-  return _Form(path, separator, names, line, width, label, has_words, size, hint)
+  size = max(sum(map(len, fields)) + width for *_, fields in head)
+  return _Form(path, separator, names, line, last if has_header else line - 1, width, label, has_words, size, hint)
 
 
 def _has_header(path, section, line, fields):
@@ -110,13 +118,14 @@ def _has_header(path, section, line, fields):
   if label in fields:
     place = fields.index(label)
   else:
-    place = int(label) % len(fields) if re.fullmatch(r'-?\d+', label) else None
+    number = columns.as_number(label)
+    place = None if number is None else number % len(fields)
   rest = [field for number, field in enumerate(fields) if number != place]
   number, word = (next((f for f in rest if columns.is_number(f) == kind), None) for kind in (True, False))
   if number is not None and word is not None:
     raise UserError(
-      f'spec.data.header: got auto, but line {line} of {path} has numbers ({columns.short(number)}) and others '
-      f'({columns.short(word)}); set spec.data.header=yes where it names the columns, else spec.data.header=no'
+      f'spec.data.header: got auto, but line {line} of {path} has numbers ({short(number)}) and others '
+      f'({short(word)}); set spec.data.header=yes where it names the columns, else spec.data.header=no'
       + ('' if label else ' (and spec.data.label to a column of words)')
     )
   return word is not None or (not rest and label in fields)
@@ -128,17 +137,30 @@ def _is_gzip(path):
 
 
 def _rows(path, separator):
-  """Yields (line, fields) of each line that is not blank. Bytes that are not UTF-8 become surrogates."""
-  line = 0
+  """Yields (first line, last line, fields) of each row but blank ones. Bytes that are not UTF-8 become surrogates."""
+  line, is_read = 0, False
+
+  def lines(file):
+    nonlocal is_read
+    for text in file:
+      yield text.strip(' \r\n') if separator == ' ' else text
+    is_read = True
+
   try:
     opened = gzip.open if _is_gzip(path) else open
     with opened(path, 'rt', encoding='utf-8-sig', errors='surrogateescape', newline='') as file:
-      lines = (text.strip(' \r\n') for text in file) if separator == ' ' else file
-      reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+      reader = csv.reader(lines(file), delimiter=separator, skipinitialspace=True)
       for fields in reader:
-        line = reader.line_num
+        first, line = line + 1, reader.line_num
+        if is_read:
+          raise UserError(f'spec.data.path: {path}, line {first}: a quote is not closed before the end of the file')
+        if separator == ' ' and line > first:
+          raise UserError(
+            f'spec.data.path: {path}, line {first}: a quote is not closed in its line; with spec.data.separator=space '
+            'a row is one line'
+          )
         if len(fields) > 1 or (fields and fields[0].strip()):
-          yield line, fields
+          yield first, line, fields
   except csv.Error as error:
     raise UserError(f'spec.data.path: {path}, after line {line}: {error}; is a quote not closed?') from None
   except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -158,16 +180,19 @@ def _read_fast(form):
   types = dict.fromkeys(names, pa.float64())
   if form.has_words:
     types[str(form.label)] = pa.dictionary(pa.int32(), pa.string())
-  skipped = form.first if form.names else form.first - 1
   try:
-    with pa.input_stream(str(form.path), compression='gzip' if _is_gzip(form.path) else None) as file:
+    compression = 'gzip' if _is_gzip(form.path) else None
+    with form.path.open('rb') as raw, pa.input_stream(raw, compression=compression) as file:
+      tail = _Tail(file, max(2**16, 16 * form.row_bytes))
       table = pa_csv.read_csv(
-        file,
-        pa_csv.ReadOptions(column_names=names, skip_rows=skipped, block_size=max(BLOCK_SIZE, 16 * form.row_bytes)),
+        tail,
+        pa_csv.ReadOptions(column_names=names, skip_rows=form.skipped, block_size=max(BLOCK_SIZE, 16 * form.row_bytes)),
         pa_csv.ParseOptions(delimiter=form.separator),
         pa_csv.ConvertOptions(column_types=types, null_values=[''], strings_can_be_null=True),
       )
   except (pa.ArrowException, OSError):
+    return None
+  if tail.is_open(form.separator):
     return None
   parsed, label = dict(enumerate(table.columns)), None
   if any(column.null_count for column in parsed.values()):
@@ -187,7 +212,32 @@ def _read_fast(form):
   return x.T, label
 
 
+class _Tail:
+  """A file that pyarrow reads, and the end of what it has read."""
+
+  closed = False
+
+  def __init__(self, file, size):
+    self._file, self._size, self._end = file, size, b''
+
+  def read(self, size):
+    content = self._file.read(size)
+    self._end = (self._end + content)[-self._size :] if len(content) < self._size else content[-self._size :]
+    return content
+
+  def is_open(self, separator):
+    """Whether a quote may not be closed in the last line, of which pyarrow takes no notice."""
+    lines = re.split('[\r\n]', self._end.decode('utf-8', 'replace'))
+    last = [line for line in lines if line.strip()][-1:]
+    try:
+      list(csv.reader(last, delimiter=separator, skipinitialspace=True, strict=True))
+    except csv.Error:
+      return True
+    return False
+
+
 def _arrow_label(column):
+  """None where pyarrow and Python's csv module understand a label in two ways, or Python's refuses it."""
   import pyarrow as pa
 
   if not pa.types.is_dictionary(column.type):
@@ -196,13 +246,15 @@ def _arrow_label(column):
   texts = chunks[0].dictionary.to_pylist()
   if any(text.startswith(' ') and text.lstrip().startswith('"') for text in texts):
     return None  # pyarrow takes a quote after a blank for a part of the word
+  if any(not text.strip() or '\n' in text or '\r' in text or len(text) > csv.field_size_limit() for text in texts):
+    return None
   return columns.words(np.concatenate([chunk.indices.to_numpy() for chunk in chunks]), [text.strip() for text in texts])
 
 
 def _read_slowly(form):
   """As `_read_fast`, by Python's csv module. Raises UserError at the first mistake."""
   data, codes, known, lines = array('d'), array('i'), {}, []
-  for line, fields in _rows(form.path, form.separator):
+  for line, _, fields in _rows(form.path, form.separator):
     if form.names and line <= form.first:
       continue
     if len(fields) != form.width:

@@ -9,7 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvae import memory
-from tfvae.errors import RunError, UserError
+from tfvae.errors import RunError, UserError, cut
+
+LARGEST = float(np.finfo(np.float32).max)
+LEAST = {'none': 1e-37, 'min_max': 1e-307, 'standard': 1e-146}  # the spread of a column, so that no bits of it are lost
 
 
 class Reader(abc.ABC):
@@ -137,7 +140,7 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
       f'the scaled values of {stored.name}',
       'a table must fit into memory: take fewer rows or columns',
     )
-    stored = _scale_columns(stored, scaling)
+    stored = _scale_columns(stored, scaling, section.scaling)
   too_large = sum(_bytes(part) for part in stored.splits.values()) > section.memory_limit * 2**20
   if not too_large:
     memory.require(
@@ -235,8 +238,8 @@ def _fit_columns(stored, train, kind):
   centers, widths = [], []
   for number in range(x.shape[1]):
     column = x[train, number].astype(np.float64)
-    name = f'column {stored.columns[number]!r}' if stored.columns else f'column {number}' if x.ndim == 2 else 'the data'
-    center, width = _fit(kind, lambda c=column: (c.min(), c.max()), lambda c=column: (c.mean(), c.std()), name)
+    ends, moments = lambda c=column: (c.min(), c.max()), lambda c=column: (c.mean(), c.std())
+    center, width = _fit(kind, ends, moments, _column(stored, number))
     centers.append(center)
     widths.append(width)
   return {'center': centers, 'width': widths}
@@ -264,6 +267,12 @@ def _short(values):
   return ', '.join(f'{value:.6g}' for value in values[:3]) + (', ...' if len(values) > 3 else '')
 
 
+def _column(stored, number):
+  if stored.columns:
+    return f'column {cut(stored.columns[number], 60)!r}'
+  return f'column {number}' if stored.splits['train']['x'].ndim == 2 else 'the data'
+
+
 def _fit_images(train, limits, kind):
   """Of images: by their black and white, or by the mean and variance of all values of the training split."""
 
@@ -280,14 +289,28 @@ def _fit_images(train, limits, kind):
 
 def _fit(kind, ends, moments, what):
   """(center, width): the observation is (value - center) / width."""
+  low, high = (float(end) for end in ends())
+  far = max(low, high, key=abs)
   if kind == 'none':
-    return 0.0, 1.0
-  if kind == 'min_max':
-    low, high = ends()
-    center, width = float(low), float(high) - float(low)
+    center, width, spread = 0.0, 1.0, abs(far)
+  elif kind == 'min_max':
+    center, width = low, high - low
+    spread = width
   else:
-    center, width = (float(value) for value in moments())
-  if width <= 1e-12 * abs(center):
+    with np.errstate(over='ignore', invalid='ignore'):
+      center, width = (float(value) for value in moments())
+    spread = high - low
+  if not (math.isfinite(width) and math.isfinite(center)) or (kind == 'none' and spread > LARGEST):
+    raise UserError(
+      f'spec.data.scaling: got {kind}, but {what} has the value {far:g} in the training split, beyond what can be '
+      'computed with; divide such a column by a power of ten, or leave it out'
+    )
+  if 0 < spread < LEAST[kind] or (spread and not width):
+    raise UserError(
+      f'spec.data.scaling: got {kind}, but {what} has values of {low:g} to {high:g} in the training split, too near '
+      'together to be computed with; multiply such a column by a power of ten, or leave it out'
+    )
+  if kind != 'none' and width <= 1e-12 * abs(center):
     raise UserError(
       f'spec.data.scaling: got {kind}, but {what} has the one value {center:g} in the training split; '
       'use spec.data.scaling=none, or leave such a column out of the file'
@@ -295,15 +318,24 @@ def _fit(kind, ends, moments, what):
   return center, width
 
 
-def _scale_columns(stored, scaling):
-  """Scaled in float64, kept as float32."""
+def _scale_columns(stored, scaling, kind):
+  """Scaled in float64, kept as float32. Raises UserError where a value, of whatever split, is too large for that."""
   center, width, splits = np.array(scaling['center']), np.array(scaling['width']), {}
   for split, part in stored.splits.items():
     x = part['x']
     scaled = np.empty(x.shape, np.float32)
     for first in range(0, len(x), 8192):  # in blocks: no copy of all in float64
       block = slice(first, first + 8192)
-      scaled[block] = (x[block] - center) / width  # an example that is no vector has one center
+      with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
+        scaled[block] = (x[block] - center) / width  # an example that is no vector has one center
+      if not (right := np.isfinite(scaled[block])).all():
+        row, *place = np.unravel_index(int(right.argmin()), right.shape)
+        value, what = x[first + row][tuple(place)], _column(stored, place[0])
+        raise UserError(
+          f'spec.data.scaling: got {kind}, but the value {value:g} of {what} '
+          f'(row {first + row} of the stored {split} split, from 0) is beyond {LARGEST:.2g} when it is scaled; leave '
+          'its row out, or divide the column by a power of ten'
+        )
     splits[split] = {**part, 'x': scaled}
   return stored._replace(splits=splits)
 

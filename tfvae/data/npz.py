@@ -1,20 +1,19 @@
 """NPZ files of NumPy."""
 
-import re
 import zipfile
-import zlib
 
 import numpy as np
 
+from tfvae import paths
 from tfvae.data import columns
 from tfvae.data.dataset import Stored
-from tfvae.errors import UserError, nearest
+from tfvae.errors import UserError, cut, nearest, short
 
 
 def load(path, section):
   try:
     archive = np.load(path, allow_pickle=False)
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+  except Exception:  # of a file made to be broken: all kinds
     archive = None
   if not isinstance(archive, np.lib.npyio.NpzFile):
     raise UserError(f'spec.data.path: {path} is no whole NPZ file; make it by numpy.savez(path, x=x)')
@@ -31,13 +30,13 @@ def load(path, section):
   if x_test.shape[1:] != x.shape[1:] or x_test.dtype != x.dtype:
     raise UserError(
       f'spec.data.path: {path}, array x_test: got examples of shape {x_test.shape[1:]} and type {x_test.dtype}; '
-      f'allowed: {x.shape[1:]} and {x.dtype}, as in {name}'
+      f'allowed: {x.shape[1:]} and {x.dtype}, as in {cut(name, 60)}'
     )
   if section.label and label not in arrays:
     splits = _label_column(path, label, splits, arrays)
   if 'label' in splits['train']:
     _encode(path, splits)
-  return Stored(path.stem, splits, limits=(0.0, 255.0) if x.dtype == np.uint8 else None)
+  return Stored(paths.shown(path.stem), splits, limits=(0.0, 255.0) if x.dtype == np.uint8 else None)
 
 
 def shape(path, section) -> tuple[int | None, ...]:
@@ -65,15 +64,14 @@ def _name_of_x(path, names, label):
 
 
 def _read_array(path, archive, name):
-  where = f'spec.data.path: {path}, array {name}'
+  where = f'spec.data.path: {path}, array {cut(name, 60)}'
   try:
     values = archive[name]
-  except ValueError as error:
-    if 'allow_pickle' not in str(error):
-      raise UserError(f'{where} is broken ({error}); write the file anew') from None
-    raise UserError(f'{where}: got Python objects; allowed: numbers; convert it by x.astype(float)') from None
-  except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-    raise UserError(f'{where} is broken ({error}); write the file anew') from None
+  except Exception as error:  # of a file made to be broken: all kinds, those of zipfile and zlib among them
+    if 'allow_pickle' in str(error):
+      raise UserError(f'{where}: got Python objects; allowed: numbers; convert it by x.astype(float)') from None
+    what = cut(str(error) or type(error).__name__, 200)
+    raise UserError(f'{where} is broken, or cannot be read ({what}); write the file anew') from None
   if not isinstance(values, np.ndarray):
     raise UserError(f'{where}: got no array; make the file by numpy.savez(path, x=x)')
   return values
@@ -81,16 +79,17 @@ def _read_array(path, archive, name):
 
 def _examples(path, archive, name):
   """An array x: images as stored, others in float64 where [N, D]."""
-  x, where = _read_array(path, archive, name), f'spec.data.path: {path}, array {name}'
+  x, where = _read_array(path, archive, name), f'spec.data.path: {path}, array {cut(name, 60)}'
   if x.dtype.kind not in 'buif':
-    raise UserError(f'{where}: got the type {x.dtype}; allowed: numbers; convert it by x.astype(float)')
+    raise UserError(f'{where}: got the type {cut(str(x.dtype), 60)}; allowed: numbers; convert it by x.astype(float)')
   if x.ndim not in (2, 4):
     hint = '; an axis is added by x[..., None]' if x.ndim in (1, 3) else ''
     raise UserError(f'{where}: got the shape {x.shape}; allowed: [N, D] or images [N, height, width, channels]{hint}')
   if len(x) < (1 if name == 'x_test' else 2) or not x[:1].size:
     raise UserError(f'{where}: got the shape {x.shape}; allowed: at least 2 rows (x_test: 1) and 1 column')
-  is_kept = x.ndim == 4 and (x.dtype == np.uint8 or x.dtype.kind == 'f')
-  values = x if is_kept else x.astype(np.float64)
+  is_kept = x.ndim == 4 and (x.dtype == np.uint8 or (x.dtype.kind == 'f' and x.dtype.itemsize <= 8))
+  with np.errstate(over='ignore'):  # of a longer type than float64
+    values = x if is_kept else x.astype(np.float64)
   if x.dtype.kind != 'f':
     return values
   for number in range(values.shape[1]):  # of images: line by line, so that no mask of all is made
@@ -107,25 +106,27 @@ def _vector(path, archive, name, size):
   values = _read_array(path, archive, name)
   if values.shape != (size,) or values.dtype.kind not in 'buifSU':
     raise UserError(
-      f'spec.data.{"path" if name.startswith("label") else "label"}: {path}, array {name}: got the shape '
-      f'{values.shape} of {values.dtype}; allowed: a number or a word for each of the {size} rows of x: ({size},)'
+      f'spec.data.{"path" if name.startswith("label") else "label"}: {path}, array {cut(name, 60)}: got the '
+      f'shape {values.shape} of {cut(str(values.dtype), 60)}; allowed: a number or a word for each of the {size} rows '
+      f'of x: ({size},)'
     )
   return np.strings.decode(values, 'utf-8', 'replace') if values.dtype.kind == 'S' else values
 
 
 def _label_column(path, label, splits, names):
   x = splits['train']['x']
-  if x.ndim != 2 or not re.fullmatch(r'-?\d+', label):
+  number, width = columns.as_number(label), x.shape[1]
+  if x.ndim != 2 or number is None:
     arrays = f'an array of {path}: {columns.listed(names)}'
     arrays += ', or the number of a column of x' if x.ndim == 2 else ''
-    raise UserError(f'spec.data.label: got {label!r}; allowed: {arrays}.{nearest(label, names)}')
-  number, width = int(label), x.shape[1]
+    raise UserError(f'spec.data.label: got {short(label)}; allowed: {arrays}.{nearest(label, names)}')
   if not -width <= number < width:
     raise UserError(
-      f'spec.data.label: got {label!r}, not a column of {path}; allowed: a number from 0 to {width - 1} (-1: the last)'
+      f'spec.data.label: got {short(label)}, not a column of {path}; allowed: a number from 0 to {width - 1} (-1: the '
+      'last)'
     )
   if width == 1:
-    raise UserError(f'spec.data.label: got {label!r}, the only column of {path}; x needs one at least')
+    raise UserError(f'spec.data.label: got {short(label)}, the only column of {path}; x needs one at least')
   return {
     split: {'x': np.delete(part['x'], number, axis=1), 'label': part['x'][:, number]} for split, part in splits.items()
   }

@@ -1,16 +1,14 @@
 """Tables: CSV and NPZ files, and scikit-learn's breast cancer table. Importing this imports no TensorFlow."""
 
 import contextlib
-import os
-import pathlib
 import zipfile
 
 import numpy as np
 
-from tfvae import memory
+from tfvae import memory, paths
 from tfvae.data import csv_table, npz
 from tfvae.data.dataset import Stored
-from tfvae.errors import UserError, nearest
+from tfvae.errors import UserError, nearest, short
 
 
 def load(section) -> Stored:
@@ -33,15 +31,16 @@ def shape(section) -> tuple[int | None, ...]:
   """Of an example, as the header of an NPZ file has it; [None] of a row, whose length does not matter before.
 
   Raises:
-    OSError, ValueError: the file cannot be read so; `load` says why.
+    UserError, OSError, ValueError: the file cannot be read so; `load` says why.
   """
-  path = pathlib.Path(os.path.expanduser(section.path))
-  return npz.shape(path, section) if path.suffix.lower() == '.npz' else (None,)
+  if not section.path.lower().endswith('.npz'):
+    return (None,)
+  return npz.shape(_existing(section.path), section)
 
 
 def _size(path):
   """Bytes that the file takes at least when it is read."""
-  with contextlib.suppress(OSError, zipfile.BadZipFile):
+  with contextlib.suppress(Exception):  # of a file made to be broken: all kinds
     if path.suffix.lower() != '.npz':
       return path.stat().st_size
     with zipfile.ZipFile(path) as archive:
@@ -55,8 +54,8 @@ def _breast_cancer(section):
 
   if section.label:
     raise UserError(
-      f'spec.data.label: got {section.label!r}, but spec.data.path is empty, and the embedded breast cancer table has '
-      'its label (the diagnosis) already; leave it empty, or set spec.data.path'
+      f'spec.data.label: got {short(section.label)}, but spec.data.path is empty, and the embedded breast cancer table '
+      'has its label (the diagnosis) already; leave it empty, or set spec.data.path'
     )
   table = load_breast_cancer()
   part = {'x': table.data.astype(np.float64), 'label': table.target.astype(np.int32)}
@@ -64,17 +63,20 @@ def _breast_cancer(section):
 
 
 def _existing(text):
-  path = pathlib.Path(os.path.expanduser(text))
+  path = paths.given('data.path', text)
   try:
-    if path.is_file():
-      with path.open('rb'):
-        return path
     if path.exists():
-      what = 'a directory' if path.is_dir() else 'not a file'
-      raise UserError(f'spec.data.path: {path} is {what}; allowed: a CSV file (also .gz) or an NPZ file')
+      if not (what := paths.kind(path)):
+        with path.open('rb'):
+          return path
+      raise UserError(f'spec.data.path: {path} is {what}, not a file; allowed: a CSV file (also .gz) or an NPZ file')
     if not path.parent.is_dir():
-      raise UserError(f'spec.data.path: {path} is not there: there is no directory {path.parent}')
+      raise UserError(
+        f'spec.data.path: {paths.shown(path)} is not there: there is no directory {paths.shown(path.parent)}'
+      )
     hint = nearest(path.name, [file.name for file in path.parent.iterdir()])
   except OSError as error:
-    raise UserError(f'spec.data.path: {path} cannot be read: {error.strerror}') from None
-  raise UserError(f'spec.data.path: {path} is not there; allowed: a CSV file (also .gz) or an NPZ file.{hint}')
+    raise UserError(f'spec.data.path: {paths.shown(path)} cannot be read: {error.strerror}') from None
+  raise UserError(
+    f'spec.data.path: {paths.shown(path)} is not there; allowed: a CSV file (also .gz) or an NPZ file.{hint}'
+  )
