@@ -1,14 +1,17 @@
 """Image files below a directory: pixels, sizes, labels, splits, and what may be wrong with them."""
 
 import os
+import pathlib
 import random
+import socket
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from tfvae import spec as spec_lib
-from tfvae.data import reading
+from tfvae.data import folder, reading
 from tfvae.data.dataset import Part, make
 from tfvae.data.folder import load
 from tfvae.errors import UserError
@@ -255,3 +258,144 @@ def test_splits_that_may_be_labels(tmp_path):
   write(tmp_path / 'val' / 'a.png')
   write(tmp_path / 'validation' / 'a.png')
   assert "both 'val' and 'validation'" in error_of(tmp_path)
+
+
+# JPEG and EXIF.
+
+
+@pytest.mark.parametrize('quality', [30, 75, 95, 100])
+def test_jpeg_is_decoded_as_by_pillow(tmp_path, quality):
+  """In every subsampling, progressive, grey and in four inks: the same pixels, or one level off on other builds."""
+  rng, (y, x) = np.random.default_rng(0), np.mgrid[:45, :61]
+  colours = np.stack([127 + 100 * np.sin(x / 9 + y / 13), 127 + 100 * np.cos(x / 5 - y / 17), (3 * x + y) % 256], -1)
+  noisy = np.clip(colours + rng.normal(0, 25, colours.shape), 0, 255).astype(np.uint8)
+  for subsampling in (0, 1, 2):
+    Image.fromarray(noisy).save(tmp_path / f'{subsampling}.jpg', quality=quality, subsampling=subsampling)
+  Image.fromarray(noisy).save(tmp_path / 'progressive.jpeg', quality=quality, progressive=True)
+  Image.fromarray(noisy[..., 0]).save(tmp_path / 'grey.JPG', quality=quality)
+  Image.fromarray(noisy).convert('CMYK').save(tmp_path / 'inks.jpg', quality=quality)
+  for ours, path in zip(images(tmp_path, channels='rgb')['x'], sorted(tmp_path.iterdir()), strict=True):
+    with Image.open(path) as image:
+      assert np.abs(ours.astype(int) - np.asarray(image.convert('RGB'))).max() <= 1, path.name
+
+
+def oriented(orientation):
+  exif = Image.Exif()
+  exif[0x0112] = orientation
+  return exif.tobytes()
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'gif', 'mpo.jpg', 'late.png', 'xmp.png'])
+def test_exif_orientation_is_applied(tmp_path, suffix):
+  for orientation in range(10):  # 0 and 9 say nothing
+    pixels = np.random.default_rng(orientation).integers(0, 256, (9, 14, 3)).astype(np.uint8)
+    image, path = Image.fromarray(pixels), tmp_path / f'{orientation}.{suffix}'
+    if suffix == 'mpo.jpg':
+      image.save(path, 'MPO', save_all=True, append_images=[image], exif=oriented(orientation))
+    elif suffix == 'gif':
+      image.quantize(64).save(path)
+    elif suffix == 'xmp.png':
+      info = PngInfo()
+      info.add_itxt('XML:com.adobe.xmp', f'<x:xmpmeta tiff:Orientation="{orientation}"/>')
+      image.save(path, pnginfo=info)
+    else:
+      image.save(path, exif=oriented(orientation))
+    if suffix == 'late.png':  # behind the pixels
+      content = path.read_bytes()
+      at = content.index(b'eXIf') - 4
+      size = 12 + int.from_bytes(content[at : at + 4])
+      end = content.index(b'IEND') - 4
+      path.write_bytes(content[:at] + content[at + size : end] + content[at : at + size] + content[end:])
+  x = images(tmp_path, pad=16)['x']
+  for ours, path in zip(x, sorted(tmp_path.iterdir()), strict=True):
+    with Image.open(path) as image:
+      theirs = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+    height, width = theirs.shape[:2]
+    assert (height > width) == (suffix != 'gif' and 5 <= int(path.name[0]) <= 8)
+    top, left = (16 - height) // 2, (16 - width) // 2
+    np.testing.assert_array_equal(ours[top : top + height, left : left + width], theirs, path.name)
+  assert 'differ in size' in error_of(tmp_path) or suffix == 'gif'
+  assert folder._header(tmp_path / f'6.{suffix}').fast == (suffix != 'gif')
+
+
+def test_damaged_exif_says_nothing(tmp_path):
+  pixels = write(tmp_path / 'a.png', exif=b'Exif\0\0II*\0' + b'\xff' * 40)
+  np.testing.assert_array_equal(images(tmp_path)['x'][0], pixels)
+
+
+# What is no file, and names.
+
+
+def test_what_is_no_file_is_not_opened(tmp_path):
+  write(tmp_path / 'a.png')
+  os.mkfifo(tmp_path / 'b.png')
+  server = socket.socket(socket.AF_UNIX)
+  server.bind(str(tmp_path / 'c.png'))
+  (tmp_path / 'd.png').symlink_to('/dev/zero')
+  (tmp_path / 'e.png').symlink_to(tmp_path / 'nothing')
+  message = error_of(tmp_path)
+  assert '4 of 5 files' in message and 'b.png, c.png, d.png, e.png' in message
+  server.close()
+  assert 'got a named pipe' in error_of(tmp_path / 'b.png')
+  for name in 'bcde':
+    (tmp_path / f'{name}.png').unlink()
+  write(tmp_path / 'x.png' / 'b.png')  # a directory of that name is one
+  assert images(tmp_path)['label'].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+  ('path', 'words'),
+  [
+    ('~nouser/photos', "there is no user 'nouser'"),
+    ('x' * 300, 'File name too long'),
+    ('x' * 100_000, 'File name too long'),
+    ('a\0b', 'null'),
+    ('\ud800', 'cannot be read'),
+    ('/no/\udcff' + 'y' * 1000, 'cannot be read: File name too long'),
+    ('/no/\udcff', 'there is no directory /no/?'),
+  ],
+)
+def test_paths_that_cannot_be(path, words):
+  message = error_of(path)
+  assert words in message and len(message) < 500 and '\n' not in message and message.isprintable(), message
+
+
+def test_names_that_are_not_utf8(tmp_path):
+  root = pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b'/\xff'))
+  pixels = write(root / os.fsdecode(b'\xfe.png'))
+  np.testing.assert_array_equal(images(root)['x'][0], pixels)
+  assert load(section_of(root)).name == '?'
+  (root / os.fsdecode(b'\xfe.png')).write_bytes(b'no image')
+  assert 'are no images that can be read: \ufffd.png; remove' in error_of(root)
+
+
+def fuzz(tmp_path, count, seed=0):
+  """Files with bytes changed, removed or repeated: pixels or a UserError."""
+  rng, good = np.random.default_rng(seed), 0
+  kinds = [('png', {}), ('jpg', {'exif': oriented(6)}), ('gif', {}), ('bmp', {}), ('jpg', {'progressive': True})]
+  for number in range(count):
+    suffix, options = kinds[number % len(kinds)]
+    path = tmp_path / f'a.{suffix}'
+    write(path, (9, 11, 3), **options)
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.integers(1, 4)):
+      at, size = rng.integers(0, min(len(content), 200)), int(rng.integers(1, 9))
+      kind = rng.integers(0, 3)
+      content[at : at + size * (kind > 0)] = [rng.bytes(1), b'', bytes(content[at : at + size]) * 2][kind]
+    path.write_bytes(content)
+    try:
+      good += images(tmp_path, channels='rgb', resize=8)['x'].shape == (1, 8, 8, 3)
+    except UserError as error:
+      assert str(error).startswith('spec.data.') and len(str(error)) < 600
+    path.unlink()
+  return good
+
+
+def test_mutations(tmp_path):
+  assert fuzz(tmp_path, 30) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', range(1, 4))
+def test_many_mutations(tmp_path, seed):
+  fuzz(tmp_path, 300, seed)

@@ -3,19 +3,22 @@
 import itertools
 import os
 import pathlib
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
+from tfvae import paths
 from tfvae.data import images
 from tfvae.data.dataset import Reader, Stored, words
-from tfvae.errors import UserError
+from tfvae.errors import UserError, cut
 from tfvae.quiet import import_tensorflow
 
 EXTENSIONS = ('.png', '.jpg', '.jpeg', '.bmp', '.gif')
 FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF')
 FAST = ('PNG', 'JPEG', 'MPO')  # decoded by TensorFlow; Pillow knows more kinds of the others (palettes, bits, frames)
+ORIENTATION = 0x0112  # EXIF's tag
 GREY = ('1', 'L', 'LA', 'La', 'I', 'F')  # Pillow's modes, and all I;16
 SPLITS = {'train': 'train', 'test': 'test', 'validation': 'validation', 'val': 'validation'}
 SHOWN = 5
@@ -24,10 +27,11 @@ SHOWN = 5
 class Header(NamedTuple):
   """What the first bytes of an image file say."""
 
-  height: int
+  height: int  # as the image is seen: after the rotation that EXIF asks for
   width: int
   channels: int  # 1: grey, 3: colour (also of a palette, and with alpha)
   fast: bool
+  orientation: int  # of EXIF, 1 to 8
 
 
 def load(section) -> Stored:
@@ -48,10 +52,10 @@ def load(section) -> Stored:
   import_tensorflow()
   readers, first = {}, 0
   for split, names in splits.items():
-    fast = np.array([header.fast for header in headers[first : first + len(names)]])
-    readers[split] = FileReader(root, names, labels.get(split), fast, shape, stored, section)
+    own = headers[first : first + len(names)]
+    readers[split] = FileReader(root, names, labels.get(split), own, shape, stored, section)
     first += len(names)
-  return Stored(root.resolve().name or 'folder', readers, images.LIMITS)
+  return Stored(paths.shown(root.resolve().name) or 'folder', readers, images.LIMITS)
 
 
 def shape(section) -> tuple[int, int, int]:
@@ -69,9 +73,10 @@ def shape(section) -> tuple[int, int, int]:
 class FileReader(Reader):
   """Images that are files."""
 
-  def __init__(self, root, names, label, fast, shape, channels, section):
+  def __init__(self, root, names, label, headers, shape, channels, section):
     import tensorflow as tf
 
+    fast, orientation = (np.array([getattr(of, field) for of in headers]) for field in ('fast', 'orientation'))
     self.size, self.shape, self.dtype = len(names), shape, np.dtype(np.uint8)
     self._root, self._names, self._fast, self._section = root, names, fast, section
     self._decoded = channels
@@ -81,6 +86,8 @@ class FileReader(Reader):
         self._stored['label'] = tf.constant(label)
       if not fast.all():
         self._stored['fast'] = tf.constant(fast)
+      if (orientation != 1).any():
+        self._stored['orientation'] = tf.constant(orientation)
 
   def fetch(self, positions):
     import tensorflow as tf
@@ -97,6 +104,8 @@ class FileReader(Reader):
     else:
       image = self._by_tensorflow(stored['path'])
     image.set_shape([None, None, self._decoded])
+    if 'orientation' in stored:
+      image = images.oriented(image, stored['orientation'])
     if self._decoded > self.shape[2]:
       image = _grey(image)
     decoded = {'x': images.prepare(image, self._section) if self._changes() else tf.ensure_shape(image, self.shape)}
@@ -136,7 +145,7 @@ class FileReader(Reader):
   def _by_tensorflow(self, path):
     import tensorflow as tf
 
-    return tf.io.decode_image(tf.io.read_file(path), channels=self._decoded, expand_animations=False)
+    return images.decode(tf.io.read_file(path), self._decoded)
 
   def _by_pillow(self, path):
     import tensorflow as tf
@@ -165,11 +174,11 @@ def _grey(image):
 def _root(section):
   if not section.path:
     raise UserError('spec.data.path: got nothing; spec.data.name=folder needs a directory of image files')
-  root = pathlib.Path(section.path).expanduser()
+  root = paths.given('data.path', section.path)
   if not root.exists():
-    raise UserError(f'spec.data.path: there is no directory {root}')
-  if not root.is_dir():
-    raise UserError(f'spec.data.path: got the file {root}; give the directory that holds the image files')
+    raise UserError(f'spec.data.path: there is no directory {paths.shown(root)}')
+  if (what := paths.kind(root)) != 'a directory':
+    raise UserError(f'spec.data.path: got {what or "the file"} {root}; give the directory that holds the image files')
   return root
 
 
@@ -184,7 +193,7 @@ def _walk(root):
   """The same, as they are found."""
 
   def refuse(error):
-    raise UserError(f'spec.data.path: {error.filename} cannot be listed: {error.strerror}')
+    raise UserError(f'spec.data.path: {paths.shown(error.filename)} cannot be listed: {error.strerror}')
 
   seen = set()
   for here, below, files in os.walk(root, onerror=refuse, followlinks=True):
@@ -251,10 +260,42 @@ def _headers(root, files):
 def _header(path):
   from PIL import Image
 
+  if what := paths.kind(path):
+    raise OSError(what)
   Image.preinit()
-  with Image.open(path, formats=FORMATS) as image:
+  with open(path, 'rb') as file, Image.open(file, formats=FORMATS) as image:
     grey = image.format != 'GIF' and (image.mode in GREY or image.mode.startswith('I;16'))
-    return Header(image.height, image.width, 1 if grey else 3, image.format in FAST)
+    fast = image.format in FAST and image.mode != 'CMYK'
+    channels, format_, size = 1 if grey else 3, image.format, image.size
+    if format_ == 'PNG' and not image.info.get('exif') and _ends_with_exif(file):
+      image.load()
+    orientation = _orientation(image)
+  width, height = size if orientation < 5 else size[::-1]
+  return Header(height, width, channels, fast, orientation)
+
+
+def _orientation(image):
+  from PIL import Image
+
+  try:
+    found = Image.Image.getexif(image).get(ORIENTATION)
+  except Exception:  # EXIF data that are damaged say nothing
+    return 1
+  return found if found in range(1, 9) else 1
+
+
+def _ends_with_exif(file):
+  """Whether there may be EXIF data behind the pixels of a PNG file, which Pillow sees when it has decoded them."""
+  place, pixels = file.tell(), False
+  file.seek(8)
+  while len(head := file.read(8)) == 8:
+    length, name = struct.unpack('>I4s', head)
+    if pixels and name in (b'eXIf', b'tEXt', b'zTXt', b'iTXt'):
+      break
+    pixels = pixels or name == b'IDAT'
+    file.seek(length + 4, os.SEEK_CUR)
+  file.seek(place)
+  return len(head) == 8
 
 
 def _channels(section, files, headers):
@@ -274,4 +315,4 @@ def _channels(section, files, headers):
 
 
 def _shown(name):
-  return os.fsencode(name).decode(errors='replace')
+  return cut(os.fsencode(name).decode(errors='replace'))

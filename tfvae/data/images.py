@@ -1,4 +1,4 @@
-"""What folders and TensorFlow Datasets share: crop, resize and pad. Importing this imports no TensorFlow."""
+"""What folders and TensorFlow Datasets share: decoding, crop, resize, pad. Importing this imports no TensorFlow."""
 
 import re
 from collections.abc import Sequence
@@ -55,6 +55,31 @@ def common_shape(names: Sequence[str], sizes: np.ndarray, channels: int, section
     f'{_size(*sizes[other])}; give the side that all are to be scaled to, such as '
     f'--spec.data.resize={_suggestion(sizes)} (the central square is taken first), or spec.data.crop'
   )
+
+
+def decode(content, channels: int):
+  """The content of a PNG, JPEG, BMP or GIF file -> uint8 [H, W, C]; of a GIF the first frame.
+
+  JPEG is decoded by the accurate of libjpeg's two transforms, as Pillow does: TensorFlow's default is up to 9 levels
+  away from it (more in the finest qualities).
+  """
+  import tensorflow as tf
+
+  others = lambda: tf.io.decode_image(content, channels, expand_animations=False)
+  if channels not in (0, 1, 3):  # no JPEG has them
+    return others()
+  jpeg = lambda: tf.io.decode_jpeg(content, channels, dct_method='INTEGER_ACCURATE')
+  return tf.cond(tf.io.is_jpeg(content), jpeg, others)
+
+
+def oriented(image, orientation):
+  """An image as its EXIF orientation (1 to 8) says that it is to be seen."""
+  import tensorflow as tf
+
+  among = lambda *values: tf.reduce_any(orientation == tf.constant(values, orientation.dtype))
+  image = tf.cond(among(5, 6, 7, 8), lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+  image = tf.cond(among(2, 3, 6, 7), lambda: tf.reverse(image, [1]), lambda: image)
+  return tf.cond(among(3, 4, 7, 8), lambda: tf.reverse(image, [0]), lambda: image)
 
 
 def prepare(image, section):

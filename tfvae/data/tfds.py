@@ -2,7 +2,6 @@
 
 import bisect
 import functools
-import json
 import mmap
 import os
 import pathlib
@@ -12,10 +11,10 @@ import threading
 
 import numpy as np
 
-from tfvae import catalogue
-from tfvae.data import images
+from tfvae import catalogue, paths
+from tfvae.data import images, tfds_files
 from tfvae.data.dataset import Reader, Stored, words
-from tfvae.errors import UserError
+from tfvae.errors import UserError, cut
 from tfvae.quiet import import_tensorflow
 
 SPLITS = ('train', 'test', 'validation')
@@ -28,6 +27,7 @@ def load(section) -> Stored:
     UserError: it is not there or cannot be downloaded, is damaged, or holds no images of 8 bits.
   """
   path = catalogue.find(section.name, catalogue.data_dir(section)) or _download(section)
+  tfds_files.check(path)
   import tensorflow_datasets as tfds
 
   try:
@@ -38,7 +38,9 @@ def load(section) -> Stored:
       f'spec.data.name: {path} cannot be read by TensorFlow Datasets: {_short(error)}{_again()}'
     ) from None
   if 'train' not in splits:
-    raise UserError(f"spec.data.name: {section.name} has no split 'train', only {', '.join(info.splits) or 'none'}")
+    raise UserError(
+      f"spec.data.name: {section.name} has no split 'train', only {cut(', '.join(info.splits)) or 'none'}"
+    )
   image, label = _features(section.name, info.features)
   shape = images.shape(info.features[image].shape, section, f'the images of {section.name}')
   records = {split: _records(info.file_format.value, split_info) for split, split_info in splits.items()}
@@ -60,7 +62,7 @@ def shape(section) -> tuple[int, int, int]:
   path = catalogue.find(section.name, catalogue.data_dir(section))
   if path is None:
     raise ValueError(f'{section.name} is not there')
-  features = json.loads((path / 'features.json').read_text())['featuresDict']['features']
+  features = tfds_files.read(path / 'features.json')['featuresDict']['features']
   pictures = {name: feature['image'] for name, feature in features.items() if 'image' in feature}
   image = pictures.get('image') or next(iter(pictures.values()))
   sides = [int(side) for side in image['shape']['dimensions']]
@@ -76,8 +78,11 @@ def _features(name, features):
   pictures, labels = kinds.values()
   image = 'image' if 'image' in pictures else next(iter(pictures), None)
   if image is None or np.dtype(found[image].np_dtype) != np.uint8:
-    there = ', '.join(f'{key}: {_feature(feature)}' for key, feature in found.items()) or _feature(features)
-    what = 'no image' if image is None else f'no image of type uint8 ({image} is {np.dtype(found[image].np_dtype)})'
+    there = ', '.join(f'{cut(key, 40)}: {_feature(feature)}' for key, feature in list(found.items())[:20])
+    there = there or _feature(features)
+    what = (
+      'no image' if image is None else f'no image of type uint8 ({cut(image, 40)} is {np.dtype(found[image].np_dtype)})'
+    )
     raise UserError(f'spec.data.name: {name} has {what} among its features: {there}')
   return image, 'label' if 'label' in labels else labels[0] if len(labels) == 1 else None
 
@@ -110,9 +115,13 @@ class RecordReader(Reader):
 
   def decode(self, stored):
     import tensorflow as tf
+    import tensorflow_datasets as tfds
 
-    example = self._features.deserialize_example(stored)
-    decoded = {'x': images.prepare(example[self._image], self._section)}
+    example = self._features.deserialize_example(stored, decoders={self._image: tfds.decode.SkipDecoding()})
+    stored_shape = self._features[self._image].shape
+    image = images.decode(example[self._image], stored_shape[-1])
+    image.set_shape(stored_shape)
+    decoded = {'x': images.prepare(image, self._section)}
     if self._label:
       decoded['label'] = tf.cast(example[self._label], tf.int32)
     return decoded
@@ -187,6 +196,8 @@ def _walk(path, expected):
   """Begin and length of each record [N, 2]: 8 bytes of length, 4 of checksum, the record, 4 of checksum."""
   spans, at = [], 0
   try:
+    if what := paths.kind(path):
+      raise ValueError(f'it is {what}')
     size = path.stat().st_size
     with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
       length_at = struct.Struct('<Q').unpack_from
@@ -265,12 +276,15 @@ def _download(section):
     raise UserError(f'spec.data.name: {problem}')
   if not section.download:
     raise UserError(
-      f'spec.data.name: {section.name} is not prepared: looked in {root / section.name} (spec.data.data_dir, or '
-      f"TFDS_DATA_DIR); prepare it with 'tfds build {section.name} --data_dir {root}' or give --spec.data.download=true"
+      f'spec.data.name: {section.name} is not prepared: looked in {paths.shown(root / section.name)} '
+      f"(spec.data.data_dir, or TFDS_DATA_DIR); prepare it with 'tfds build {section.name} --data_dir "
+      f"{paths.shown(root)}' or give --spec.data.download=true"
     )
   import_tensorflow()
   import tensorflow_datasets as tfds
 
+  for file in (root / section.name.partition('/')[0]).rglob('features.json'):
+    tfds_files.check(file.parent)  # what TFDS may find there while it looks for the set
   builder = None
   try:
     builder = tfds.builder(section.name, data_dir=str(root))

@@ -21,18 +21,25 @@ def check(path: pathlib.Path) -> None:
     if not file.exists():
       continue
     try:
-      content = json.loads(file.read_text())
-      found = content if name == 'features.json' else content.get('features')
-      classes = set(_classes(found))
+      content = read(file)
+      classes = set(_classes(content if name == 'features.json' else content.get('features')))
     except (OSError, ValueError, AttributeError, RecursionError) as error:
       raise UserError(
-        f'spec.data.name: {file} cannot be read ({cut(str(error))}); put it back from a copy, or prepare the set again'
+        f'spec.data.name: {file} cannot be read by TensorFlow Datasets ({cut(str(error))}); remove its directory and '
+        'prepare the set again'
       ) from None
     if strangers := sorted(classes - _own()):
       raise UserError(
         f'spec.data.name: {file} asks for the class {cut(strangers[0])}, which is none of the features of TensorFlow '
         'Datasets; it was not imported. Prepare the set anew with those of tfds.features'
       )
+
+
+def read(file: pathlib.Path):
+  """The content of a JSON file. Raises OSError, ValueError or RecursionError."""
+  if what := paths.kind(file):
+    raise OSError(f'it is {what}')
+  return json.loads(file.read_text())
 
 
 def _classes(content):
