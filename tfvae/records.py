@@ -57,7 +57,10 @@ class Records:
 
   @functools.cached_property
   def spec(self):
-    return self.read_spec()
+    # Leave to download is given with each command: a run's directory may come from someone else.
+    values = self.read_spec().to_dict()
+    values['data']['download'] = False
+    return spec_lib.freeze(values)
 
   @property
   def data(self) -> dict | None:

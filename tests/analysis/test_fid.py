@@ -1,6 +1,8 @@
 """FID: of a set with itself, by hand, its cache, warnings and errors; the Inception network."""
 
 import json
+import os
+import types
 
 import numpy as np
 import pytest
@@ -266,6 +268,32 @@ def test_wrong_weights_are_named(network, tiny, classifier_run, tmp_path, monkey
   path.write_text('no weights')
   with pytest.raises(SpecError, match='it cannot be read'):
     build.evaluators(spec, (8, 8, 1))
+
+
+LONG = 'x' * 100_000
+
+
+@pytest.mark.parametrize('field', ['fid_inception', 'fid_keras_inception'])
+def test_files_of_weights_that_cannot_be(network, tiny, classifier_run, tmp_path, monkeypatch, field):
+  """Pipes, directories, paths of all kinds, and files made to be broken, end alike."""
+  monkeypatch.setattr(inception, 'network', lambda: network)
+  monkeypatch.setattr('keras.applications.InceptionV3', lambda **_: network)
+  name = field.removeprefix('fid_')
+  os.mkfifo(tmp_path / 'pipe.pth')
+  np.savez(tmp_path / 'words.npz', **dict.fromkeys(inception.parameter_shapes(network), np.array(['a'])))
+  np.savez(tmp_path / 'objects.npz', x=np.array([{}], object))
+  for suffix in ('h5', 'pth', 'npz', 'keras', 'weights.h5'):
+    (tmp_path / f'broken.{suffix}').write_bytes(b'\x89HDF\r\n\x1a\n' + bytes(range(256)) * 9)
+  cases = [('pipe.pth', 'a named pipe'), ('.', 'a directory'), ('no.h5', 'there is no file')]
+  cases += [(f'broken.{suffix}', '') for suffix in ('h5', 'pth', 'npz', 'keras', 'weights.h5')]
+  cases = [(str(tmp_path / file), words) for file, words in [*cases, ('words.npz', ''), ('objects.npz', '')]]
+  cases += [('~nouser/a.pth', 'there is no user'), (LONG, 'too long'), ('/no/\udcff.pth', 'there is no file /no/?.pth')]
+  for path, words in cases:
+    spec, _, _ = make(tiny, classifier_run, **{'eval.fid_extractors': (name,), 'eval.fid_inception': 'any'})
+    section = spec.eval.to_dict() | {field: path}
+    with pytest.raises(SpecError, match=rf'^spec\.eval\.{field}: ') as error:
+      build.extractor(name, types.SimpleNamespace(**section), (8, 8, 1))
+    assert words in str(error.value) and len(str(error.value)) < 900 and '\n' not in str(error.value), path
 
 
 def test_grey_and_colour_only(network, tiny, classifier_run, tmp_path):

@@ -314,7 +314,8 @@ def test_exif_orientation_is_applied(tmp_path, suffix):
     assert (height > width) == (suffix != 'gif' and 5 <= int(path.name[0]) <= 8)
     top, left = (16 - height) // 2, (16 - width) // 2
     np.testing.assert_array_equal(ours[top : top + height, left : left + width], theirs, path.name)
-  assert 'differ in size' in error_of(tmp_path) or suffix == 'gif'
+  if suffix != 'gif':
+    assert 'differ in size' in error_of(tmp_path)
   assert folder._header(tmp_path / f'6.{suffix}').fast == (suffix != 'gif')
 
 
@@ -334,7 +335,7 @@ def test_what_is_no_file_is_not_opened(tmp_path):
   (tmp_path / 'd.png').symlink_to('/dev/zero')
   (tmp_path / 'e.png').symlink_to(tmp_path / 'nothing')
   message = error_of(tmp_path)
-  assert '4 of 5 files' in message and 'b.png, c.png, d.png, e.png' in message
+  assert '4 of 5 files' in message and 'b.png (a named pipe), c.png (a socket), d.png (a device), e.png' in message
   server.close()
   assert 'got a named pipe' in error_of(tmp_path / 'b.png')
   for name in 'bcde':
@@ -351,7 +352,7 @@ def test_what_is_no_file_is_not_opened(tmp_path):
     ('x' * 100_000, 'File name too long'),
     ('a\0b', 'null'),
     ('\ud800', 'cannot be read'),
-    ('/no/\udcff' + 'y' * 1000, 'cannot be read: File name too long'),
+    ('/no/\udcff' + 'y' * 1000, 'there is no directory /no/?yyy'),
     ('/no/\udcff', 'there is no directory /no/?'),
   ],
 )
@@ -392,7 +393,7 @@ def fuzz(tmp_path, count, seed=0):
 
 
 def test_mutations(tmp_path):
-  assert fuzz(tmp_path, 30) > 0
+  assert fuzz(tmp_path, 20) > 0
 
 
 @pytest.mark.slow

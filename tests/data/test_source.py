@@ -346,7 +346,7 @@ def column(values, name='b'):
     ('standard', [1e-160, 2e-160, 3e-160], 'values of 1e-160 to 3e-160'),
     ('standard', [0, 1e-200, 0], 'values of 0 to 1e-200'),
     ('min_max', [1.7e308, -1.7e308, 1], 'has the value'),
-    ('min_max', [0, 5e-324, 0], 'values of 0 to 5e-324'),
+    ('min_max', [0, 5e-324, 0], 'values of 0 to 4.94066e-324'),
     ('none', [1, 2, 3.5e38], 'has the value 3.5e+38'),
     ('none', [0, -1e-60, 0], 'values of -1e-60 to 0'),
   ],

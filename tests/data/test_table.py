@@ -3,6 +3,11 @@
 import csv
 import gzip
 import io
+import itertools
+import os
+import pathlib
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -215,7 +220,7 @@ def test_mistakes_with_the_path(tmp_path, monkeypatch):
     (tmp_path / 'mnie.csv', ['mnie.csv', 'not there', 'Did you mean mine.csv?']),
     (tmp_path / 'away' / 'mine.csv', ['not there', 'no directory', 'away']),
     (tmp_path, ['a directory', 'CSV']),
-    ('/dev/null', ['not a file']),
+    ('/dev/null', ['is a device, not a file']),
     (tmp_path / ('x' * 300), ['cannot be read', 'too long']),
   ):
     mistake(lambda path=path: table.load(section_of(path)), 'path', parts)
@@ -223,7 +228,7 @@ def test_mistakes_with_the_path(tmp_path, monkeypatch):
   def refuse(*_, **__):
     raise PermissionError(13, 'Permission denied')
 
-  monkeypatch.setattr(table.pathlib.Path, 'open', refuse)
+  monkeypatch.setattr(pathlib.Path, 'open', refuse)
   mistake(lambda: table.load(section_of(tmp_path / 'mine.csv')), 'path', ['mine.csv', 'Permission denied'])
   mistake(lambda: table.load(section_of(label='y')), 'label', ["'y'", 'breast cancer', 'spec.data.path'])
 
@@ -343,3 +348,202 @@ def test_wide_rows_are_read_at_once(read, monkeypatch):
   monkeypatch.setattr(csv_table, 'BLOCK_SIZE', 1000)
   monkeypatch.setattr(csv_table, '_read_slowly', None)
   np.testing.assert_array_equal(read(text.getvalue()).splits['train']['x'], x)
+
+
+# Nasty files.
+
+LABELS = [
+  '"a\nb"',
+  '"a\r\nb"',
+  '"a"b',
+  'a"b',
+  '" "',
+  ' ',
+  '""',
+  '"',
+  '"a',
+  '\t"a"',
+  'a\0',
+  'a\x0b',
+  '"\n"',
+  '"1\n"',
+  'nan',
+]
+LABELS += [
+  '1',
+  '1_0',
+  '\u0661',
+  'a\r',
+  '\ufeffa',
+  'x' * 140_000,
+  "'a b'",
+  '"a\n1 2\nb"',
+  '\xa0',
+  '"a b"',
+  ' a ',
+  '"a""b"',
+]
+
+
+@pytest.mark.parametrize('separator', [',', ' ', '\t'])
+def test_both_readers_agree(tmp_path, separator):
+  """On labels that are broken in all ways, in each place: where pyarrow reads a file, csv reads the same rows."""
+  name, path, read_fast = {',': 'comma', ' ': 'space', '\t': 'tab'}[separator], tmp_path / 'mine.csv', 0
+  for number, (label, place, row) in enumerate(itertools.product(LABELS, (0, 2), (0, 2))):
+    end, header = ('\n', '\r\n', '\r')[number % 3], number % 2
+    rows = [[f'{r}.5', str(r + 3)] for r in range(3)]
+    for r, fields in enumerate(rows):
+      fields.insert(place, label if r == row else 'bcd'[r])
+    path.write_bytes(
+      end.join(separator.join(fields) for fields in [list('uvw')] * header + rows).encode() + end.encode()
+    )
+    section = section_of(path, separator=name, label=str(place), header='yes' if header else 'no')
+    try:
+      form = csv_table._form(path, section)
+    except UserError:
+      continue
+    if (fast := csv_table._read_fast(form)) is not None:
+      read_fast += 1
+      for ours, theirs in zip(fast, csv_table._read_slowly(form), strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True, err_msg=repr((label, place, row)))
+  assert read_fast > 20
+
+
+@pytest.mark.parametrize(
+  ('text', 'fields', 'parts'),
+  [
+    ('1 "a\nb"\n2 c\n', {'separator': 'space', 'label': '1'}, ['line 1', 'a quote is not closed in its line']),
+    ('1 c\n2 "a\nb"\n', {'separator': 'space', 'label': '1'}, ['line 2', 'a quote is not closed in its line']),
+    ('1,c\n2,d\n3,"a\n4,e\n', {'label': '1', 'header': 'no'}, ['line 3', 'a quote is not closed before the end']),
+    ('1,2\n3,"4', {}, ['line 2', 'a quote is not closed before the end']),
+    ('1,c\n2, \n', {'label': '1'}, ['line 2', 'empty']),
+    ('1,2\n3,1e39\n', {'label': '1'}, ['line 2', '1e39', 'a label up to 3.40282e+38']),
+  ],
+)
+def test_mistakes_of_which_pyarrow_takes_no_notice(read, text, fields, parts):
+  mistake(lambda: read(text, **fields), 'path', parts)
+
+
+def test_a_line_break_in_a_label(read):
+  """In the first row too, whose second line is no row of its own."""
+  for rows in (['"a\nb",1', 'c,2', 'd,3'], ['c,1', '"a\nb",2', 'd,3'], ['c,1', 'd,2', '"a\nb",3']):
+    for header in ('', '"u\nv",w\n'):
+      stored = read(header + '\n'.join(rows) + '\n', label='0', header='yes' if header else 'no')
+      np.testing.assert_array_equal(stored.splits['train']['x'][:, 0], [1, 2, 3])
+      assert sorted(stored.splits['train']['label']) == [0, 1, 2]
+
+
+LONG = 'y' * 10**5
+
+
+@pytest.mark.parametrize(
+  ('content', 'name', 'fields'),
+  [
+    (f'{LONG},b\n1,2\n', 'mine.csv', {'label': 'no'}),
+    (f'{LONG},{LONG},b\n1,2,3\n', 'mine.csv', {'label': LONG}),
+    (f'{LONG},b\nx,2\n', 'mine.csv', {}),
+    (f'{LONG},2\n1,2\n', 'mine.csv', {}),
+    (f'a,b\n1,{LONG}\n', 'mine.csv', {}),
+    (f'a,b\n1,{"9" * 10**5}\n', 'mine.csv', {}),
+    (PLAIN, 'mine.csv', {'label': LONG}),
+    (PLAIN, 'mine.csv', {'label': '9' * 10**5}),
+    ({'x': NUMBERS}, 'mine.npz', {'label': LONG}),
+    ({'x': NUMBERS}, 'mine.npz', {'label': '9' * 10**5}),
+    ({'u' * 60_000: NUMBERS, 'v' * 60_000: NUMBERS}, 'mine.npz', {}),
+    ({'u' * 60_000: NUMBERS[0]}, 'mine.npz', {}),
+    ({'x': np.zeros(3, [('f' * 900, float), ('g' * 900, float)])}, 'mine.npz', {}),
+  ],
+)
+def test_what_is_rejected_is_cut(read, content, name, fields):
+  with pytest.raises(UserError, match=r'^spec\.data\.(path|label|header): ') as error:
+    read(content, name, **fields)
+  assert len(str(error.value)) < 800 and '\n' not in str(error.value)
+
+
+def test_what_is_no_file_is_not_opened(tmp_path):
+  for name in ('pipe.csv', 'pipe.npz', 'pipe.csv.gz'):
+    os.mkfifo(tmp_path / name)
+    mistake(lambda name=name: table.load(section_of(tmp_path / name)), 'path', [name, 'is a named pipe, not a file'])
+  for path, parts in (
+    ('~nouser/a.csv', ["there is no user 'nouser'"]),
+    ('\0.csv', ['cannot be read']),
+    (LONG, ['too long']),
+    ('/no/' + 'z/' * 50_000, ['cannot be read']),
+    ('/no/\udcff.csv', ['/no/?.csv', 'no directory']),
+  ):
+    mistake(lambda path=path: table.load(section_of(path)), 'path', parts)
+
+
+@pytest.mark.parametrize('name', ['mine.csv', 'mine.csv.gz', 'mine.npz'])
+def test_names_that_are_not_utf8(read, tmp_path, name):
+  read({'x': NUMBERS} if name.endswith('npz') else gzip.compress(PLAIN.encode()) if 'gz' in name else PLAIN, name)
+  (tmp_path / name).rename(other := tmp_path / (os.fsdecode(b'\xff') + name))
+  stored = table.load(section_of(other))
+  np.testing.assert_array_equal(stored.splits['train']['x'], NUMBERS)
+  assert stored.name == '?mine'
+
+
+def set_field(content, offset, value):
+  """Of every member of a zip file: two bytes of its local and of its central header (2 further on)."""
+  content = bytearray(content)
+  for signature, at in ((b'PK\x03\x04', offset), (b'PK\x01\x02', offset + 2)):
+    place = content.find(signature)
+    while place >= 0:
+      content[place + at : place + at + 2] = value.to_bytes(2, 'little')
+      place = content.find(signature, place + 1)
+  return bytes(content)
+
+
+@pytest.mark.parametrize(('offset', 'value', 'text'), [(6, 1, 'encrypted'), (8, 97, 'compression method')])
+def test_encryption_and_unknown_compression(read, tmp_path, offset, value, text):
+  read({'x': NUMBERS}, 'mine.npz')
+  content = set_field((tmp_path / 'mine.npz').read_bytes(), offset, value)
+  mistake(lambda: read(content, 'mine.npz'), 'path', ['mine.npz', 'array x', text])
+
+
+def test_claims_of_npz_headers(read, tmp_path):
+  """Shapes beyond all memory, and headers that are no header."""
+  read({'x': NUMBERS}, 'mine.npz')
+  for header in (b'(1000000000000, 1000000)', b'(-1, 3)', b'(' * 90, b'(3, 9223372036854775807)'):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w') as archive:
+      text = b"{'descr': '<f8', 'fortran_order': False, 'shape': " + header + b'}\n'
+      archive.writestr('x.npy', b'\x93NUMPY\x01\x00' + len(text).to_bytes(2, 'little') + text + bytes(72))
+    mistake(lambda file=file: read(file.getvalue(), 'mine.npz'), 'path', ['mine.npz'])
+
+
+def fuzz(read, kind, count, seed=0):
+  """Files with bytes changed, removed or repeated: a table or a UserError."""
+  rng, good = np.random.default_rng(seed), 0
+  file = io.BytesIO()
+  np.savez(file, x=NUMBERS, label=np.array(['a', 'b', 'c']))
+  whole = {'csv': b'a,b,"c d"\n1,2,"u"\n3,4e1,v\n-5,+6.5,"w"\n', 'npz': file.getvalue()}[kind]
+  for _ in range(count):
+    content = bytearray(whole)
+    for _ in range(rng.integers(1, 5)):
+      at, size = rng.integers(0, len(content)), int(rng.integers(1, 9))
+      change = rng.integers(0, 4)
+      if change == 3:
+        content[at:at] = rng.choice([b'"', b'\n', b'\r', b',', b' ', b'\0', b'\xff', b'nan', b'1e999', b'9' * 40, b';'])
+      else:
+        content[at : at + (1, size, 0)[change]] = [rng.bytes(1), b'', bytes(content[at : at + size]) * 2][change]
+    fields = {'separator': rng.choice(['comma', 'space']), 'label': rng.choice(['', '2', 'c d', 'label'])}
+    try:
+      x = read(bytes(content), f'mine.{kind}', **(fields if kind == 'csv' else {})).splits['train']['x']
+      good += x.dtype == np.uint8 or bool(np.isfinite(x).all())
+    except UserError as error:
+      assert str(error).startswith('spec.data.') and len(str(error)) < 800 and '\n' not in str(error), error
+  return good
+
+
+@pytest.mark.parametrize('kind', ['csv', 'npz'])
+def test_mutations(read, monkeypatch, kind):
+  monkeypatch.setattr(pickle, 'load', None)
+  assert fuzz(read, kind, 150) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['csv', 'npz'])
+def test_many_mutations(read, kind):
+  for seed in range(1, 4):
+    fuzz(read, kind, 5_000, seed)

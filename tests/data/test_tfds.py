@@ -1,20 +1,27 @@
 """Image sets of TensorFlow Datasets: the real ones, and small ones that are prepared here."""
 
+import io
+import json
+import os
 import pathlib
 import re
 import struct
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 from PIL import Image
 
+from tfvae import commands
 from tfvae import spec as spec_lib
-from tfvae.data import reading
+from tfvae.data import reading, tfds_files
 from tfvae.data.dataset import Part, make
 from tfvae.data.tfds import TFRecords, load
 from tfvae.errors import UserError
+from tfvae.run import Run
 
 
 class TfvaeFake(tfds.core.GeneratorBasedBuilder):
@@ -41,6 +48,8 @@ class TfvaeFake(tfds.core.GeneratorBasedBuilder):
       for name, feature in self.FEATURES.items():
         if isinstance(feature, tfds.features.ClassLabel):
           example[name] = number % feature.num_classes
+        elif isinstance(feature, tfds.features.Image) and feature.encoding_format == 'jpeg':
+          example[name] = io.BytesIO(jpeg(rng))
         elif isinstance(feature, tfds.features.Image):
           shape = [side or 20 + number for side in feature.shape]
           values = rng.integers(0, 256, shape)
@@ -48,6 +57,13 @@ class TfvaeFake(tfds.core.GeneratorBasedBuilder):
         else:
           example[name] = 'words' * number
       yield number, example
+
+
+def jpeg(rng):
+  """An image that TensorFlow's default transform is far from."""
+  file = io.BytesIO()
+  Image.fromarray(rng.integers(0, 256, (10, 12, 3)).astype(np.uint8)).save(file, 'JPEG', quality=95)
+  return file.getvalue()
 
 
 IMAGE = {'image': tfds.features.Image(shape=(10, 12, 3)), 'label': tfds.features.ClassLabel(num_classes=3)}
@@ -108,9 +124,12 @@ def test_cifar10(tfds_dir):
   assert data.shape == (32, 32, 3) and data.size('train') == 50000
   chosen = np.array([49999, 3, 0])
   ours = reading.read(Part(data.splits['train'].reader, chosen))
-  theirs = list(tfds.as_numpy(tfds.load('cifar10', data_dir=tfds_dir, split='train[:4]+train[49999:]')))
+  undecoded = {'image': tfds.decode.SkipDecoding()}  # JPEG, which we decode as Pillow does
+  theirs = tfds.load('cifar10', data_dir=tfds_dir, split='train[:4]+train[49999:]', decoders=undecoded)
+  theirs = list(tfds.as_numpy(theirs))
   for row, number in enumerate([4, 3, 0]):
-    np.testing.assert_array_equal(ours['x'][row], theirs[number]['image'])
+    pillow = np.asarray(Image.open(io.BytesIO(theirs[number]['image'])), int)
+    assert np.abs(ours['x'][row] - pillow).max() <= 1
     assert ours['label'][row] == theirs[number]['label']
 
 
@@ -347,3 +366,137 @@ def test_downloads_that_fail(tmp_path, monkeypatch, error, by_hand, words):
 def test_unknown_sets_are_not_downloaded(tmp_path):
   assert 'Did you mean mnist?' in error_of(section_of('mnits', tmp_path, download=True))
   assert 'could not be downloaded' in error_of(section_of('mnist/none', tmp_path, download=True))
+
+
+def test_jpeg_is_decoded_as_by_pillow(fake):
+  features = {'image': tfds.features.Image(shape=(10, 12, 3), encoding_format='jpeg'), 'label': IMAGE['label']}
+  section, _ = fake(features)
+  rng = np.random.default_rng(len('train'))
+  theirs = {Image.open(io.BytesIO(jpeg(rng))).tobytes() for _ in range(9)}
+  ours = everything(load(section).splits['train'])['x'].astype(int)
+  theirs = np.array([np.frombuffer(pixels, np.uint8) for pixels in theirs], int)
+  for x in ours:  # in TFDS' order
+    assert np.abs(theirs - x.ravel()).max(1).min() <= 1
+
+
+# Sets from someone else.
+
+EVIL = 'tfvae_evil_module.Feature'
+
+
+def in_proto(name):
+  return {'pythonClassName': name, 'jsonFeature': {'json': '{}'}}
+
+
+@pytest.mark.parametrize(
+  'features',
+  [
+    in_proto(EVIL),
+    {'python_class_name': EVIL, 'jsonFeature': {'json': '{}'}},
+    {'type': EVIL, 'content': {}},
+    {'type': 'tensorflow_datasets.core.features.features_dict.FeaturesDict', 'content': {'type': {'type': EVIL}}},
+    {
+      'pythonClassName': 'tensorflow_datasets.core.features.features_dict.FeaturesDict',
+      'featuresDict': {'features': {'a': in_proto(EVIL)}},
+    },
+    {
+      'pythonClassName': 'tensorflow_datasets.core.features.sequence_feature.Sequence',
+      'sequence': {'length': '-1', 'feature': in_proto(EVIL)},
+    },
+    {
+      'pythonClassName': 'tensorflow_datasets.core.features.features_dict.FeaturesDict',
+      'jsonFeature': {'json': json.dumps({'a': {'type': EVIL, 'content': {}}})},
+    },
+    {
+      'type': 'tensorflow_datasets.core.features.features_dict.FeaturesDict',
+      'proto_cls': 'tensorflow_datasets.FeaturesDict',
+      'content': json.dumps({'features': {'a': in_proto(EVIL)}}),
+    },
+    in_proto('tensorflow_datasets.core.features.image_feature_test.Evil'),
+    in_proto('x' * 100_000),
+  ],
+)
+@pytest.mark.parametrize('place', ['features.json', 'dataset_info.json'])
+def test_nothing_that_a_set_names_is_imported(fake, tmp_path, monkeypatch, features, place):
+  section, builder = fake()
+  monkeypatch.syspath_prepend(tmp_path)
+  (tmp_path / 'tfvae_evil_module.py').write_text('raise ImportError("imported")')
+  path = builder.data_path / place
+  content = features if place == 'features.json' else json.loads(path.read_text()) | {'features': features}
+  path.write_text(json.dumps(content))
+  message = error_of(section)
+  assert f'{path} asks for the class ' in message and 'was not imported' in message and len(message) < 700, message
+  assert EVIL in message or 'image_feature_test' in message or 'xxx...' in message
+  assert not any('evil' in name or name.endswith('image_feature_test') for name in sys.modules)
+
+
+def test_features_of_tfds_are_known(fake):
+  """Every one that it can write; of older versions too, where a class had another name."""
+  f = tfds.features
+  kinds = [f.Audio(), f.BBoxFeature(), f.Dataset({'a': np.int32}), f.LabeledImage(labels=3), f.Scalar(np.int32)]
+  kinds += [f.Sequence({'a': f.Text()}), f.Tensor(shape=(2,), dtype=np.int32), f.Video((3, 4, 4, 3)), f.Text()]
+  kinds += [f.Translation(['de', 'en']), f.TranslationVariableLanguages(), f.FeaturesDict({'type': f.Text()})]
+  for kind in kinds:
+    for content in (kind.to_json(), json_format.MessageToDict(kind.to_proto())):
+      assert set(tfds_files._classes(content)) <= tfds_files._own(), content
+  assert 'tensorflow_datasets.core.features.feature.Tensor' in tfds_files._own()
+
+
+@pytest.mark.parametrize('name', ['features.json', 'label.labels.txt', 'other', 'shard'])
+def test_a_set_with_a_pipe(fake, name):
+  section, builder = fake()
+  path = builder.info.splits['train'].filepaths[0] if name == 'shard' else builder.data_path / name
+  path.unlink(missing_ok=True)
+  os.mkfifo(path)
+  assert f'{path} is a named pipe' in error_of(section)
+
+
+def test_a_download_looks_at_what_is_there(tmp_path):
+  (tmp_path / 'mnist' / 'none' / '1.0').mkdir(parents=True)
+  (tmp_path / 'mnist' / 'none' / '1.0' / 'features.json').write_text(json.dumps(in_proto(EVIL)))
+  assert 'was not imported' in error_of(section_of('mnist/none', tmp_path, download=True))
+
+
+@pytest.mark.parametrize(('content', 'words'), [('[' * 100_000, 'recursion'), ('[]', ''), ('\xff', ''), ('{"a"', '')])
+@pytest.mark.parametrize('name', ['features.json', 'dataset_info.json'])
+def test_files_that_cannot_be_read(fake, name, content, words):
+  section, builder = fake()
+  (pathlib.Path(builder.data_path) / name).write_bytes(content.encode('latin-1'))
+  message = error_of(section)
+  assert str(builder.data_path) in message and words in message and len(message) < 700
+
+
+@pytest.mark.parametrize('data_dir', ['~nouser', 'x' * 300, 'x' * 100_000, '\0', '/no/\udcff'])
+def test_directories_that_cannot_be(data_dir):
+  message = error_of(section_of('mnist', data_dir))
+  assert 'spec.data.' in message and len(message) < 900 and message.isprintable()
+
+
+def test_a_directory_that_is_not_utf8(fake, tmp_path):
+  section, _ = fake()
+  root = pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b'/\xff'))
+  root.mkdir()
+  (tmp_path / 'tfvae_fake').rename(root / 'tfvae_fake')
+  section.data_dir = str(root)
+  try:
+    assert make(load(section), section, 0).size('train') == 9
+  except UserError as error:
+    assert 'cannot be read by TensorFlow Datasets' in str(error)
+
+
+@pytest.mark.parametrize('command', [commands.evaluate, commands.sample])
+def test_a_run_brings_no_leave_to_download(tmp_path, monkeypatch, command):
+  """What its spec.json says of it does not count; what the command says does."""
+  fields = {'data.name': 'mnist', 'data.data_dir': str(tmp_path), 'data.download': True}
+  (tmp_path / 'spec.json').write_text(spec_lib.to_json(spec_lib.resolve(spec_lib.base(), fields)))
+  monkeypatch.setattr(Run, 'require', lambda *_, **__: None)
+
+  def builder(*_, **__):
+    raise ConnectionError('reached')
+
+  monkeypatch.setattr('tensorflow_datasets.builder', builder)
+  assert not Run(tmp_path).spec.data.download and '"download": true' in (tmp_path / 'spec.json').read_text()
+  with pytest.raises(UserError, match=r'mnist is not prepared.* give --spec\.data\.download=true'):
+    command(tmp_path)
+  with pytest.raises(UserError, match='reached'):
+    command(tmp_path, {'data.download': True})

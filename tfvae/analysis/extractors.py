@@ -2,13 +2,13 @@
 
 import abc
 import hashlib
-import pathlib
 import zlib
 
 import numpy as np
 import tensorflow as tf
 
-from tfvae.errors import RunError, SpecError
+from tfvae import paths
+from tfvae.errors import RunError, SpecError, cut
 from tfvae.nets import inception, torch_weights
 
 
@@ -125,8 +125,8 @@ class InceptionFeatures(_Resized):
     model = inception.network()
     try:
       inception.load(model, _parameters(path))
-    except ValueError as error:
-      raise SpecError([f'spec.eval.fid_inception: got {path}: {error}']) from None
+    except (ValueError, TypeError) as error:  # TypeError: parameters that are no numbers
+      raise SpecError([f'spec.eval.fid_inception: got {path}: {cut(str(error), 300)}']) from None
     return cls(model, _checksum(path))
 
 
@@ -150,8 +150,8 @@ class KerasInceptionFeatures(_Resized):
     )
     try:
       model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-      reason = str(error).splitlines()[0][:200]
+    except Exception as error:  # of a file made to be broken: all kinds
+      reason = cut(str(error) or type(error).__name__, 200)
       raise SpecError(
         [f"spec.eval.fid_keras_inception: got {path}, which has not the weights of Keras' InceptionV3 ({reason})"]
       ) from None
@@ -166,9 +166,11 @@ def _keras_cache():
 
 
 def _file(field, path, how):
-  path = pathlib.Path(path).expanduser()
-  if not path.is_file():
-    raise SpecError([f'spec.eval.{field}: there is no file {path}; nothing is downloaded for you: {how}'])
+  path = paths.given(f'eval.{field}', str(path))
+  if not path.exists():
+    raise SpecError([f'spec.eval.{field}: there is no file {paths.shown(path)}; nothing is downloaded for you: {how}'])
+  if what := paths.kind(path):
+    raise SpecError([f'spec.eval.{field}: got {paths.shown(path)}, which is {what}; {how}'])
   return path
 
 
@@ -186,8 +188,8 @@ def _parameters(path):
   try:
     with np.load(path) as archive:
       return dict(archive)
-  except (OSError, ValueError, EOFError) as error:
-    raise ValueError(f'it cannot be read ({error})') from None
+  except Exception as error:  # of a file made to be broken: all kinds
+    raise ValueError(f'it cannot be read ({cut(str(error) or type(error).__name__, 200)})') from None
 
 
 def _checksum(path):

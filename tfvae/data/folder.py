@@ -247,12 +247,17 @@ def _headers(root, files):
 
   with ThreadPoolExecutor() as pool:
     headers = list(pool.map(header, files, chunksize=256))
-  broken = [name for name, found in zip(files, headers, strict=True) if not isinstance(found, Header)]
+  found = zip(files, headers, strict=True)
+  broken = [
+    f'{_shown(name)} ({what})' if type(what) is OSError else _shown(name)  # OSError itself: what is no file
+    for name, what in found
+    if not isinstance(what, Header)
+  ]
   if broken:
     more = f' and {len(broken) - SHOWN} more' if len(broken) > SHOWN else ''
     raise UserError(
       f'spec.data.path: {len(broken)} of {len(files)} files below {root} are no images that can be read: '
-      f'{", ".join(map(_shown, broken[:SHOWN]))}{more}; remove them, or put whole ones in their place'
+      f'{", ".join(broken[:SHOWN])}{more}; remove them, or put whole ones in their place'
     )
   return headers
 
