@@ -1,6 +1,7 @@
 """Trains, evaluates and draws variational autoencoders.
 
 python launch.py --spec specs/hit.py[:variant] [--workdir runs/hit] [--spec.FIELD=VALUE ...]
+python launch.py --workdir runs/hit [--spec.train.steps=5000]
 python launch.py --mode=evaluate --workdir runs/hit [--spec.eval.split=train]
 python launch.py --mode=sample --workdir runs/hit [--spec.sample.num=100]
 """
@@ -11,7 +12,8 @@ import sys
 from absl import app, flags, logging
 
 from tfvae import commands, spec
-from tfvae.errors import SpecError, UserError
+from tfvae.errors import SpecError, UserError, cut, nearest, short
+from tfvae.schema import not_understood
 from tfvae.signals import Stopped
 
 MODES = {
@@ -24,13 +26,17 @@ MODES = {
 }
 SPEC = flags.DEFINE_string('spec', None, 'The spec file, with a variant after a colon: specs/aevb.py:bernoulli.')
 WORKDIR = flags.DEFINE_string('workdir', None, 'The run directory. Default: runs/<spec>-<variant>[,field=value...].')
-MODE = flags.DEFINE_enum('mode', 'train', list(MODES), '; '.join(f'{k}: {v}' for k, v in MODES.items()))
+MODE = flags.DEFINE_string('mode', 'train', '; '.join(f'{k}: {v}' for k, v in MODES.items()))
 OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Set an existing run aside (renamed, not deleted) and start afresh.')
+OWN = ('spec', 'workdir', 'mode', 'overwrite')
 
 
 def main(arguments):
   rest, overrides = arguments
-  problems = [f'{arg}: not understood; flags are written --name=value, fields --spec.FIELD=VALUE' for arg in rest]
+  problems = [not_understood(arg, OWN, MODES) for arg in rest]
+  if MODE.value not in MODES:
+    problems.append(f'--mode: got {short(MODE.value)}; allowed: {" | ".join(MODES)}.{nearest(MODE.value, MODES)}')
+  sys.stdout.reconfigure(errors='backslashreplace')  # a file's name may be no text
   try:
     if MODE.value in ('evaluate', 'sample', 'export', 'report'):
       on_a_run(problems, overrides)
@@ -69,9 +75,18 @@ def on_a_run(problems, overrides):
 
 def from_a_spec(problems, overrides):
   try:
-    if not SPEC.value:
-      raise SpecError(['--spec is missing: give a spec file, such as --spec specs/hit.py or --spec specs/aevb.py'])
-    resolved = spec.load(SPEC.value, overrides)
+    if SPEC.value:
+      source = SPEC.value
+    elif WORKDIR.value:
+      source = commands.own_spec(WORKDIR.value)
+    else:
+      raise SpecError(
+        [
+          '--spec is missing: give a spec file, such as --spec specs/hit.py or --spec specs/aevb.py; or --workdir '
+          'alone, the directory of a run, which then goes on'
+        ]
+      )
+    resolved = spec.load(source, overrides)
   except SpecError as error:
     raise SpecError([*problems, *error.problems]) from None
   if problems:
@@ -79,7 +94,7 @@ def from_a_spec(problems, overrides):
   if MODE.value == 'show':
     commands.show(resolved)
   else:
-    commands.train(resolved, WORKDIR.value or commands.default_workdir(SPEC.value, overrides), OVERWRITE.value)
+    commands.train(resolved, WORKDIR.value, OVERWRITE.value)
 
 
 def parse(argv):
@@ -88,7 +103,7 @@ def parse(argv):
   try:
     return flags.FLAGS(argv, known_only=True)[1:], overrides
   except flags.Error as error:
-    sys.exit(f'error: {error}')
+    sys.exit(f'error: {cut(str(error), 400)}')
 
 
 if __name__ == '__main__':

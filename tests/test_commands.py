@@ -175,6 +175,13 @@ def parse(argv):
   return launch.MODE.value, launch.SPEC.value, launch.WORKDIR.value, overrides
 
 
+def default_of(path, overrides):
+  """The default workdir. Two tables have the same one, and a user names another for the second."""
+  workdir = str(commands_lib.default_workdir(spec_lib.origin(spec_lib.load(path, overrides))))
+  place = dict(overrides).get('data.path', '').replace('/', '_')
+  return f'{workdir}-{place}' if place else workdir
+
+
 def made_by(workdir):
   """(spec file, overrides) of the command that trains in `workdir`: one that is shown, or as its default name says."""
   for command in LAUNCHED:
@@ -183,7 +190,7 @@ def made_by(workdir):
       return path, overrides
   name, _, variant = pathlib.Path(workdir).name.partition('-')
   path = f'specs/{name}.py' + (f':{variant}' if variant else '')
-  assert str(commands_lib.default_workdir(path, [])) == workdir, f'no command is shown that makes {workdir}'
+  assert default_of(path, []) == workdir, f'no command is shown that makes {workdir}'
   return path, []
 
 
@@ -191,10 +198,13 @@ def spec_of(command):
   """(mode, the spec that a command is about, its workdir)."""
   mode, path, workdir, overrides = parse(command.argv[2:])
   if path:
-    return mode, spec_lib.load(path, overrides), workdir or str(commands_lib.default_workdir(path, overrides))
+    return mode, spec_lib.load(path, overrides), workdir or default_of(path, overrides)
   if mode == 'report':
     return mode, None, workdir
-  run = types.SimpleNamespace(spec=spec_lib.load(*made_by(workdir)))
+  path, own = made_by(workdir)
+  if mode in ('train', 'show'):  # a run that goes on
+    return mode, spec_lib.load(path, [*own, *overrides]), workdir
+  run = types.SimpleNamespace(spec=spec_lib.load(path, own), data=None)
   sections = {'evaluate': ('eval',), 'sample': ('sample', 'eval'), 'export': ('eval',)}[mode]
   return mode, commands_lib._override(run, overrides, *sections), workdir
 
@@ -296,7 +306,7 @@ def perform(command):
   if (key := (pathlib.Path.cwd(), command.argv)) not in RUN:
     if spec is not None and spec.eval.fid_classifier:
       ensure(spec.eval.fid_classifier)
-    if mode not in ('train', 'show'):
+    if '--spec' not in command.argv:
       ensure(workdir)
     where = [] if '--workdir' in command.argv or mode == 'show' else ['--workdir', workdir]
     run([*command.argv[2:], *where, *cut(mode, spec)])

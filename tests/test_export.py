@@ -1,10 +1,12 @@
 """What a trained model is used for: from Python on arrays, and as a SavedModel where there is no tfvae."""
 
+import contextlib
 import errno
 import json
 import math
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -251,6 +253,39 @@ def test_mistakes_on_arrays(tmp_path):
     run.decode(z1=np.zeros((2, 4, 4, 2)), z2=np.zeros((3, 3)))
 
 
+@pytest.mark.parametrize('case', ['reverse', 'optimal'])
+def test_values_that_were_not_scaled(case, tmp_path):
+  """Refused of images and binary data, a warning of tables, whose rows may be rare; NaN is refused of both."""
+  run = make(case, tmp_path / 'run')
+  values = np.asarray(stored(run)[:5], np.float64)
+  x = run.scale(values)['x']
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    run.encode(x)
+    run.encode(x + 0.1)  # no clear margin
+  for verb in ('encode', 'reconstruct', 'elbo'):
+    says = rf"{verb}: x: got values from \S+ to \S+, but the model was .* run.{verb}\(run.scale\(values\)\['x'\]\)"
+    with pytest.raises(UserError, match=says) if case == 'reverse' else pytest.warns(UserWarning, match=says):
+      getattr(run, verb)(values)
+  for bad in (np.nan, np.inf):
+    broken = x.copy()
+    broken[3].flat[1] = bad
+    with pytest.raises(UserError, match=r'encode: x: example 3 \(from 0\) has NaN or infinite values'):
+      run.encode(broken)
+  with pytest.raises(UserError, match='scale: values: example 0'):
+    run.scale(values * np.nan)
+  with pytest.raises(UserError, match='decode: z1: example 0'):
+    run.decode(z1=np.full((1, 3), np.nan))
+  path = run.workdir / 'data.json'
+  kept = json.loads(path.read_text())
+  path.write_text(json.dumps({name: kept[name] for name in kept if name not in ('range', 'checksum')}))
+  old = commands.load(run.workdir)  # of before the range was kept
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    with pytest.raises(UserError) if case == 'reverse' else contextlib.nullcontext():  # of bits it is known
+      old.encode(values)
+
+
 def test_a_failed_export_leaves_the_one_that_was_there(tmp_path, monkeypatch):
   run = make('optimal', tmp_path / 'run')
 
@@ -309,7 +344,9 @@ def test_mistakes_with_the_command(tmp_path, launch):
   assert_refused(launch('--mode=export', '--spec', 'hit'), '--mode=export', '--workdir', 'no --spec')
   assert_refused(launch('--mode=export', '--workdir', 'absent'), 'absent', 'no such directory')
   run = make('optimal', tmp_path / 'run')
-  with pytest.raises(SpecError, match=r'spec.decoder.sigma: only fields of spec.eval'):
+  with pytest.raises(
+    SpecError, match=r'spec.decoder.sigma: a run that is there keeps it; allowed: fields of spec.eval'
+  ):
     commands.export(run.workdir, {'decoder.sigma': 2.0})
   with pytest.raises(RunError, match='no checkpoint of step 8'):
     commands.export(run.workdir, {'eval.checkpoint': '8'})

@@ -7,15 +7,21 @@ import os
 import pty
 import struct
 import subprocess
+import sys
 import termios
 import time
 
 import pytest
+from absl.testing import flagsaver
 from conftest import ROOT, command
 
 from tfvae import commands
 from tfvae import spec as spec_lib
+from tfvae.errors import RunError, SpecError, UserError
 from tfvae.run import Run
+
+sys.path.insert(0, str(ROOT))
+import launch as launch_lib
 
 UNKNOWN = [
   (['--spec.train.stepz=5'], ['spec.train.stepz', 'Did you mean spec.train.steps?']),
@@ -35,9 +41,13 @@ UNKNOWN = [
   (['--spec.model.layers=top,bottom'], ['spec.model.layers', 'z2,z1']),
   (['--spec.data.batch_size=2000'], ['spec.data.batch_size', '2000', '1500']),
   (['--spec.decoder.likelihood=bernoulli', '--spec.data.scaling=standard'], ['spec.decoder.likelihood', '[0, 1]']),
-  (['--mode=evaluat'], ['mode', 'evaluate']),
-  (['--overwrit'], ['overwrit']),
+  (['--mode=eval'], ['--mode', "'eval'", 'Did you mean evaluate?']),
+  (['--overwrit'], ['overwrit', 'Did you mean --overwrite?']),
   (['stray'], ['stray']),
+  (
+    ['--train.steps=5', 'evaluate', 'specs/aevb.py:unit'],
+    ['--spec.train.steps?', '--mode=evaluate?', '--spec specs/a'],
+  ),
   (
     ['--spec.train.steps=0', '--spec.decoder.sigma=-1', '--spec.foo=1', '--spec.data.name=x'],
     ['spec.train.steps', 'spec.decoder.sigma', 'spec.foo', 'spec.data.name'],
@@ -142,12 +152,16 @@ def test_a_whole_session(launch, tmp_path):
   assert status == 0 and '4/4' in said and 'elbo' in said and 'rate/z1' in said and 'step/s' in said  # tqdm's bar
   assert 'I0000' not in said and 'oneDNN' not in said and 'WARNING' not in said
   (workdir,) = (tmp_path / 'runs').iterdir()
-  assert workdir.name == 'aevb-bernoulli,eval.num_samples=2,train.steps=4'
+  assert workdir.name == 'aevb-bernoulli'
+  assert (
+    'workdir: runs/aevb-bernoulli (new, 4 steps)' in said and 'model:   z1, ' in said and ' parameters, on ' in said
+  )
   assert len(list((workdir / 'figures').glob('*.png'))) == 7
 
   spec_before = (workdir / 'spec.json').read_text()
   refused = launch('--spec', 'aevb:bernoulli', *short, '--spec.model.z1.dim=7', '--workdir', workdir)
   assert_refused(refused, 'spec.model.z1.dim: the run has 10, this command 7', '--overwrite')
+  assert refused.stderr.index('--overwrite') < refused.stderr.index('spec.model.z1.dim')  # the advice first
   assert (workdir / 'spec.json').read_text() == spec_before
 
   fields = ['--spec.eval.split=train', '--spec.eval.evaluators=bounds,entropies']
@@ -183,6 +197,112 @@ def test_show_prints_the_spec_before_tensorflow(capsys):
   commands.show(spec)
   rest = capsys.readouterr().out.removeprefix(text)
   assert '1,500' in rest and 'z1_encoder/conv_0/kernel' in rest and 'parameters' in rest
+
+
+@pytest.fixture
+def asked(monkeypatch):
+  """launch.py in this process, up to training: asked('--spec', ...) -> what `commands.train` would be given."""
+
+  def call(*args):
+    given = []
+    monkeypatch.setattr(commands, 'train', lambda *args: given.extend(args))
+    with flagsaver.flagsaver():
+      launch_lib.main(launch_lib.parse(['launch.py', *map(str, args)]))
+    return given
+
+  return call
+
+
+def begun_run(workdir, **fields):
+  """The directory of a run, as it is after one checkpoint; nothing in it can be restored."""
+  spec = spec_lib.load(ROOT / 'specs/hit.py', {name.replace('__', '.'): value for name, value in fields.items()})
+  (workdir / 'checkpoints').mkdir(parents=True)
+  (workdir / 'spec.json').write_text(spec_lib.to_json(spec))
+  data = {'name': 'digits', 'shape': [8, 8, 1], 'sizes': {'train': 1500, 'test': 297}, 'fingerprint': 1}
+  data['scaling'] = {'center': 0.0, 'width': 16.0}
+  (workdir / 'data.json').write_text(json.dumps(data))
+  (workdir / 'checkpoints/ckpt-1.index').touch()
+  (workdir / 'checkpoints/ckpt-1.data-00000-of-00001').touch()
+  return workdir
+
+
+def test_a_run_goes_on_by_its_own_spec(asked, tmp_path, capsys):
+  """--workdir alone, and --spec with its spec.json, which has overrides, no variants, and no leave to download."""
+  workdir = begun_run(tmp_path / 'hit,seed=3', seed=3, train__steps=700, data__download=True, data__name='mnist')
+  spec, there, overwrite = asked('--workdir', workdir, '--spec.train.steps=900', '--spec.eval.every=7')
+  assert (spec.seed, spec.train.steps, spec.eval.every, spec.data.download) == (3, 900, 7, False)
+  assert (str(there), overwrite) == (str(workdir), False)
+  assert spec_lib.origin(spec).changes == {'train.steps': 900, 'eval.every': 7}
+  spec, there, _ = asked('--spec', workdir / 'spec.json', '--spec.train.ema=0.5')
+  assert spec.train.ema == 0.5 and there is None
+  with pytest.raises(SystemExit, match='variant'):
+    asked('--spec', f'{workdir}/spec.json:vector')
+  with pytest.raises(SystemExit, match=r'--workdir \S+/absent: there is no such directory'):
+    asked('--workdir', tmp_path / 'absent')
+  with pytest.raises(SystemExit, match=r'is the directory of a run.*--workdir \S+ alone resumes it'):
+    asked('--spec', workdir)
+  (workdir / 'spec.json').write_text('{"train": ')
+  with pytest.raises(SystemExit, match=r'spec\.json: not a spec'):
+    asked('--workdir', workdir)
+
+
+def test_train_takes_a_spec_file(tmp_path, monkeypatch):
+  """As text or path, with a variant; what is no spec is refused with what is."""
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(
+    commands.build, 'check', lambda spec: (_ for _ in ()).throw(UserError(f'got as far as {spec.seed}'))
+  )
+  for path in (f'{ROOT}/specs/aevb.py:gaussian', ROOT / 'specs/aevb.py'):
+    with pytest.raises(UserError, match='got as far as 0'):
+      commands.train(path, 'run')
+    with pytest.raises(UserError, match='got as far as 0'):
+      commands.train(path)
+  with pytest.raises(UserError, match=r"spec: got \{'train': \{'steps': 5\}\}; allowed: a spec of tfvae.load_spec"):
+    commands.train({'train': {'steps': 5}}, 'run')
+  with pytest.raises(UserError, match=r'no spec file nope\.py'):
+    commands.train('nope.py', 'run')
+
+
+def test_what_can_be_overridden_for_a_run(tmp_path):
+  workdir = begun_run(tmp_path / 'run')
+  cases = {
+    ('eval.split', 'validation'): r'no such split; allowed: train \| test.*--spec.data.validation=0.1',
+    ('eval.also', 'train,validation'): r'spec.eval.also: got validation.*allowed: train \| test',
+    ('train.steps', 9): r'spec.train.steps: a run that is there keeps it; allowed: fields of spec.eval, and',
+    ('evl.split', 'train'): r'spec.evl.split: unknown field. Did you mean spec.eval.split\?',
+    ('eval.splt', 'train'): r'spec.eval.splt: unknown field. Did you mean spec.eval.split\?',
+  }
+  for override, says in cases.items():
+    with pytest.raises(SpecError, match=says):
+      commands.evaluate(workdir, [override])
+  with pytest.raises(SpecError, match='allowed: a mapping'):
+    commands.evaluate(workdir, ['eval.split=train'])
+
+
+def test_a_table_that_is_not_there(tmp_path):
+  """What may be meant is a table, too."""
+  (tmp_path / 'noped.csv').mkdir()
+  (tmp_path / 'specs').touch()
+  (tmp_path / 'nope.py').touch()
+  spec = lambda: spec_lib.load(ROOT / 'specs/table.py', {'data.path': tmp_path / 'nope.csv'})
+  with pytest.raises(UserError, match=r'nope.csv is not there; allowed: a CSV file \(also .gz\) or an NPZ file.$'):
+    commands.build.dataset(spec())
+  (tmp_path / 'iris.csv').touch()
+  with pytest.raises(UserError, match=r'an NPZ file. There: iris.csv$'):
+    commands.build.dataset(spec())
+  (tmp_path / 'hope.csv').touch()
+  with pytest.raises(UserError, match=r'an NPZ file. Did you mean hope.csv\?$'):
+    commands.build.dataset(spec())
+
+
+def test_another_spec_on_a_run(tmp_path):
+  """The advice first, then the first fields that differ."""
+  run = Run(begun_run(tmp_path / 'run'))
+  with pytest.raises(RunError) as error:
+    run.check(spec_lib.load(f'{ROOT}/specs/hit.py:three_layers'))
+  advice, *lines, last = str(error.value).splitlines()
+  assert 'another --workdir' in advice and '--overwrite' in advice
+  assert len(lines) == 8 and all(line.startswith('spec.') for line in lines) and last.endswith(' more fields')
 
 
 TABLES = {

@@ -287,12 +287,36 @@ def test_mistakes_in_a_spec_file_name_the_field(tmp_path, line, says):
     ('batch_size', 'Did you mean spec.data.batch_size or spec.eval.batch_size?'),
     ('train.batch_size', 'Did you mean spec.data.batch_size or spec.eval.batch_size?'),
     ('spec.train.steps', 'without spec. in front: train.steps'),
-    ('train.lr', 'the fields of spec.train: beta_1'),
-    ('trane.lr', 'the fields of spec: data'),
+    ('beta', 'Did you mean spec.objective.beta.z2 or spec.objective.beta.z1?'),
+    ('train.lr', 'Did you mean spec.train.learning_rate?'),
+    ('epochs', 'Did you mean spec.train.steps (its length is in steps)?'),
+    ('train.foo', 'the fields of spec.train: beta_1'),
+    ('trane.foo', 'the fields of spec: data'),
   ],
 )
 def test_unknown_fields_are_answered_with_known_ones(name, says):
   assert says in problems(spec_lib.resolve, spec_lib.base(), {name: '1'})[0]
+
+
+def test_a_spec_file_that_is_not_there(monkeypatch, tmp_path):
+  """What was meant is sought among the spec files, by name; however long the path is."""
+  monkeypatch.chdir(ROOT)
+  for path, says in (
+    ('specs/hitt.py', 'Did you mean specs/hit.py?'),
+    ('hit', 'Did you mean specs/hit.py?'),
+    ('symetric', 'Did you mean specs/symmetric.py?'),
+    ('specs', 'Spec files: specs/aevb.py, '),
+    ('~nouser/hit.py', 'no spec file ~nouser/hit.py. Did you mean specs/hit.py?'),
+    ('x' * 100_000, 'there is no spec file xxx'),
+    ('x/' * 50_000, 'there is no spec file x/x'),
+    ('a\0b', 'there is no spec file a?b'),
+  ):
+    (problem,) = problems(spec_lib.load, path)
+    assert says in problem and len(problem) < 600, problem
+  (tmp_path / 'a:b').mkdir()
+  (tmp_path / 'a:b/mine.py').write_text((ROOT / 'specs/aevb.py').read_text())
+  for path in (f'{tmp_path}/a:b/mine.py', f'{tmp_path}/a:b/mine.py:unit'):  # a colon in a path is no variant
+    assert spec_lib.origin(spec_lib.load(path)).variant == path.partition('mine.py:')[2]
 
 
 def test_what_overrides_may_be(tmp_path):

@@ -168,7 +168,7 @@ def verbs(spec, model_, kept: dict):
   if model_.closed_form:
     split = Split(source(spec, dataset(spec, kept)), 'train', spec)
     model_.update(split.sampled_means(model_, statistics(model_, split)))
-  return Verbs(model_, spec, kept['scaling'])
+  return Verbs(model_, spec, kept['scaling'], kept.get('range'))
 
 
 def require_one_hierarchy(spec) -> None:

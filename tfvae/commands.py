@@ -13,34 +13,42 @@ import numpy as np
 from tfvae import build, memory, metrics, workers
 from tfvae import spec as spec_lib
 from tfvae.cluster import cluster_of
-from tfvae.errors import SpecError, UserError
+from tfvae.errors import SpecError, UserError, cut
+from tfvae.plan import announce, default_workdir
 from tfvae.quiet import import_tensorflow
 from tfvae.run import PLACES, Run, checksum
+from tfvae.schema import flatten, schema, unknown
 from tfvae.signals import StopSignal
 
 # What memory depends on beside the data, most of it first.
 WEIGHTS = "the nets' widths in spec.model and spec.decoder"
 EVALUATED = 'spec.eval.batch_size or spec.eval.num_samples'
 TRAINED = f'spec.data.batch_size, spec.objective.num_samples or {WEIGHTS}'
+SPLITS = ('train', 'validation', 'test')
 
 
-def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
+def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = False) -> Run:
   """Trains a spec in a run directory (resuming where it holds the same run), evaluates and draws.
 
   Args:
-    spec: made by `tfvae.load_spec` or `tfvae.spec.base`.
-    workdir: the run directory; made where it is absent.
+    spec: made by `tfvae.load_spec` or `tfvae.spec.base`; or what `tfvae.load_spec` takes: a spec file, with a variant
+      'specs/hit.py:digits', or a run's spec.json.
+    workdir: the run directory; made where it is absent. None: the default of the command line, runs/<spec>-<variant>.
     overwrite: set a run that is there aside (renamed) and start afresh.
 
   Raises:
     UserError: a SpecError naming every problem of the spec, or what is wrong with the directory or the data.
     Stopped: a KeyboardInterrupt, after Ctrl-C or SIGTERM; its message says what was saved.
   """
-  spec_file, spec, run = spec_lib.file_of(spec), spec_lib.resolve(spec), Run(workdir)
+  spec = spec_lib.load(spec) if isinstance(spec, (str, os.PathLike)) else spec
+  origin, spec = spec_lib.origin(spec), spec_lib.resolve(spec)
+  run = Run(workdir or default_workdir(origin))
   cluster = cluster_of(spec.train.strategy)
   with StopSignal() as stop, _closing(run, TRAINED):
     run.check(spec, overwrite)
     build.check(spec)
+    if cluster is None or cluster.is_chief:
+      print(announce(spec, origin, run, overwrite), flush=True)
     if cluster and cluster.is_chief:
       run.lock()  # where the workers find what they know each other by
     # Several devices must be made before reading data may make TensorFlow start with one.
@@ -55,7 +63,7 @@ def train(spec, workdir: str | os.PathLike, overwrite: bool = False) -> Run:
       import_tensorflow()
       from tfvae.training import Trainer
 
-      trainer = Trainer(spec, run, data, strategy, group, spec_file)
+      trainer = Trainer(spec, run, data, strategy, group, origin and origin.file.absolute())
       trainer.train(stop, overwrite)
       if numbers := trainer.finish():
         _conclude(run, trainer.step, spec.eval.split, numbers)
@@ -216,19 +224,18 @@ def show(spec) -> None:
   print(f'  {"parameters":<{width}}  {"":<18}{build.num_parameters(model.trainable_variables):>12,}')
 
 
+def own_spec(workdir: str | os.PathLike) -> pathlib.Path:
+  """The spec.json of a run, for `tfvae.load_spec`. Raises RunError where there is none."""
+  run = Run(workdir)
+  run.require(checkpoint=False)
+  return run.workdir / 'spec.json'
+
+
 def load(workdir: str | os.PathLike) -> Run:
   """A run that was trained: `.spec`, `.model`, `.metrics`, `.evaluation`, `.encode(x)`, `.sample(n)`, ..."""
   run = Run(workdir)
   run.require()
   return run
-
-
-def default_workdir(path: str, overrides: list[tuple[str, str]]) -> pathlib.Path:
-  """runs/<spec>-<variant>[,field=value...]: another flag is another run."""
-  file, _, variant = path.partition(':')
-  name = pathlib.Path(file).stem + (f'-{variant}' if variant else '')
-  name = ','.join([name, *(f'{field}={value}' for field, value in sorted(dict(overrides).items()))])
-  return pathlib.Path('runs') / name.replace(os.sep, '_').replace(' ', '')[:200]
 
 
 @contextlib.contextmanager
@@ -246,16 +253,35 @@ def _closing(run, fields: str):
 
 
 def _override(run, overrides, *sections):
-  pairs = list(overrides.items() if isinstance(overrides, Mapping) else overrides)
-  places = ', '.join(f'spec.{place}' for place in PLACES)
-  if problems := [
-    f'spec.{name}: only fields of {" and ".join(f"spec.{section}" for section in sections)}, and {places}, can be '
-    'overridden for a run that is there'
-    for name, _ in pairs
-    if name.partition('.')[0] not in sections and name not in PLACES
-  ]:
+  """The run's own spec with overrides of these sections, and of places. Raises SpecError where others are given."""
+  pairs = spec_lib.pairs(overrides)
+  layers = run.spec.model.layers
+  fields, problems = flatten(schema(layers)), []
+  allowed = (
+    f'fields of {" and ".join(f"spec.{name}" for name in sections)}, and {", ".join(f"spec.{p}" for p in PLACES)}'
+  )
+  for name, value in pairs:
+    if name.partition('.')[0] not in sections and name not in PLACES:
+      what = f'a run that is there keeps it; allowed: {allowed}' if name in fields else unknown(name, fields, layers)
+      problems.append(f'spec.{cut(name)}: {what}')
+    elif name in ('eval.split', 'eval.also', 'sample.split') and (problem := _split_problem(run, value)):
+      problems.append(f'spec.{name}: {problem}')
+  if problems:
     raise SpecError(problems)
   return spec_lib.resolve(run.spec, pairs)
+
+
+def _split_problem(run, value):
+  """Why a run that is there cannot be evaluated on these splits, or None: what spec.data says of them is kept."""
+  names = value.split(',') if isinstance(value, str) else value if isinstance(value, (list, tuple)) else ()
+  sizes = (run.data or {}).get('sizes', {})
+  if sizes and (absent := [name for name in names if name in SPLITS and name not in sizes]):
+    field = 'validation' if 'validation' in absent else 'test'
+    return (
+      f'got {absent[0]}, but the run has no such split; allowed: {" | ".join(sizes)}. It keeps the splits that it was '
+      f'trained with; another run may have one (--spec.data.{field}=0.1 sets it aside)'
+    )
+  return None
 
 
 def _conclude(run, step, split, numbers, is_last=True):

@@ -57,5 +57,6 @@ def cut(text: str, most: int = 120) -> str:
 
 def nearest(name: str, valid) -> str:
   """' Did you mean ...?' where one of `valid` is close to `name`, else ''."""
-  close = difflib.get_close_matches(name[:200], list(valid), n=1, cutoff=0.6)
-  return f' Did you mean {close[0]}?' if close else ''
+  by_lower = {other.lower(): other for other in reversed(list(valid))}
+  close = difflib.get_close_matches(name[:200].lower(), list(by_lower), n=1, cutoff=0.6)
+  return f' Did you mean {by_lower[close[0]]}?' if close else ''

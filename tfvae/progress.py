@@ -1,8 +1,14 @@
 """What is shown during training and evaluation: a bar on a terminal, plain lines elsewhere."""
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+EVERY = 10.0  # seconds between two lines of an evaluation without a terminal
+SLOW = 5.0  # seconds after which compiling is worth a line
+MOST_MEMBERS = 6  # whose ELBOs are shown
 
 
 class Progress:
@@ -24,12 +30,7 @@ class Progress:
     """The logged values."""
     if self._quiet:
       return
-    keys = [k for k in metrics if k in ('elbo', 'rate') or k.startswith('rate/')] or [
-      k for k in metrics if k.split('/')[0] == 'loss'
-    ]
-    if len([k for k in keys if k.startswith('rate/')]) == 1:
-      keys.remove('rate')
-    parts = [f'{key} {metrics[key]:.4g}' for key in keys]
+    parts = [f'{key} {metrics[key]:.4g}' for key in _main(metrics)]
     if self._bar:
       self._bar.set_postfix_str('  '.join(parts))
     else:
@@ -43,19 +44,78 @@ class Progress:
     else:
       print(message, flush=True)
 
+  def compiling(self, what: str) -> contextlib.AbstractContextManager:
+    """Inside, `what` is said where it takes long: a compiler may be silent for minutes."""
+    return contextlib.nullcontext() if self._quiet else _after(SLOW, lambda: self.say(what), once=True)
+
+  def watch(self, label: str, batches: Iterator, number: int) -> Iterator:
+    """The batches of an evaluation in the middle of training: a line where it takes long."""
+    return batches if self._quiet else _counted(label, batches, number, self.say)
+
   def close(self) -> None:
     """Ends the bar."""
     if self._bar:
       self._bar.close()
 
 
+def _main(metrics):
+  """The names of what is shown: the ELBO and the rates, of several members the ELBOs; else the losses."""
+  rates = [key for key in metrics if key.startswith('rate/')]
+  keys = [key for key in metrics if key in ('elbo', 'rate')] + rates
+  if len(rates) == 1:
+    keys.remove('rate')
+  if members := [key for key in metrics if key.startswith('elbo/')]:
+    keys = sorted(members, key=lambda key: -metrics[key])[:MOST_MEMBERS]  # the best first
+    keys = [key for key in members if key in keys]
+  return keys or [key for key in metrics if key.split('/')[0] == 'loss']
+
+
 def watch(label: str, batches: Iterator, number: int) -> Iterator:
-  """The batches of an evaluation, their progress shown: a bar on a terminal, elsewhere a line at the end."""
+  """The batches of an evaluation, their progress shown: a bar on a terminal, elsewhere lines, and one at the end."""
   if sys.stdout.isatty():
     from tqdm import tqdm
 
     yield from tqdm(batches, label, number, unit='batch', file=sys.stdout, dynamic_ncols=True, leave=False)
     return
   begun = time.monotonic()
-  yield from batches
+  yield from _counted(label, batches, number, lambda message: print(message, flush=True))
   print(f'evaluated {label}: {number} batches in {time.monotonic() - begun:.1f} s', flush=True)
+
+
+def _counted(label, batches, number, say):
+  """The batches; how many are done is said every `EVERY` seconds, however long one of them takes."""
+  begun, done, first = time.monotonic(), 0, None
+
+  def tell():
+    # The first batch compiles, which says nothing of the others.
+    left = ''
+    if first is not None and done > 1:
+      each = (time.monotonic() - first) / (done - 1)
+      left = f', {max(1, round(each * (number - done)))} s left'
+    say(f'evaluating {label}: {done} of {number} batches{left or f", {time.monotonic() - begun:.0f} s so far"}')
+
+  with _after(EVERY, tell):
+    for batch in batches:
+      yield batch
+      done, first = done + 1, first or time.monotonic()
+
+
+@contextlib.contextmanager
+def _after(seconds: float, tell: Callable[[], None], once: bool = False):
+  """Inside, `tell` is called after so many seconds, and again after as many more unless `once`; from a thread."""
+  ended = threading.Event()
+
+  def wait():
+    while not ended.wait(seconds):
+      with contextlib.suppress(OSError, ValueError):  # nobody reads on: the main thread will hear of it
+        tell()
+      if once:
+        return
+
+  thread = threading.Thread(target=wait, daemon=True)
+  thread.start()
+  try:
+    yield
+  finally:
+    ended.set()
+    thread.join()

@@ -17,7 +17,7 @@ import numpy as np
 from tfvae import environment, formats
 from tfvae import spec as spec_lib
 from tfvae.checkpoint_files import LIST, gone, newest, parts
-from tfvae.errors import RunError
+from tfvae.errors import RunError, short
 from tfvae.files import Damaged, is_temporary, read_json, replaced, why, write, writing
 from tfvae.lock import Lock
 from tfvae.quiet import import_tensorflow
@@ -31,6 +31,7 @@ FREE_FIELDS += ('train.strategy', 'train.logical_devices')
 FREE_SECTIONS = ('eval.', 'sample.')
 SAVED = 'saved.json'
 OWN = (*PLACES, 'train.startup_timeout')  # what each worker may have of its own
+MOST_SHOWN = 8  # fields in which a spec differs from the run's
 
 
 def is_free(field: str) -> bool:
@@ -164,13 +165,14 @@ class Run(Records):
       if name == 'train.steps' and old is not None and new is not None and new > old:
         continue
       more = '; only more steps are possible' if name == 'train.steps' else ''
-      problems.append(f'spec.{name}: the run has {old}, this command {new}{more}')
+      problems.append(f'spec.{name}: the run has {_shown(old)}, this command {_shown(new)}{more}')
     if problems:
-      problems.append(
-        f'--workdir {self.workdir} holds a run with another spec. Give the same spec to resume it, another --workdir '
-        'to keep both, or --overwrite to set it aside and start afresh'
+      more = [f'and {len(problems) - MOST_SHOWN} more fields'] if len(problems) > MOST_SHOWN else []
+      advice = (
+        f'--workdir {self.workdir} holds a run with another spec. Give the same spec to resume it (--workdir alone '
+        'does), another --workdir to keep both, or --overwrite to set it aside and start afresh'
       )
-      raise RunError('\n'.join(problems))
+      raise RunError('\n'.join([advice, *problems[:MOST_SHOWN], *more]))
 
   def begin(self, spec, data: dict, start: dict | None = None, overwrite: bool = False) -> list[str]:
     """Writes spec.json, data.json and environment.json; `overwrite` renames a run that is there first.
@@ -369,6 +371,10 @@ class Run(Records):
         f'spec.train.init_from: the model of {self.workdir} is another one: {"; ".join(found[:4])}{more}. Give a run '
         'with the same spec.model, spec.prior and spec.decoder, and data of the same shape'
       )
+
+
+def _shown(value):
+  return 'no such field' if value is None else short(value)
 
 
 def checksum(spec) -> int:

@@ -667,9 +667,19 @@ def layers_problem(layers) -> str | None:
   right = tuple(f'z{i}' for i in range(len(layers), 0, -1))
   if layers != right:
     number = re.fullmatch(r'z([1-9])', layers[0])
-    known = ','.join(right if not number else (f'z{i}' for i in range(int(number[1]), 0, -1)))
+    if number and sorted(layers) != sorted(right):
+      right = tuple(f'z{i}' for i in range(int(number[1]), 0, -1))
+    known = ','.join(right)
     return f'got {cut(",".join(layers))}; layers are named from the top, the bottom one z1: {known}'
   return None
+
+
+ELSEWHERE = {  # what other programs call them
+  'epochs': 'train.steps (its length is in steps)',
+  'lr': 'train.learning_rate',
+  'bs': 'data.batch_size',
+  'dataset': 'data.name',
+}
 
 
 def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
@@ -689,11 +699,13 @@ def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
     return f'unknown field; without spec. in front: {name[len("spec.") :]}'
   if hint := nearest(last, inside):
     return f'unknown field.{hint.replace(" mean ", f" mean spec.{parent}." if parent else " mean spec.")}'
+  if last in ELSEWHERE:
+    return f'unknown field. Did you mean spec.{ELSEWHERE[last]}?'
   close = nearest(name, [field for field in fields if nearest(last, [field.rpartition('.')[2]])])
   if close and parent and parent not in sections:  # whose name is misspelt
     return f'unknown field.{close.replace(" mean ", " mean spec.")}'
   for end in (name, last):  # in another section
-    same = [f'spec.{field}' for field in fields if field.endswith(f'.{end}')]
+    same = [f'spec.{field}' for field in fields if f'.{end}.' in f'.{field}.']
     if 0 < len(same) <= 4:
       return f'unknown field. Did you mean {" or ".join(same)}?'
   if close:
@@ -703,6 +715,25 @@ def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
     inside = sorted({f[len(parent) + 1 :].partition('.')[0] for f in fields if f.startswith(f'{parent}.')})
   inside = inside or sorted({f.partition('.')[0] for f in fields})
   return f'unknown field; the fields of spec{"." + parent if parent else ""}: {", ".join(inside)}'
+
+
+def not_understood(arg: str, flags, modes) -> str:
+  """What to say of an argument that is none of the `flags`: what was meant where that can be told."""
+  name = arg.lstrip('-').partition('=')[0]
+  fields = flatten(schema(('z3', 'z2', 'z1')))
+  same = [field for field in fields if field == name or field.endswith(f'.{name}')]
+  meant = ''
+  if not arg.startswith('-') and name.partition(':')[0].endswith('.py'):
+    meant = f' Did you mean --spec {cut(arg)}?'
+  elif arg in modes:
+    meant = f' Did you mean --mode={arg}?'
+  elif name.startswith('spec.'):
+    meant = f' Did you mean --{cut(name)}?'
+  elif same:
+    meant = f' Did you mean --spec.{same[0]}?'
+  else:
+    meant = nearest(f'--{name}', [f'--{flag}' for flag in flags])
+  return f'{cut(arg)}: not understood; flags are written --name=value, fields --spec.FIELD=VALUE.{meant}'
 
 
 def markdown() -> str:

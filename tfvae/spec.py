@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
@@ -66,14 +66,33 @@ def load(path: str | os.PathLike, overrides: Mapping[str, Any] | Iterable[tuple[
   Raises:
     SpecError: naming every problem found.
   """
-  resolved = resolve(read(path), overrides)
-  object.__setattr__(resolved, '_file', specfile.split(path)[0].absolute())
+  own = read(path)
+  resolved = resolve(own, overrides)
+  object.__setattr__(
+    resolved, '_origin', Origin(cut(str(path), 200), *specfile.split(path), _changes(own, resolved, overrides))
+  )
   return resolved
 
 
-def file_of(spec: ConfigDict) -> pathlib.Path | None:
-  """The spec file that `load` read a spec from; None where it was made otherwise."""
-  return getattr(spec, '_file', None)
+class Origin(NamedTuple):
+  """Where `load` has a spec from."""
+
+  path: str  # as it was given, for messages
+  file: pathlib.Path
+  variant: str
+  changes: dict[str, Any]  # field: value, of the overrides that differ from what the file says
+
+  @property
+  def name(self) -> str:
+    """<spec>-<variant>; of a run's spec.json, the name of the run's directory."""
+    if specfile.is_json(self.file) and self.file.stem == 'spec':
+      return self.file.absolute().parent.name
+    return self.file.stem + (f'-{self.variant.replace(" ", "")}' if self.variant else '')
+
+
+def origin(spec: ConfigDict) -> Origin | None:
+  """Where `load` has a spec from; None where it was made otherwise."""
+  return getattr(spec, '_origin', None)
 
 
 def read(path: str | os.PathLike) -> ConfigDict:
@@ -83,7 +102,8 @@ def read(path: str | os.PathLike) -> ConfigDict:
     if variant:
       raise SpecError([f'--spec: got the variant {short(variant)}, but {cut(str(file))} has none; leave it out'])
     try:
-      return from_json(specfile.read_text(file))
+      # What a file says is no leave to use the network: that takes the flag.
+      return resolve(from_json(specfile.read_text(file)), {'data.download': False})
     except SpecError as error:
       raise SpecError([p if p.startswith('--spec') else f'{cut(str(file))}: {p}' for p in error.problems]) from None
   spec = specfile.call(file, variant)
@@ -92,36 +112,38 @@ def read(path: str | os.PathLike) -> ConfigDict:
   return spec
 
 
-def changes(own: ConfigDict, resolved: ConfigDict, overrides: Mapping | Iterable) -> dict[str, Any]:
-  """{field: value} of the overrides that made `resolved` differ from `own`, by their names."""
+def _changes(own, resolved, overrides):
   before, after = flatten(own.to_dict()), flatten(resolved.to_dict())
-  names = sorted({name for name, _ in _pairs(overrides)} & after.keys())
+  before = {name: tuple(value) if isinstance(value, list) else value for name, value in before.items()}
+  names = sorted({name for name, _ in pairs(overrides)} & after.keys())
   return {name: after[name] for name in names if before.get(name) != after[name]}
 
 
 def to_text(value) -> str:
   """A field's value as a flag writes it; values that are equal are written alike."""
-  return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
+  if isinstance(value, tuple):
+    return ','.join(map(to_text, value))
+  return str(value).lower() if isinstance(value, bool) else str(value).removesuffix('.0')
 
 
 def split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
   """Takes '--spec.FIELD=VALUE' and '--spec.FIELD VALUE' out of a command line: (the rest, (field, value) pairs)."""
-  rest, pairs, waiting = [], [], None
+  rest, found, waiting = [], [], None
   for arg in argv:
     name, equals, value = arg.lstrip('-').partition('=')
     if waiting and not arg.startswith('--'):
-      pairs.append((waiting, arg))
+      found.append((waiting, arg))
       waiting = None
       continue
     if waiting:  # a flag without a value: true, as for other flags
-      pairs.append((waiting, 'true'))
+      found.append((waiting, 'true'))
       waiting = None
     if arg.startswith('-') and name.startswith('spec.'):
       waiting = None if equals else name[len('spec.') :]
-      pairs += [(name[len('spec.') :], value)] if equals else []
+      found += [(name[len('spec.') :], value)] if equals else []
     else:
       rest.append(arg)
-  return rest, pairs + ([(waiting, 'true')] if waiting else [])
+  return rest, found + ([(waiting, 'true')] if waiting else [])
 
 
 def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> ConfigDict:
@@ -133,11 +155,11 @@ def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str,
         "tfvae.load_spec('specs/hit.py', {'train.steps': 500})"
       ]
     )
-  pairs = _pairs(overrides)
+  chosen = pairs(overrides)
   values = _copy(spec.to_dict())
   problems = []
   # A change of the layers changes which other fields there are; the directory says which sets are known.
-  for name, value in sorted(pairs, key=lambda pair: pair[0] not in ('model.layers', 'data.data_dir')):
+  for name, value in sorted(chosen, key=lambda pair: pair[0] not in ('model.layers', 'data.data_dir')):
     problem = _override(values, name, value) or (name == 'data.name' and _unknown_data(values))
     if problem:
       problems.append(f'spec.{cut(name)}: {problem}')
@@ -152,15 +174,15 @@ def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str,
   return freeze(values)
 
 
-def _pairs(overrides):
-  """(field, value) of a mapping or of pairs. Raises SpecError where they are neither."""
-  pairs = list(overrides.items() if isinstance(overrides, Mapping) else overrides)
-  for pair in pairs:
+def pairs(overrides: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+  """(field, value) of overrides, a mapping or pairs. Raises SpecError where they are neither."""
+  found = list(overrides.items() if isinstance(overrides, Mapping) else overrides)
+  for pair in found:
     if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
       raise SpecError(
         [f"overrides: got {short(pair)}; allowed: a mapping such as {{'train.steps': 500}}, or pairs (field, value)"]
       )
-  return pairs
+  return found
 
 
 def _unknown_data(values):
@@ -202,6 +224,8 @@ def _override(values, name, value):
   if name not in fields:
     return unknown(name, fields, layers)
   field = fields[name]
+  if value == '=':
+    return f"got '='; write it without blanks: --spec.{name}=VALUE"
   value = field.parse(value) if isinstance(value, str) else _plain(value)
   if problem := (layers_problem(value) if name == 'model.layers' else field.problem(value)):
     return problem

@@ -72,9 +72,14 @@ def _require(file):
         f'--spec {shown}/spec.json is its spec'
       ]
     )
-  there = next((names for path in (file, file.parent, pathlib.Path('specs')) if (names := _spec_files(path))), [])
-  hint = (not file.is_dir() and nearest(str(file), there)) if len(shown) == len(str(file)) else ''
-  hint = hint or (f' Spec files: {", ".join(there[:12])}' if there else '')
+  own, is_folder = _spec_files(file), os.path.isdir(shown)
+  there = own or _spec_files(file.parent) or _spec_files(pathlib.Path('specs'))
+  known = {pathlib.Path(name).stem: name for name in [*_spec_files(pathlib.Path('specs')), *there]}
+  close = '' if is_folder or shown != str(file) else nearest(str(file), there)
+  if not close and not is_folder:
+    stem = nearest(cut(file.stem), known).removeprefix(' Did you mean ').removesuffix('?')
+    close = f' Did you mean {known[stem]}?' if stem else ''
+  hint = close or (f' Spec files: {", ".join(there[:12])}' if there else '')
   raise SpecError([f'--spec: there is no spec file {shown}.{hint}'])
 
 

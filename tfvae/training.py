@@ -16,6 +16,7 @@ from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
 from tfvae.evaluation import Abandoned, Evaluation, complete
 from tfvae.events import Events, show_trial
 from tfvae.objectives.objective import STATISTIC
+from tfvae.plan import model_line
 from tfvae.progress import Progress, watch
 from tfvae.report.images import grid
 from tfvae.run import Run
@@ -26,6 +27,11 @@ from tfvae.workers import Workers, one_device
 # A call of the compiled loop takes about this long at most, so that a stop signal is heard.
 SECONDS_PER_CALL = 1.5
 EARLY_LOGS = (1, 10)
+COMPILING = {  # what is said where the first call takes long
+  'xla': 'compiling the step (XLA) ...',
+  'graph': 'compiling the step (a graph) ...',
+  'eager': 'taking the first step, which is not compiled ...',
+}
 
 
 def mode_of(spec, model) -> str:
@@ -61,13 +67,15 @@ class Trainer:
     with self.strategy.scope():
       self.source = build.source(spec, data)
       self.model = build.model(spec, data.shape)
+      if self.workers.is_chief:
+        print(model_line(spec, self.model, self.strategy), flush=True)
       self.objective = build.objective(spec, self.model)
       memory.require_tensor(
         4 * _values(spec, self.model) // self.strategy.num_replicas_in_sync,
         'E[x | z] of a step',
         'lower spec.data.batch_size or spec.objective.num_samples',
       )
-      groups = build.optimizers(spec, self.model, self.objective)
+      groups, self._mode = build.optimizers(spec, self.model, self.objective), mode_of(spec, self.model)
       self.ema = Ema(self.model.trainable_variables, spec.train.ema) if spec.train.ema else None
       self.stepper = Stepper(
         self.strategy,
@@ -78,7 +86,7 @@ class Trainer:
         self.ema,
         spec.seed,
         spec.train.clip_norm,
-        mode_of(spec, self.model),
+        self._mode,
         self.workers.index,
       )
       self._zeros = tf.constant(self.stepper.zeros())
@@ -136,27 +144,28 @@ class Trainer:
     try:
       if self._due(self.spec.eval.every):
         # What was given up when the run was stopped. Later ones are new, and metrics.jsonl need not be read for them.
-        self._evaluate(stop, [split for split in self._eval_events if not self._has_evaluation(split)])
+        missing = [split for split in self._eval_events if not self._has_evaluation(split)]
+        self._evaluate(stop, missing, progress)
       while self.step < steps:
         told, most = self._agree(stop, most)
         if told:
           break
-        begun = time.perf_counter()
+        begun, first_call = time.perf_counter(), self.step == self._started
         count = min(most, self._next_stop() - self.step)
         feed = self.source.feed(self.step, count, self.stepper.rows)
-        done = self.stepper.run(feed, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64), sums)
-        sums, taken = done.sums, int(done.taken)
+        with progress.compiling(COMPILING[self._mode]) if first_call else contextlib.nullcontext():
+          done = self.stepper.run(feed, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64), sums)
+          sums, taken = done.sums, int(done.taken)
         if not bool(done.finite):
           self._stop_non_finite(self.step + taken, done.last.numpy())
         took = time.perf_counter() - begun
-        first_call = self.step == self._started
         self.step, seconds = self.step + taken, seconds + took
         progress.advance(self.step)
         if self._is_log_step():
           sums = self._log(sums, seconds, progress)
           seconds = 0.0
         if self._due(self.spec.eval.every):
-          self._evaluate(stop, self._eval_events)
+          self._evaluate(stop, self._eval_events, progress)
         if self._due(self.spec.train.checkpoint_every) or self.step == steps:
           self._save(sums)
         # As many steps as fit the time of a call; the first call traced and compiled, which says nothing.
@@ -282,7 +291,7 @@ class Trainer:
     """Inside, the model has the averaged weights where there are any."""
     return self.ema.swapped() if self.ema else contextlib.nullcontext()
 
-  def _evaluate(self, stop, splits):
+  def _evaluate(self, stop, splits, progress):
     """An evaluation in mid-training, by the chief; a stop signal gives it up, and resuming begins with it."""
     if not self.workers.is_chief:
       return
@@ -290,7 +299,7 @@ class Trainer:
     with contextlib.suppress(Abandoned), self._averaged():
       for split in splits:
         numbers, arrays = {}, {}
-        for evaluator, found in self.evaluation.run(split, during, lambda: stop.number):
+        for evaluator, found in self.evaluation.run(split, during, lambda: stop.number, progress.watch):
           numbers |= found.numbers
           arrays[evaluator.name] = found.arrays
         self._keep_frame(split, arrays)

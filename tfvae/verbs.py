@@ -4,6 +4,7 @@ import json
 import operator
 import os
 import pathlib
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -37,10 +38,12 @@ class Verbs:
     model: a `Hierarchy` with its weights.
     spec: for data.binarize, data.threshold, eval.num_samples, eval.batch_size and train.precision.
     scaling: of the data, as a run keeps it: {'center', 'width'}, two numbers or two lists, of a number for each column.
+    range_: the smallest and the largest scaled value of the training split. None: not known.
   """
 
-  def __init__(self, model, spec, scaling: dict):
+  def __init__(self, model, spec, scaling: dict, range_: tuple[float, float] | None = None):
     self._model, self._spec, self._scaling = model, spec, scaling
+    self._range = (0.0, 1.0) if spec.data.binarize != 'none' else range_
     self._dtype = tf.float64 if spec.train.precision == 'float64' else tf.float32
     examples = lambda shape, dtype=tf.float32: tf.TensorSpec([None, *shape], dtype)
     x, seed, n = examples(model.shape), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.int32)
@@ -106,7 +109,10 @@ class Verbs:
   def run(self, verb: str, n: int = 0, seed: int = 0, **arrays) -> dict[str, np.ndarray]:
     """A verb on arrays, spec.eval.batch_size examples at once. Batch k = 0, 1, ... has the seed [seed, k].
 
-    Raises UserError: what is wrong with a name, a shape, what is no number, a seed or an `n`.
+    Values of x that are far from those of the training split are refused where they are images or binary, with a
+    warning elsewhere: as a rule they were not scaled.
+
+    Raises UserError: what is wrong with a name, a shape, what is no finite number, unscaled values, a seed or an `n`.
     """
     inputs = self._verbs[verb][1]
     arrays = self._checked(verb, {name: spec for name, spec in inputs.items() if name not in ('n', 'seed')}, arrays)
@@ -137,10 +143,36 @@ class Verbs:
       if array.ndim == 0 or array.shape[1:] != wanted:
         one = f'; a single example goes in as {name}[None]' if array.shape == wanted else ''
         raise UserError(f'{verb}: {name}: got the shape {_words(array.shape)}; allowed: {_words(("B", *wanted))}{one}')
+      if not np.isfinite(array).all():
+        number = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0]
+        raise UserError(
+          f'{verb}: {name}: example {number} (from 0) has NaN or infinite values; allowed: finite numbers'
+        )
+      if name == 'x' and array.size:
+        self._check_range(verb, float(array.min()), float(array.max()))
       arrays[name] = array
     if len(sizes := {len(array) for array in arrays.values()}) > 1:
       raise UserError(f'{verb}: got {" and ".join(map(str, sorted(sizes)))} examples; all must be of one number')
     return arrays
+
+  def _check_range(self, verb, low, high):
+    """Of x: values beyond the training split's by more than all of its range were hardly scaled as it was."""
+    if self._range is None:
+      return
+    smallest, largest = self._range
+    margin = largest - smallest
+    if smallest - margin <= low and high <= largest + margin:
+      return
+    what = (
+      f'{verb}: x: got values from {low:.6g} to {high:.6g}, but the model was trained on values from {smallest:.6g} to '
+      f"{largest:.6g}. Stored values go in as run.{verb}(run.scale(values)['x'])"
+    )
+    if (
+      isinstance(self._scaling['center'], list) and self._spec.data.binarize == 'none'
+    ):  # a table: rows may be rare ones
+      warnings.warn(what, stacklevel=5)
+    else:
+      raise UserError(what)
 
   # As files.
 

@@ -132,7 +132,10 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     _compare(kept, {'shape': list(_shape(stored.splits['train'])), 'sizes': sizes})
   splits, scaling = {}, (kept or {}).get('scaling')
   if scaling and isinstance(scaling['center'], list) != (stored.limits is None):
-    raise RunError('spec.data: the data have changed since the run began: images are no table; put the data back')
+    raise RunError(
+      'spec.data: the data have changed since the run began: images are no table; put the data back, '
+      'or give another --workdir'
+    )
   if stored.limits is None:
     scaling = _kept(kept, lambda: _fit_columns(stored, positions['train'][1], section.scaling))
     memory.require(
@@ -349,6 +352,7 @@ def _summary(data, scaling):
     'shape': list(data.shape),
     'sizes': {split: data.size(split) for split in data.splits},
     'scaling': scaling,
+    'range': list(data.range()),
     'fingerprint': zlib.crc32(
       repr([(split, _fingerprint(data.splits[split])) for split in sorted(data.splits)]).encode()
     ),
@@ -379,7 +383,8 @@ def _compare(kept, now):
     if key in now and kept[key] != now[key]:
       raise RunError(
         f'spec.data: the data have changed since the run began: {what} {_words(now[key])}, the run has '
-        f'{_words(kept[key])}. Put the data back, or start afresh with --overwrite (the run is set aside)'
+        f'{_words(kept[key])}. Put the data back, give another --workdir for a run on these, or '
+        'start afresh with --overwrite (the run is set aside)'
       )
 
 

@@ -10,6 +10,8 @@ from tfvae.data import csv_table, npz
 from tfvae.data.dataset import Stored
 from tfvae.errors import UserError, nearest, short
 
+SUFFIXES = ('.csv', '.gz', '.tsv', '.npz')  # of what may be meant where a file is not there
+
 
 def load(section) -> Stored:
   """The table `section.path` (section: spec.data). x: [N, D] float64, or as stored where it has more dimensions.
@@ -74,7 +76,10 @@ def _existing(text):
       raise UserError(
         f'spec.data.path: {paths.shown(path)} is not there: there is no directory {paths.shown(path.parent)}'
       )
-    hint = nearest(path.name, [file.name for file in path.parent.iterdir()])
+    tables = sorted(file.name for file in path.parent.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    by_stem = {name.partition('.')[0]: name for name in reversed(tables)}
+    meant = nearest(path.name.partition('.')[0], by_stem).removeprefix(' Did you mean ').removesuffix('?')
+    hint = f' Did you mean {by_stem[meant]}?' if meant else (f' There: {", ".join(tables[:5])}' if tables else '')
   except OSError as error:
     raise UserError(f'spec.data.path: {paths.shown(path)} cannot be read: {error.strerror}') from None
   raise UserError(
