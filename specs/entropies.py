@@ -30,10 +30,10 @@ The training:
                           variances have one of their own, as a sigma that lags behind the networks when the learning
                           rate falls leaves a difference that looks like one of the theory's
     published             vae0 to vae3 on points (but pca, pca_ring): 150 epochs of batches of 1024, a constant learning
-                          rate of 1e-3, no annealing, one sample, PyTorch's initial weights and Adam's epsilon; log
-                          sigma^2 begins at -9 (sigma 0.0111) with vae1 and vae2, at 0 with vae3
+                          rate of 1e-3, no annealing, one sample; log sigma^2 begins at -9 (sigma 0.0111) with vae1 and
+                          vae2, at 0 with vae3. The networks are those above
 
-docs/entropies.md has what both lead to, and what else differs from the authors' code.
+docs/entropies.md has what both lead to, and how the authors' networks differ.
 elbo_minus_entropies is a statement about the training split, which is evaluated beside the test split.
 """
 
@@ -120,6 +120,5 @@ def published(spec, vae, variant):
   spec.data.batch_size, spec.train.steps = 1024, 3600
   spec.objective.num_samples, spec.objective.anneal = 1, 'none'
   spec.train.learning_rate, spec.train.variance_learning_rate, spec.train.schedule = 1e-3, 0.0, 'constant'
-  spec.model.initializer, spec.train.epsilon = 'torch', 1e-8
   if vae in ('vae1', 'vae2'):
     spec.decoder.sigma = math.exp(-4.5)
