@@ -188,7 +188,7 @@ def test_all_checkpoints_broken_is_an_error_and_nothing_is_overwritten(tiny, tmp
 def test_a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up(tiny, tmp_path, monkeypatch, capsys):
   tiny.eval.batch_size, tiny.train.ema, tiny.decoder.variance = 50, 0.9, 'optimal'
   commands.train(tiny, tmp_path / 'whole')
-  own, calls = Split.means, []
+  own, calls = Split.sampled_means, []
 
   def means(self, *args):
     calls.append(self.name)
@@ -197,7 +197,7 @@ def test_a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up(tiny,
     return own(self, *args)
 
   with monkeypatch.context() as patch:
-    patch.setattr(Split, 'means', means)
+    patch.setattr(Split, 'sampled_means', means)
     with pytest.raises(Stopped, match='SIGTERM: saved step 20') as stopped:
       commands.train(tiny, tmp_path / 'run')
   assert stopped.value.status == 143 and calls == ['train', 'test']
@@ -253,13 +253,13 @@ def test_what_a_killed_first_save_left_is_no_checkpoint(tiny, tmp_path, monkeypa
 
 def test_ctrl_c_ends_what_a_user_built_around_training(tiny, tmp_path, monkeypatch):
   """The loop below catches errors, as one that is to survive the night does: it must not go on after Ctrl-C."""
-  begun, own = [], Split.means
+  begun, own = [], Split.sampled_means
 
   def means(self, *args):
     os.kill(os.getpid(), signal.SIGINT)
     return own(self, *args)
 
-  monkeypatch.setattr(Split, 'means', means)
+  monkeypatch.setattr(Split, 'sampled_means', means)
   with pytest.raises(KeyboardInterrupt, match=r'SIGINT: saved step 20 in .*0; the same command resumes') as stopped:
     for seed in range(2):
       begun.append(seed)
