@@ -43,7 +43,7 @@ def test_sizes(monkeypatch):
   split = lambda n: Split(source, 'test', spec_lib.resolve(spec, {'eval.num_samples': n}))
   assert split(10)._parts(model) == [10] and split(1000)._parts(model) == [1000]
   width = widest(model, 'float32')
-  assert width == 64  # x itself
+  assert width == 128  # the hidden layer of q(z1 | z2, x); x has 64
   monkeypatch.setattr(evaluator_lib, 'MOST', 40 * 100 * width)
   for samples, sizes in ((39, [39]), (79, [79]), (80, [40, 40]), (121, [41, 40, 40]), (100_000, [40] * 2500)):
     assert split(samples)._parts(model) == sizes
@@ -55,7 +55,7 @@ def test_the_widest_tensor_is_that_of_a_convolution():
   fields = {'decoder.net.kind': 'conv', 'decoder.net.hidden': (6, 12)}
   spec = spec_lib.resolve(spec_lib.base(('z1',)), fields)
   model = build.model(spec, (8, 8, 1))
-  assert widest(model, 'float32') >= 8 * 8 * 6
+  assert widest(model, 'float32') == 4 * 4 * 12
 
 
 @pytest.mark.parametrize('samples', [64, 50])
@@ -72,7 +72,7 @@ def test_the_same_samples_in_parts_have_the_same_means(samples, monkeypatch):
     def answer(request):
       full = stateless(self.spec.seed, number).scope(f'eval/{self.name}')
       shape, begin = (samples, *request.shape[1:]), tf.gather(ends, part.part % len(parts))
-      return full.normal(request.name, shape, dtype=request.dtype)[begin : begin + part.size]
+      return tf.reshape(full.normal(request.name, shape, dtype=request.dtype)[begin : begin + part.size], request.shape)
 
     return Noise(answer)
 
@@ -92,9 +92,7 @@ def test_other_noise_in_each_part(monkeypatch):
   whole = numbers(spec, source, model)
   monkeypatch.setattr(evaluator_lib, 'MOST', 1)
   again = numbers(spec, source, model)
-  assert again == numbers(spec, source, model) or all(
-    np.array_equal(value, again[name]) for name, value in numbers(spec, source, model).items()
-  )
+  assert all(np.array_equal(value, again[name]) for name, value in numbers(spec, source, model).items())
   x = tf.constant(source.dataset.splits['test']['x'], tf.float32) * source.dataset.scale + source.dataset.offset
   trace = model.infer({'x': x}, stateless(7, 7), 96)
   for name, values in (('log_likelihood', trace.log_px), ('rate/z1', trace.kl['z1'])):
