@@ -216,7 +216,7 @@ def test_no_space_for_event_files(tmp_path, monkeypatch):
 
   monkeypatch.setattr(event_file_writer.EventFileWriter, '__init__', full)
   with pytest.raises(RunError, match=r'train: the event file cannot be written \(No space left on device\)'):
-    Events(tmp_path / 'train').scalars(1, {'elbo': 1.0})
+    Events(tmp_path / 'train').numbers(1, {'elbo': 1.0})
 
 
 def test_names_are_drawn_as_they_are():

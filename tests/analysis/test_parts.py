@@ -26,7 +26,7 @@ def make(samples, **fields):
   source, model = build.source(spec, data), build.model(spec, data.shape)
   rng = np.random.default_rng(0)
   for variable in model.trainable_variables:
-    variable.assign_add(0.2 * rng.standard_normal(variable.shape))
+    variable.assign_add(0.05 * rng.standard_normal(variable.shape))
   return spec, source, model
 
 
