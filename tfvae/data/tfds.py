@@ -15,6 +15,7 @@ from tfvae import catalogue, paths
 from tfvae.data import images, tfds_files
 from tfvae.data.dataset import Reader, Stored, words
 from tfvae.errors import UserError, cut
+from tfvae.files import read_json
 from tfvae.quiet import import_tensorflow
 
 SPLITS = ('train', 'test', 'validation')
@@ -62,7 +63,7 @@ def shape(section) -> tuple[int, int, int]:
   path = catalogue.find(section.name, catalogue.data_dir(section))
   if path is None:
     raise ValueError(f'{section.name} is not there')
-  features = tfds_files.read(path / 'features.json')['featuresDict']['features']
+  features = read_json(path / 'features.json')['featuresDict']['features']
   pictures = {name: feature['image'] for name, feature in features.items() if 'image' in feature}
   image = pictures.get('image') or next(iter(pictures.values()))
   sides = [int(side) for side in image['shape']['dimensions']]

@@ -5,6 +5,7 @@ import pathlib
 
 from tfvae import paths
 from tfvae.errors import UserError, cut
+from tfvae.files import read_json
 
 
 def check(path: pathlib.Path) -> None:
@@ -21,7 +22,7 @@ def check(path: pathlib.Path) -> None:
     if not file.exists():
       continue
     try:
-      content = read(file)
+      content = read_json(file)
       classes = set(_classes(content if name == 'features.json' else content.get('features')))
     except (OSError, ValueError, AttributeError, RecursionError) as error:
       raise UserError(
@@ -33,13 +34,6 @@ def check(path: pathlib.Path) -> None:
         f'spec.data.name: {file} asks for the class {cut(strangers[0])}, which is none of the features of TensorFlow '
         'Datasets; it was not imported. Prepare the set anew with those of tfds.features'
       )
-
-
-def read(file: pathlib.Path):
-  """The content of a JSON file. Raises OSError, ValueError or RecursionError."""
-  if what := paths.kind(file):
-    raise OSError(f'it is {what}')
-  return json.loads(file.read_text())
 
 
 def _classes(content):
