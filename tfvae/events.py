@@ -7,6 +7,7 @@ on its scalars.
 import contextlib
 import pathlib
 import struct
+import threading
 import time
 
 import numpy as np
@@ -24,6 +25,17 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from tfvae import metrics
 from tfvae.errors import RunError
+
+threads_hook = threading.excepthook
+
+
+def _leave_errors_to_the_writer(args):
+  """No traceback of the writer's thread: the error comes up in `Events`, which tells it in a line."""
+  if type(args.thread).__module__ != EventFileWriter.__module__:
+    threads_hook(args)
+
+
+threading.excepthook = _leave_errors_to_the_writer
 
 
 class Events:
