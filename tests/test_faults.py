@@ -78,7 +78,7 @@ CHOSEN = [  # consecutive starts of one run; the first of these operations fails
   ('write /metrics.jsonl', 'ENOSPC', 'No space left on device'),
   ('fsync */ckpt-20.data*', 'EIO', 'the checkpoint of step 20 could not be written'),
   ('unlink /checkpoints/ckpt-10.data*', 'kill', 'Resumed'),
-  ('rename /evaluation.json', 'EIO', 'cannot be written (Input/output error)'),
+  ('rename /evaluation.json', 'EIO', 'cannot be written (Input/output error'),
 ]
 
 
