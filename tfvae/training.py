@@ -71,8 +71,8 @@ class Trainer:
         print(model_line(spec, self.model, self.strategy), flush=True)
       self.objective = build.objective(spec, self.model)
       memory.require_tensor(
-        4 * _values(spec, self.model) // self.strategy.num_replicas_in_sync,
-        'E[x | z] of a step',
+        8 * _values(spec, self.model) // self.strategy.num_replicas_in_sync,
+        'E[x | z] of a step and its gradient',
         'lower spec.data.batch_size or spec.objective.num_samples',
       )
       groups, self._mode = build.optimizers(spec, self.model, self.objective), mode_of(spec, self.model)
