@@ -15,6 +15,8 @@ def selection(run: Run):
     return None
   sizes, batch, dims = sorted(spec.model.members), spec.data.batch_size, math.prod(run.summary['shape'])
   later = train['step'] > 10  # the first lines are of single steps
+  if not later.any():
+    return None
   step = train['step'][later]
   drawn = figure(12, 9)
   likelihoods, criteria, chosen = drawn.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.4))
