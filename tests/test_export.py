@@ -93,7 +93,7 @@ def signatures(run):
 
 def stored(run):
   """Examples as a user has them."""
-  return build.lookup('data.name', run.spec.data.name)(run.spec.data).splits['train']['x']
+  return build._loader(run.spec.data.name).load(run.spec.data).splits['train']['x']
 
 
 def assert_close(found, wanted, rtol=1e-5):
@@ -352,6 +352,6 @@ def test_mistakes_with_the_command(tmp_path, launch):
     commands.export(run.workdir, {'eval.checkpoint': '8'})
   for path in run.checkpoints.iterdir():
     path.unlink()
-  with pytest.raises(RunError, match='has no checkpoint, but the run had saved'):
+  with pytest.raises(RunError, match='has no checkpoint'):
     commands.export(run.workdir)
   assert 'export' not in [path.name for path in run.workdir.iterdir()]

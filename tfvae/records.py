@@ -74,7 +74,7 @@ class Records:
       if kept.pop('checksum', None) not in (None, _checksum(kept)):  # none: written before there was one
         raise Damaged('its checksum is another')
       return kept
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
       return None
     except (OSError, Damaged) as error:
       raise RunError(f'{path}: cannot be read ({why(error)}); put it back from a copy, or remove it') from None

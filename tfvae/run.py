@@ -133,6 +133,8 @@ class Run(Records):
     """Raises RunError where the directory holds something else than a run, or a run with another spec."""
     if self.exists():
       return None if overwrite else self._compare(spec)
+    if self.workdir.is_file():
+      raise RunError(f'--workdir {self.workdir}: is a file; give a directory that can be written')
     try:
       there = list(self.workdir.iterdir()) if os.path.isdir(self.workdir) else ()
     except OSError as error:
