@@ -50,7 +50,8 @@ def stepper(spec, data, mode=None):
     source, model = build.source(spec, data), build.model(spec, data.shape)
     objective = build.objective(spec, model)
     groups = build.optimizers(spec, model, objective)
-    return Stepper(strategy, model, objective, source, groups, None, spec.seed, 0.0, mode or mode_of(spec, model))
+    mode = mode or mode_of(spec, model, source.batch_size)
+    return Stepper(strategy, model, objective, source, groups, None, spec.seed, 0.0, mode)
 
 
 def seconds(step, count):
@@ -79,7 +80,7 @@ def main():
       seconds(step, 5)
     times = [[1e3 * seconds(step, count) for step in steppers.values()] for _ in range(args.repeats)]
     graph, xla = (statistics.median(column) for column in zip(*times, strict=True))
-    choice = mode_of(spec, steppers['graph'].model)
+    choice = mode_of(spec, steppers['graph'].model, spec.data.batch_size)
     print(f'{name:<34} graph {graph:7.3f} ms  xla {xla:7.3f} ms  auto: {choice}', flush=True)
 
 

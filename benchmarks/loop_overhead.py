@@ -50,7 +50,7 @@ class Minimal:
     source, model = build.source(spec, data), build.model(spec, data.shape)
     objective = build.objective(spec, model)
     ((optimizer, variables),) = build.optimizers(spec, model, objective)['model']
-    batch = spec.data.batch_size
+    batch = source.batch_size
 
     def loss(batch, step, noise):
       return objective.loss('model', model, batch, step, noise)[0]
@@ -62,7 +62,7 @@ class Minimal:
 
     zeros = source.batch(source.blank(batch), noise_lib.stateless(0, 0))
     requests = noise_lib.record(lambda noise: loss(zeros, tf.constant(0, tf.int64), noise))
-    compiled = mode_of(spec, model) == 'xla'
+    compiled = mode_of(spec, model, batch) == 'xla'
     move = tf.function(move, autograph=False, jit_compile=True) if compiled else move
 
     @tf.function(autograph=False)

@@ -86,6 +86,27 @@ def interrupted_at(monkeypatch, step):
     yield
 
 
+def test_resume_is_exact_where_nets_have_units_of_their_own(tiny, tmp_path, monkeypatch):
+  """And where each batch is the training split. The units are found once, and kept with the weights."""
+  tiny.data.update({'name': 'table', 'batch_size': 0, 'scaling': 'none'})
+  tiny.model.standardize, tiny.decoder.variance = True, 'optimal'
+  tiny.train.update({'steps': 12, 'checkpoint_every': 5, 'log_every': 2})
+  tiny.eval.evaluators = tiny.eval.during = ('bounds',)
+  spec = spec_lib.resolve(tiny)
+  whole = commands.train(spec, tmp_path / 'whole')
+  with interrupted_at(monkeypatch, 8):
+    commands.train(spec, tmp_path / 'parts')
+  commands.train(spec, tmp_path / 'parts')
+  assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
+  x = build.dataset(spec).splits['train']['x'].astype(np.float64)
+  units = whole.model.standardized
+  np.testing.assert_allclose(units.center, x.mean(0), rtol=1e-6)
+  np.testing.assert_allclose(units.width, x.std(0), rtol=1e-6)
+  # The closed form is of x, not of what nets see; the split that it is evaluated on is the one that it is set by.
+  numbers = commands.evaluate(tmp_path / 'whole', {'eval.split': 'train'})
+  assert numbers['sigma'] == pytest.approx(np.sqrt(numbers['mse']), rel=1e-5)
+
+
 def everything_on(tiny):
   tiny.train.ema = 0.9
   tiny.train.clip_norm = 1.0

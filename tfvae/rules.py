@@ -325,6 +325,21 @@ def _fid_rule(f):
     yield 'spec.eval.fid_samples: got 1; a covariance needs at least two images (0: as many as the reference has)'
 
 
+def _standardize_rule(f):
+  if not f['model.standardize']:
+    return
+  for name, right in (
+    ('model.name', f['model.name'] == 'hierarchy'),
+    ('decoder.likelihood', f['decoder.likelihood'] == 'gaussian'),
+    ('data.binarize', f['data.binarize'] == 'none'),
+  ):
+    if not right:
+      yield (
+        'spec.model.standardize: got True, which is for one model with a Gaussian decoder of data that are not binary, '
+        f'but spec.{name} is {f[name]}; use False'
+      )
+
+
 def _prior_rule(f):
   top, constraint = f['model.layers'][0], f['prior.weight_constraint']
   if f['prior.name'] == 'optimal' and f[f'model.{top}.grid']:
@@ -373,6 +388,7 @@ RULES: tuple[Callable, ...] = (
   _sample_rule,
   _linear_rule,
   _prior_rule,
+  _standardize_rule,
   _stream_rule,
   _members_rule,
   _classifier_rule,

@@ -235,7 +235,13 @@ DATA = {
     'Of the training examples. shuffled: afresh in each epoch. stream: as they are stored, and again from the first.',
     choices=('shuffled', 'stream'),
   ),
-  'batch_size': Field(100, 'Examples of a training step, over all devices together.', low=1, high=10**8),
+  'batch_size': Field(
+    100,
+    'Examples of a training step, over all devices together. 0: all training examples in each, so that nothing but the '
+    'samples of z is random.',
+    low=0,
+    high=10**8,
+  ),
   'validation': Field(
     0.0,
     'Fraction of the training split set aside as the validation split, drawn from the seed, in place of a stored one. '
@@ -560,6 +566,14 @@ def _model(layers) -> dict:
       choices=tuple(NAMES['model.initializer']),
     ),
     **{name: _layer(is_top=i == 0) for i, name in enumerate(layers)},
+    'standardize': Field(
+      False,
+      'Nets work on (x - mean) / sd, by the mean and standard deviation of each dimension in the training split, and '
+      'their output is turned back: optimizers move weights by absolute steps, so that data far from mean 0 and '
+      'variance 1 (scaling=none) ask for it. Densities remain those of the data; decoder.sigma and decoder.sigma_floor '
+      'are then in units of the root of the mean variance (with variance=per_dimension and latent, of each sd). '
+      'Gaussian decoders, data that are not binary.',
+    ),
     'classifier': _classifier(),
   }
 

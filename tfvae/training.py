@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import build, environment, memory
+from tfvae.analysis.evaluator import Split, moments
 from tfvae.checkpoint_files import newest
 from tfvae.checkpoints import Checkpoints, named
 from tfvae.data.dataset import Dataset, Part
@@ -34,15 +35,15 @@ COMPILING = {  # what is said where the first call takes long
 }
 
 
-def mode_of(spec, model) -> str:
+def mode_of(spec, model, batch_size: int) -> str:
   """How the steps of a spec are compiled."""
-  return compile_mode(spec.train.compile, model, _values(spec, model))
+  return compile_mode(spec.train.compile, model, _values(spec, model, batch_size))
 
 
-def _values(spec, model):
+def _values(spec, model, batch_size):
   """Numbers in E[x | z] of all samples of a step."""
   samples = spec.objective.num_samples or 2 * max(spec.model.members or (spec.model.z1.dim,))
-  return samples * spec.data.batch_size * math.prod(model.shape)
+  return samples * batch_size * math.prod(model.shape)
 
 
 class Trainer:
@@ -57,11 +58,11 @@ class Trainer:
     self.strategy = strategy or one_device()
     self.workers = workers or Workers(None, self.strategy)
     self.workers.require_same('the data (their checksum)', data.summary['fingerprint'])
-    if spec.data.batch_size < self.strategy.num_replicas_in_sync:
+    if (size := spec.data.batch_size or data.size('train')) < self.strategy.num_replicas_in_sync:
       raise SpecError(
         [
-          f'spec.data.batch_size: got {spec.data.batch_size}; allowed: at least one example for each of the '
-          f'{self.strategy.num_replicas_in_sync} devices'
+          f'spec.data.batch_size: got {spec.data.batch_size or f"0, which is {size}"}; allowed: at least one example '
+          f'for each of the {self.strategy.num_replicas_in_sync} devices'
         ]
       )
     with self.strategy.scope():
@@ -71,11 +72,12 @@ class Trainer:
         print(model_line(spec, self.model, self.strategy), flush=True)
       self.objective = build.objective(spec, self.model)
       memory.require_tensor(
-        8 * _values(spec, self.model) // self.strategy.num_replicas_in_sync,
+        8 * _values(spec, self.model, self.source.batch_size) // self.strategy.num_replicas_in_sync,
         'E[x | z] of a step and its gradient',
         'lower spec.data.batch_size or spec.objective.num_samples',
       )
-      groups, self._mode = build.optimizers(spec, self.model, self.objective), mode_of(spec, self.model)
+      groups = build.optimizers(spec, self.model, self.objective)
+      self._mode = mode_of(spec, self.model, self.source.batch_size)
       self.ema = Ema(self.model.trainable_variables, spec.train.ema) if spec.train.ema else None
       self.stepper = Stepper(
         self.strategy,
@@ -205,7 +207,10 @@ class Trainer:
     self.workers.require_same(
       f'--workdir {self.run.workdir} is not the same directory for all workers: its newest checkpoint', step or 0
     )
-    if step is None and self.spec.train.init_from:
+    if step is None and self.spec.model.standardize:
+      with self.strategy.scope():
+        self.model.standardized.fit(*moments(Split(self.source, 'train', self.spec)))
+    if step is None and self.spec.train.init_from:  # the units too
       Run(self.spec.train.init_from).initialize(self.model)
       if self.ema:
         self.ema.reset()

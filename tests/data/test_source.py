@@ -56,6 +56,21 @@ def test_a_batch_does_not_depend_on_where_training_was_resumed():
   assert not np.array_equal(source(seed=2).order(0, 20), whole)
 
 
+@pytest.mark.parametrize('limit', [100, 0], ids=['in memory', 'read'])
+def test_a_batch_may_be_all_examples(limit):
+  """Every step has each example once, in the order of the split, and indices are held of one step only."""
+  spec, data = digits(batch_size=0, memory_limit=limit)
+  source_ = build.source(spec, data)
+  assert source_.batch_size == 1500 and source_.order(4, 2).shape == (2, 1500)
+  made = batches(source_, 0, 2) + batches(source_, 5, 1) + batches(source_, 0, 1, rows=np.arange(750, 1500))
+  want = source_.first('train', 1500)
+  for batch, begin in zip(made, (0, 0, 0, 750), strict=True):
+    np.testing.assert_array_equal(batch['index'], np.arange(begin, 1500))
+    np.testing.assert_array_equal(batch['x'], want['x'][begin:])
+  if limit:
+    assert source_.feed(0, 1000, np.arange(1500)).shape == (1, 1500)
+
+
 def batches(source_, first, count, rows=None):
   """The training batches of `count` steps, as the loop makes them."""
   rows = np.arange(source_.batch_size) if rows is None else rows

@@ -146,6 +146,34 @@ def stepper(spec, model, x):
   return groups, dict(zip(step.metric_names, done.last.numpy(), strict=True))
 
 
+@pytest.mark.parametrize('inference', ['generic', 'ladder', 'reverse'])
+def test_standardized_nets_are_those_of_standardized_data(inference):
+  """At the same weights: encoders give the same q, and densities of x are those of (x - center) / width over width."""
+  spec = spec_lib.base(('z2', 'z1'))
+  spec.data.scaling, spec.model.inference, spec.decoder.variance = 'none', inference, 'per_dimension'
+  spec.train.precision = 'float64'
+  for layer in ('z2', 'z1'):
+    spec.model[layer].dim, spec.model[layer].encoder.hidden = 3, (7,)
+  plain = build.model(spec_lib.resolve(spec), (D,))
+  model = build.model(spec_lib.resolve(spec, {'model.standardize': True}), (D,))
+  randomize(plain)
+  assert [v.shape for v in model.trainable_variables] == [v.shape for v in plain.trainable_variables]
+  for own, other in zip(model.trainable_variables, plain.trainable_variables, strict=True):
+    own.assign(other)
+  mean, width = np.linspace(-50, 400, D), np.geomspace(1e-3, 1e3, D)
+  width[1] = 0  # a column that never changes
+  model.standardized.fit(mean, width**2)
+  width[1] = np.sqrt(np.mean(width**2))
+  inner = points().astype(np.float64)
+  noise = noise_lib.stateless(0, 0)
+  want, found = plain.infer({'x': inner}, noise, 2), model.infer({'x': mean + width * inner}, noise, 2)
+  for layer in ('z2', 'z1'):
+    np.testing.assert_allclose(found.z[layer], want.z[layer], rtol=1e-6, atol=1e-6)
+  np.testing.assert_allclose(found.log_px, want.log_px - np.log(width).sum(), rtol=1e-6)
+  np.testing.assert_allclose(found.px.mean(), mean + width * want.px.mean(), rtol=1e-6, atol=1e-6)
+  np.testing.assert_allclose(found.px.stddev(), width * want.px.stddev(), rtol=1e-6)
+
+
 def test_optimal_prior_follows_each_step():
   spec = linear(**{'prior.name': 'optimal', 'data.batch_size': 40, 'data.scaling': 'none'})
   model = build.model(spec, (D,))
@@ -200,6 +228,10 @@ MISTAKES = [
   ({'decoder.net.kind': 'mlp'}, r'objective\.num_samples: got 0, which is for linear VAEs.*decoder\.net\.kind is mlp'),
   ({'decoder.variance': 'latent'}, r'num_samples: got 0.*decoder\.variance is latent'),
   ({'objective.kl': 'sampled'}, r'objective\.kl: got sampled.*num_samples is 0: there are no samples; use exact'),
+  (
+    {'model.standardize': True, 'decoder.likelihood': 'bernoulli', 'objective.num_samples': 1, 'eval.num_samples': 1},
+    r'model\.standardize: got True, which is for .* a Gaussian decoder .*decoder.likelihood is bernoulli; use False',
+  ),
   ({'objective.name': 'iwae'}, r'objective\.num_samples: got 0; spec\.objective\.name=iwae needs samples'),
   (
     {'prior.name': 'optimal', 'model.z1.grid': 2, 'objective.num_samples': 1},
@@ -227,15 +259,18 @@ def test_data_without_a_noise_variance_are_refused():
   assert not build.problems(spec_lib.resolve(spec, {'data.batch_size': 5}), dataset(points()))
 
 
-@pytest.mark.parametrize('words', ['pca', 'csv'])
+@pytest.mark.parametrize('words', ['pca', 'csv', 'csv, as it is'])
 def test_the_spec_meets_probabilistic_pca(tmp_path, monkeypatch, words):
   """The optimum of the linear VAE's ELBO is probabilistic PCA's likelihood (Lucas et al. 2019), here to 5e-3 nats."""
+  words, _, as_it_is = words.partition(', ')
   monkeypatch.setattr(commands, '_draw', lambda *of: [])
   fields = {'train.steps': 2500, 'eval.every': 0}
   if words == 'csv':
     rng = np.random.default_rng(5)
     table = rng.standard_normal((500, 3)) @ rng.standard_normal((3, 6)) + 0.5 * rng.standard_normal((500, 6))
-    np.savetxt(tmp_path / 'mine.csv', 100 * table + 7, delimiter=',', header='a,b,c,d,e,f', comments='')
+    table = table / 1000 + 0.05 if as_it_is else 100 * table + 7
+    np.savetxt(tmp_path / 'mine.csv', table, delimiter=',', header='a,b,c,d,e,f', comments='')
+    fields |= {'data.scaling': 'none'} if as_it_is else {}
     fields |= {'data.path': str(tmp_path / 'mine.csv'), 'model.z1.dim': 3}
   run = commands.train(spec_lib.load(f'{ROOT / "specs/linear.py"}:{words}', fields), tmp_path / 'run')
   found = run.evaluation

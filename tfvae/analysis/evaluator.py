@@ -149,6 +149,18 @@ def statistics(model, split: Split) -> Callable[[tf.Tensor, dict, Samples], dict
   return tf.function(sums, autograph=False)
 
 
+def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and variance of each dimension of x over a split, [...] in float64."""
+
+  def sums(stored):
+    x, mask = tf.cast(split.batch(stored)['x'], tf.float64), stored['mask']
+    return {'x': masked_sum(x, mask), 'square': masked_sum(tf.square(x), mask)}
+
+  compiled = tf.function(sums, autograph=False)
+  means = split.means(lambda number, stored: compiled(stored))
+  return means['x'], means['square'] - np.square(means['x'])
+
+
 class Evaluator(abc.ABC):
   """Named numbers and arrays of a model on a split, in passes of its own.
 

@@ -42,7 +42,7 @@ class Selection(Evaluator):
     moments = self._of(split)
     points = np.stack([_cubature(*of) for of in moments]).astype(np.float32)
     found = {name: np.stack(values) for name, values in self._values(model, tf.constant(points)).items()}
-    dims, batch, numbers = points.shape[-1], self.spec.data.batch_size, {}
+    dims, batch, numbers = points.shape[-1], split.source.batch_size, {}
     for segment, (_, covariance) in enumerate(moments):
       bic = {'elbo': {}, 'entropies': {}}
       for name, member in model.members.items():

@@ -20,14 +20,16 @@ class Source:
 
   Args:
     dataset: the splits.
-    section: spec.data: batch_size (B, over all replicas together), binarize, threshold, flip, pixel_flip, jitter.
+    section: spec.data: batch_size (B, over all replicas together; 0: all training examples), order, binarize,
+      threshold, flip, pixel_flip, jitter.
     seed: of the order of the examples and of the binarisation.
     dtype: of the observations.
   """
 
   def __init__(self, dataset: Dataset, section, seed: int, dtype: str = 'float32'):
     self.dataset, self.section, self.seed, self.dtype = dataset, section, seed, dtype
-    self.batch_size = section.batch_size
+    self.batch_size = section.batch_size or dataset.size('train')
+    self._whole = not section.batch_size  # each batch is the training split, in its own order
     self._tensors, self._epochs = {}, {}
     self._iterator = self._next_step = None
     self._all_binarized_once = tf.function(self._map_binarized_once, autograph=False, reduce_retracing=True)
@@ -37,11 +39,11 @@ class Source:
   def order(self, first: int, count: int) -> np.ndarray:
     """Positions in the training split of the batches of steps first, ..., first + count - 1: int64 [count, B].
 
-    Each epoch is a permutation drawn from (seed, epoch), or, of a stream, the order in which examples are stored;
-    batches run on from one epoch into the next.
+    Each epoch is a permutation drawn from (seed, epoch), or, of a stream or where a batch is all of them, the order in
+    which examples are stored; batches run on from one epoch into the next.
     """
     n, begin, end = self.dataset.size('train'), first * self.batch_size, (first + count) * self.batch_size
-    if self.section.order == 'stream':
+    if self._whole or self.section.order == 'stream':
       return (np.arange(begin, end) % n).reshape(count, self.batch_size)
     epochs = range(begin // n, (end - 1) // n + 1)
     self._epochs = {epoch: self._epochs.get(epoch) for epoch in epochs}  # a large one is used by many calls
@@ -53,7 +55,7 @@ class Source:
     return order[begin : begin + count * self.batch_size].reshape(count, self.batch_size)
 
   def feed(self, first: int, count: int, rows: np.ndarray):
-    """What `examples` takes the next `count` steps from: indices [count, R], or an iterator.
+    """What `examples` takes the next `count` steps from: indices [count, R] ([1, R] of whole batches), or an iterator.
 
     Args:
       first: the number of the first step.
@@ -61,7 +63,7 @@ class Source:
     """
     part = self.dataset.splits['train']
     if not isinstance(part, Part):
-      return tf.constant(self.order(first, count)[:, rows])
+      return tf.constant(self.order(first, 1 if self._whole else count)[:, rows])
     if self._next_step != first:
       self._iterator = reading.iterator(self._pipeline(part, first, rows))
     self._next_step = first + count
@@ -94,7 +96,7 @@ class Source:
     """The stored examples of one step, [R, ...]: of row `step` of the indices, or the next of the iterator."""
     if not isinstance(feed, tf.Tensor):
       return feed.get_next()
-    return self._gather('train', feed[step])
+    return self._gather('train', feed[0 if self._whole else step])
 
   def blank(self, n: int) -> dict[str, tf.Tensor]:
     """n stored examples, all zero: what `batch` takes, to trace it with."""

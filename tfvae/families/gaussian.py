@@ -118,6 +118,11 @@ class GaussianLikelihood(Family):
   def sample(self, distribution, noise: Noise, name: str, lead):
     return _reparameterize(distribution, self.shape, noise, name, lead)
 
+  def moved(self, distribution, to):
+    """The distribution with other means and standard deviations: to(loc, sigma), sigma a scalar where it is one."""
+    normal = distribution.distribution
+    return Gaussian(tfd.Normal(*to(normal.loc, normal.scale)), len(self.shape))
+
   def parameters(self, distribution):
     return {'scale': distribution.stddev()}
 

@@ -8,6 +8,7 @@ import tensorflow_probability as tfp
 
 from tfvae.families.family import Family, kl
 from tfvae.models.latent import LatentLayer, Merge, fold, sizes
+from tfvae.models.standardized import Standardized
 from tfvae.models.trace import Trace
 from tfvae.nets.heads import Join, density_dtype
 from tfvae.nets.unit_norm import constrain
@@ -17,16 +18,35 @@ tfd = tfp.distributions
 
 
 class Decoder(keras.layers.Layer):
-  """p(x | z): joined latent layers, through a net, to a likelihood."""
+  """p(x | z): joined latent layers, through a net, to a likelihood.
 
-  def __init__(self, join: Join, net: keras.layers.Layer, likelihood: Family, name: str = 'decoder'):
+  Args:
+    join, net, likelihood: those three.
+    standardized: the units in which all nets work, of a Gaussian likelihood. None: those of x.
+  """
+
+  def __init__(
+    self,
+    join: Join,
+    net: keras.layers.Layer,
+    likelihood: Family,
+    standardized: Standardized | None = None,
+    name: str = 'decoder',
+  ):
     super().__init__(name=name)
-    self.join, self.net, self.likelihood = join, net, likelihood
+    self.join, self.net, self.likelihood, self.standardized = join, net, likelihood, standardized
     self.built = True  # it has no weights of its own
 
   def distribution(self, z: list[tf.Tensor]):
     """p(x | z) with batch shape [S, B] from samples [S, B, ...]."""
-    return self.likelihood(self.net(self.join([fold(sample) for sample in z])), batch_shape=sizes(z[0], 2))
+    px = self.likelihood(self.net(self.join([fold(sample) for sample in z])), batch_shape=sizes(z[0], 2))
+    return self.likelihood.moved(px, self.standardized.back) if self.standardized else px
+
+  def update(self, means: dict[str, tf.Tensor]) -> None:
+    """Sets a closed-form variance, given what `Hierarchy.statistics` tells."""
+    if self.standardized:
+      means = means | {'mse': means['mse'] / tf.square(self.standardized.one_width())}
+    self.likelihood.update(means)
 
 
 class Hierarchy(keras.Model):
@@ -89,6 +109,11 @@ class Hierarchy(keras.Model):
       'generative': [v for v in self.trainable_variables if id(v) in own],
       'inference': [v for v in self.trainable_variables if id(v) not in own],
     }
+
+  @property
+  def standardized(self) -> Standardized | None:
+    """The units in which the nets work, where they are not those of x."""
+    return self.decoder.standardized
 
   @property
   def discrete(self) -> list[str]:
@@ -202,7 +227,7 @@ class Hierarchy(keras.Model):
   def update(self, means: dict[str, tf.Tensor]) -> None:
     """Sets closed-form variances from the global means of a step (or of the training split)."""
     if self.decoder.likelihood.closed_form:
-      self.decoder.likelihood.update(means)
+      self.decoder.update(means)
     if names := self._moment_names():
       self._prior.update(tf.stack([tf.convert_to_tensor(means[name]) for name in names]))
 
@@ -213,6 +238,8 @@ class Hierarchy(keras.Model):
 
   def _infer(self, x, choose: Callable):
     """({layer: z}, {layer: q}, {layer: p where it was needed}) in the order of inference; choose(layer, q) gives z."""
+    if self.standardized:
+      x = self.standardized(x)
     if self.inference == 'ladder':
       return self._climb(x, choose)
     layers = self.latents[::-1] if self.inference == 'reverse' else self.latents
@@ -263,6 +290,7 @@ class Hierarchy(keras.Model):
       _join(net, model.z1.grid if len(shape) == 3 else 0, 'decoder_join'),
       decoder_net,
       _after(decoder_net, make.likelihood(spec.decoder, shape, 'likelihood')),
+      Standardized(shape) if model.standardize else None,
     )
     if spec.prior.weight_constraint != 'none':
       first = decoder.net.first or decoder.likelihood.head

@@ -13,7 +13,8 @@ def selection(run: Run):
   spec, train = run.spec, run.metrics.get('train', {})
   if spec.model.name != 'members' or 'step' not in train:
     return None
-  sizes, batch, dims = sorted(spec.model.members), spec.data.batch_size, math.prod(run.summary['shape'])
+  sizes, dims = sorted(spec.model.members), math.prod(run.summary['shape'])
+  batch = spec.data.batch_size or run.summary['sizes']['train']
   later = train['step'] > 10  # the first lines are of single steps
   if not later.any():
     return None
