@@ -4,8 +4,10 @@ import datetime
 import json
 import pathlib
 import platform
+import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
@@ -51,7 +53,7 @@ def test_each_start_is_told_of(tmp_path, monkeypatch):
     begin, end = (datetime.datetime.fromisoformat(start[name]) for name in ('begin', 'end'))
     assert datetime.timedelta() <= end - begin < datetime.timedelta(minutes=5) and end.tzinfo
     assert start['host'] == platform.node() and start['devices'] and 'cores' in start['cpu'] and start['replicas'] == 1
-    assert 'pytest' in start['command'] and start['versions']['tfvae'] == tfvae.__version__
+    assert start['command'] == shlex.join(sys.orig_argv) and start['versions']['tfvae'] == tfvae.__version__
   numbers = json.loads((workdir / 'evaluation.json').read_text())
   assert all(isinstance(value, (int, float)) for name, value in numbers.items() if name != 'split')
 

@@ -84,6 +84,7 @@ def make(case, workdir):
   run.begin(spec, data.summary)
   run.close()
   Checkpoints(run.checkpoints, 1, **objects).save(7)
+  run.record_saved(7)
   return commands.load(workdir)
 
 
