@@ -8,7 +8,7 @@ run.evaluation['elbo'], run.metrics['train']['elbo'], run.model
 
 import importlib
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 _EXPORTS = {
   'train': ('tfvae.commands', 'train'),
