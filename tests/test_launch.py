@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 
+import numpy as np
 import pytest
 from absl.testing import flagsaver
 from conftest import ROOT, command
@@ -293,6 +294,20 @@ def test_a_table_that_is_not_there(tmp_path):
   (tmp_path / 'hope.csv').touch()
   with pytest.raises(UserError, match=r'an NPZ file. Did you mean hope.csv\?$'):
     commands.build.dataset(spec())
+
+
+def test_two_tables_have_one_default_workdir(tmp_path):
+  """The second one is told to take another."""
+  rows = np.random.default_rng(0).normal(size=(3, 60, 2))
+  for name, values in zip('abc', (rows[0], rows[1], rows[2, :50]), strict=True):
+    (tmp_path / f'{name}.csv').write_text('\n'.join(f'{a},{b}' for a, b in values))
+  fields = {'data.header': 'no', 'data.batch_size': 10}
+  load = lambda name: spec_lib.load(ROOT / 'specs/table.py', fields | {'data.path': tmp_path / f'{name}.csv'})
+  kept = commands.build.dataset(load('a')).summary
+  assert commands.default_workdir(spec_lib.origin(load('a'))) == commands.default_workdir(spec_lib.origin(load('b')))
+  for other in 'bc':
+    with pytest.raises(RunError, match='data have changed since the run began.*give another --workdir'):
+      commands.build.dataset(load(other), kept)
 
 
 def test_another_spec_on_a_run(tmp_path):

@@ -259,7 +259,8 @@ def _kept(kept, fit, checked=True):
     if np.any(np.abs(there - now) > 1e-6 * width):
       raise RunError(
         f'spec.data: the data have changed since the run began, or its data.json has: {name} {_short(now)}, the run '
-        f'has {_short(there)}. Put back what changed, or start afresh with --overwrite (the run is set aside)'
+        f'has {_short(there)}. Put back what changed, give another --workdir for a run on these data, or start afresh '
+        'with --overwrite (the run is set aside)'
       )
   return kept['scaling']
 
