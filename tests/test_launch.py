@@ -306,7 +306,7 @@ def test_two_tables_have_one_default_workdir(tmp_path):
   kept = commands.build.dataset(load('a')).summary
   assert commands.default_workdir(spec_lib.origin(load('a'))) == commands.default_workdir(spec_lib.origin(load('b')))
   for other in 'bc':
-    with pytest.raises(RunError, match='data have changed since the run began.*give another --workdir'):
+    with pytest.raises(RunError, match=r'data have changed since the run began.*give another --workdir'):
       commands.build.dataset(load(other), kept)
 
 
