@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from absl import flags
 from absl.testing import flagsaver
 from conftest import ROOT, command
 
@@ -30,7 +31,7 @@ UNKNOWN = [
   (['--spec.objective.beta.z3=1'], ['spec.objective.beta.z3', 'no layer z3', 'z2, z1']),
   (['--spec.train.steps=many'], ['spec.train.steps', "'many'", 'an integer']),
   (['--spec.train.learning_rate=1e-3x'], ['spec.train.learning_rate', 'a number']),
-  (['--spec.data.batch_size=-5'], ['spec.data.batch_size', '-5', '>= 1']),
+  (['--spec.data.batch_size=-5'], ['spec.data.batch_size', '-5', '>= 0']),
   (['--spec.train.steps=0'], ['spec.train.steps', '0', '>= 1']),
   (['--spec.decoder.sigma=nan'], ['spec.decoder.sigma', 'nan', '> 0']),
   (['--spec.data.name=digts'], ['spec.data.name', 'digts', 'Did you mean digits?']),
@@ -208,6 +209,8 @@ def asked(monkeypatch):
     given = []
     monkeypatch.setattr(commands, 'train', lambda *args: given.extend(args))
     with flagsaver.flagsaver():
+      for name in launch_lib.OWN:  # as other tests of this process may have left them
+        flags.FLAGS[name].unparse()
       launch_lib.main(launch_lib.parse(['launch.py', *map(str, args)]))
     return given
 
