@@ -1,6 +1,7 @@
 """Data sets: as they are stored, and as spec.data asks for them. Importing this imports no TensorFlow."""
 
 import abc
+import functools
 import math
 import re
 import zlib
@@ -9,10 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvae import memory
+from tfvae.data import scaling as scaling_lib
 from tfvae.errors import RunError, UserError, cut
-
-LARGEST = float(np.finfo(np.float32).max)
-LEAST = {'none': 1e-37, 'min_max': 1e-307, 'standard': 1e-146}  # the spread of a column, so that no bits of it are lost
 
 
 class Reader(abc.ABC):
@@ -130,20 +129,25 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     sizes = {split: len(chosen) for split, (_, chosen) in positions.items()}
     sizes['train'] += sizes['test'] if section.pool == 'train+test' else 0
     _compare(kept, {'shape': list(_shape(stored.splits['train'])), 'sizes': sizes})
-  splits, scaling = {}, (kept or {}).get('scaling')
+  splits, scaling, kind = {}, (kept or {}).get('scaling'), section.scaling
   if scaling and isinstance(scaling['center'], list) != (stored.limits is None):
     raise RunError(
       'spec.data: the data have changed since the run began: images are no table; put the data back, '
       'or give another --workdir'
     )
   if stored.limits is None:
-    scaling = _kept(kept, lambda: _fit_columns(stored, positions['train'][1], section.scaling))
+    names = _names(stored)
+    fit = functools.partial(scaling_lib.fit_columns, stored.splits['train']['x'], names, positions['train'][1], kind)
+    scaling, fit = scaling_lib.agreed(scaling, fit), None  # which holds the table as it is stored
     memory.require(
       4 * sum(part['x'].size for part in stored.splits.values()),
       f'the scaled values of {stored.name}',
       'a table must fit into memory: take fewer rows or columns',
     )
-    stored = _scale_columns(stored, scaling, section.scaling)
+    scaled = {
+      split: scaling_lib.scaled(part['x'], names, scaling, kind, split) for split, part in stored.splits.items()
+    }
+    stored = stored._replace(splits={split: {**part, 'x': scaled[split]} for split, part in stored.splits.items()})
   too_large = sum(_bytes(part) for part in stored.splits.values()) > section.memory_limit * 2**20
   if not too_large:
     memory.require(
@@ -163,8 +167,9 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
   else:
     limits = extremes = stored.limits
     # A pass over a large set is made once: data.json has a checksum, too.
-    passes = isinstance(splits['train'], Part) and section.scaling == 'standard'
-    scaling = _kept(kept, lambda: _fit_images(splits['train'], limits, section.scaling), not passes)
+    passes = isinstance(splits['train'], Part) and kind == 'standard'
+    fit = lambda: scaling_lib.fit_images(limits, lambda: _moments(splits['train']), kind)
+    scaling = scaling_lib.agreed(scaling, fit, not passes)
     scale, offset = 1 / scaling['width'], -scaling['center'] / scaling['width']
   if section.pool == 'train+test':
     splits['train'] = _joined(splits['train'], splits['test'], stored.name)
@@ -231,117 +236,22 @@ def _part(part, positions, too_large):
   return read(Part(part, positions))
 
 
-# Scaling.
-
-
-def _fit_columns(stored, train, kind):
-  """Of data without limits: center and width of each column, or of all values where an example is no vector."""
+def _names(stored):
+  """What messages call the columns of a table, or the one column of values that images are."""
   x = stored.splits['train']['x']
-  x = x if x.ndim == 2 else x.reshape(len(x), 1, -1)
-  centers, widths = [], []
-  for number in range(x.shape[1]):
-    column = x[train, number].astype(np.float64)
-    ends, moments = lambda c=column: (c.min(), c.max()), lambda c=column: (c.mean(), c.std())
-    center, width = _fit(kind, ends, moments, _column(stored, number))
-    centers.append(center)
-    widths.append(width)
-  return {'center': centers, 'width': widths}
+  if x.ndim != 2:
+    return ['the data']
+  columns = stored.columns or [None] * x.shape[1]
+  return [f'column {number}' if name is None else f'column {cut(name, 60)!r}' for number, name in enumerate(columns)]
 
 
-def _kept(kept, fit, checked=True):
-  """The scaling of `fit`; to the bits that a run keeps, where it has one, which must be the same to rounding."""
-  if kept is None or not checked:
-    return kept['scaling'] if kept else fit()
-  fitted = fit()
-  width = np.asarray(fitted['width'])
-  for name in ('center', 'width'):
-    there, now = (np.asarray(of[name]) for of in (kept['scaling'], fitted))
-    if np.any(np.abs(there - now) > 1e-6 * width):
-      raise RunError(
-        f'spec.data: the data have changed since the run began, or its data.json has: {name} {_short(now)}, the run '
-        f'has {_short(there)}. Put back what changed, give another --workdir for a run on these data, or start afresh '
-        'with --overwrite (the run is set aside)'
-      )
-  return kept['scaling']
+def _moments(train):
+  """Mean and standard deviation of all values of a split of images."""
+  if isinstance(train, Part):
+    from tfvae.data.reading import moments
 
-
-def _short(values):
-  """The first three of them."""
-  values = np.atleast_1d(values)
-  return ', '.join(f'{value:.6g}' for value in values[:3]) + (', ...' if len(values) > 3 else '')
-
-
-def _column(stored, number):
-  if stored.columns:
-    return f'column {cut(stored.columns[number], 60)!r}'
-  return f'column {number}' if stored.splits['train']['x'].ndim == 2 else 'the data'
-
-
-def _fit_images(train, limits, kind):
-  """Of images: by their black and white, or by the mean and variance of all values of the training split."""
-
-  def moments():
-    if isinstance(train, Part):
-      from tfvae.data.reading import moments
-
-      return moments(train)
-    return train['x'].mean(dtype=np.float64), train['x'].std(dtype=np.float64)
-
-  center, width = _fit(kind, lambda: limits, moments, 'the data')
-  return {'center': center, 'width': width}
-
-
-def _fit(kind, ends, moments, what):
-  """(center, width): the observation is (value - center) / width."""
-  low, high = (float(end) for end in ends())
-  far = max(low, high, key=abs)
-  if kind == 'none':
-    center, width, spread = 0.0, 1.0, abs(far)
-  elif kind == 'min_max':
-    center, width = low, high - low
-    spread = width
-  else:
-    with np.errstate(over='ignore', invalid='ignore'):
-      center, width = (float(value) for value in moments())
-    spread = high - low
-  if not (math.isfinite(width) and math.isfinite(center)) or (kind == 'none' and spread > LARGEST):
-    raise UserError(
-      f'spec.data.scaling: got {kind}, but {what} has the value {far:g} in the training split, beyond what can be '
-      'computed with; divide such a column by a power of ten, or leave it out'
-    )
-  if 0 < spread < LEAST[kind] or (spread and not width):
-    raise UserError(
-      f'spec.data.scaling: got {kind}, but {what} has values of {low:g} to {high:g} in the training split, too near '
-      'together to be computed with; multiply such a column by a power of ten, or leave it out'
-    )
-  if kind != 'none' and width <= 1e-12 * abs(center):
-    raise UserError(
-      f'spec.data.scaling: got {kind}, but {what} has the one value {center:g} in the training split; '
-      'use spec.data.scaling=none, or leave such a column out of the file'
-    )
-  return center, width
-
-
-def _scale_columns(stored, scaling, kind):
-  """Scaled in float64, kept as float32. Raises UserError where a value, of whatever split, is too large for that."""
-  center, width, splits = np.array(scaling['center']), np.array(scaling['width']), {}
-  for split, part in stored.splits.items():
-    x = part['x']
-    scaled = np.empty(x.shape, np.float32)
-    for first in range(0, len(x), 8192):  # in blocks: no copy of all in float64
-      block = slice(first, first + 8192)
-      with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-        scaled[block] = (x[block] - center) / width  # an example that is no vector has one center
-      if not (right := np.isfinite(scaled[block])).all():
-        row, *place = np.unravel_index(int(right.argmin()), right.shape)
-        value, what = x[first + row][tuple(place)], _column(stored, place[0])
-        raise UserError(
-          f'spec.data.scaling: got {kind}, but the value {value:g} of {what} '
-          f'(row {first + row} of the stored {split} split, from 0) is beyond {LARGEST:.2g} when it is scaled; leave '
-          'its row out, or divide the column by a power of ten'
-        )
-    splits[split] = {**part, 'x': scaled}
-  return stored._replace(splits=splits)
+    return moments(train)
+  return train['x'].mean(dtype=np.float64), train['x'].std(dtype=np.float64)
 
 
 # What a run keeps.
