@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import pathlib
 import platform
 import shlex
@@ -41,11 +42,14 @@ def test_each_start_is_told_of(tmp_path, monkeypatch):
     patch.setattr('tfvae.training.Trainer._evaluate', stop)
     with pytest.raises(KeyboardInterrupt):
       tfvae.train(spec, workdir)
-  (mine / 'notes.txt').write_text('changed')
+  (mine / 'notes.txt').write_text('another file')
+  tfvae.train(spec, tmp_path / 'beside')
+  (mine / 'spec.py').write_text((mine / 'spec.py').read_text() + '# changed\n')
   tfvae.train(spec, workdir)
   first, second = tfvae.load(workdir).starts
   assert first['outcome'] == 'SIGINT: stopped' and second['outcome'] == 'finished'
   assert first['git']['spec']['clean'] and not second['git']['spec']['clean']
+  assert tfvae.load(tmp_path / 'beside').starts[0]['git']['spec']['clean']
   assert (
     first['git']['spec']['commit'] == second['git']['spec']['commit'] != (first['git']['tfvae'] or {}).get('commit')
   )
@@ -69,6 +73,9 @@ def test_a_commit_is_told_of_where_there_is_one(tmp_path, monkeypatch):
   (tmp_path / 'installed').mkdir()  # as a virtual environment is, below a user's own repository
   (tmp_path / 'installed/package.py').write_text('')
   assert environment.commit(tmp_path / 'installed', tracked=True) is None
+  assert not environment.commit(tmp_path / 'installed')['clean']
+  git(tmp_path, 'config', 'core.quotepath', 'false')
+  pathlib.Path(os.fsdecode(bytes(tmp_path) + b'/installed/caf\xe9')).touch()
   assert not environment.commit(tmp_path / 'installed')['clean']
   monkeypatch.setenv('PATH', str(tmp_path))  # no git
   assert environment.commit(tmp_path) is None

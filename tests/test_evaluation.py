@@ -365,6 +365,10 @@ def test_every_checkpoint(trained, work):
     commands.evaluate(trained.workdir, {'eval.checkpoint': '25'})
   with pytest.raises(SpecError, match=r'spec.eval.checkpoint.*newest \| all'):
     commands.evaluate(trained.workdir, {'eval.checkpoint': 'last'})
+  for path in trained.checkpoints.glob('*.data-*'):
+    path.unlink()
+  with pytest.raises(RunError, match='ckpt-30'):
+    commands.evaluate(trained.workdir, {'eval.checkpoint': 'all'})
 
 
 def test_an_interruption_loses_only_the_evaluator_at_work(trained, work, monkeypatch, capsys):

@@ -96,7 +96,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
 
     model, split = build.model(spec, data.shape), spec.eval.split
     evaluation, evaluators = Evaluation(model, build.source(spec, data), spec), build.evaluators(spec, data.shape, run)
-    chosen = {'newest': [None], 'all': sorted(steps(run.checkpoints))}.get(spec.eval.checkpoint)
+    chosen = {'newest': [None], 'all': sorted(steps(run.checkpoints)) or [None]}.get(spec.eval.checkpoint)
     for wanted in chosen or [int(spec.eval.checkpoint)]:
       _, step = run.restore(model, step=wanted)
       numbers = complete(evaluation, evaluators, run, step, split, watch)

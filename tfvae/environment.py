@@ -10,7 +10,9 @@ import shlex
 import subprocess
 import sys
 
-PACKAGES = ('tfvae', 'tensorflow', 'keras', 'tensorflow-probability', 'numpy')
+from tfvae import __version__
+
+PACKAGES = ('tensorflow', 'keras', 'tensorflow-probability', 'numpy')
 
 
 def start(spec_file: pathlib.Path | None, replicas: int = 1) -> dict:
@@ -25,7 +27,7 @@ def start(spec_file: pathlib.Path | None, replicas: int = 1) -> dict:
     'end': None,
     'outcome': None,
     'command': shlex.join(sys.orig_argv),
-    'git': {'spec': commit(spec_file.parent if spec_file else pathlib.Path()), 'tfvae': commit(_own(), tracked=True)},
+    'git': {'spec': commit(spec_file or pathlib.Path()), 'tfvae': commit(_own(), tracked=True)},
     'host': platform.node(),
     'cpu': f'{cpu()}, {cores()} cores',
     'devices': devices(),
@@ -36,7 +38,8 @@ def start(spec_file: pathlib.Path | None, replicas: int = 1) -> dict:
 
 def versions() -> dict[str, str]:
   """Of Python, the machine's kind, and the packages that numbers depend on."""
-  found = {'python': platform.python_version(), 'machine': platform.machine()}
+  # tfvae's own is that of the code: of a clone, the installed metadata may be those of another day.
+  found = {'python': platform.python_version(), 'machine': platform.machine(), 'tfvae': __version__}
   for name in PACKAGES:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
       found[name] = importlib.metadata.version(name)
@@ -66,23 +69,30 @@ def cores() -> int:
   return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 
-def commit(folder: pathlib.Path, tracked: bool = False) -> dict | None:
-  """{'commit', 'clean'} of the git repository that a folder is in; None where it is in none, or git does not say.
+def commit(path: pathlib.Path, tracked: bool = False) -> dict | None:
+  """{'commit', 'clean'} of the git repository that a file or folder is in; None: in none, or git does not say.
 
-  clean: whether no file differs from the commit (those that git ignores aside).
-  tracked: None also where the repository does not hold the folder's files: an installed package below a user's own.
+  clean: whether no file of the repository differs from the commit, and `path`, but for the current directory, holds
+    nothing that the repository does not. Other files, run directories, say, may be there.
+  tracked: None also where the repository does not hold `path`: an installed package below a user's own repository.
   """
+  folder = path if path.is_dir() else path.parent
   with contextlib.suppress(OSError, subprocess.SubprocessError):
     if tracked and not _git(folder, 'ls-files'):
       return None
-    return {'commit': _git(folder, 'rev-parse', 'HEAD'), 'clean': not _git(folder, 'status', '--porcelain')}
+    changes = _git(folder, 'status', '--porcelain', '--untracked-files=no')
+    if path != pathlib.Path():
+      changes += _git(folder, 'status', '--porcelain', '--', str(path.absolute()))
+    return {'commit': _git(folder, 'rev-parse', 'HEAD'), 'clean': not changes}
   return None
 
 
 def _git(folder, *arguments):
   # A repository's own configuration may name programs to run: that is not asked for here.
   command = ['git', '-c', 'core.fsmonitor=false', '-C', str(folder), *arguments]
-  return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+  return subprocess.run(
+    command, capture_output=True, encoding='utf-8', errors='replace', timeout=10, check=True
+  ).stdout.strip()
 
 
 def _own():

@@ -198,6 +198,7 @@ class Run(Records):
         self._write_starts()
     except RunError:
       if aside:
+        self._starts = None  # it has no place in the run that comes back
         self._put_back(aside)
       raise
     before, now = self._starts[0]['versions'], start['versions']

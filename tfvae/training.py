@@ -191,10 +191,9 @@ class Trainer:
     """(the signal that stops all workers now and who heard it, or None; the steps of the next call): alike for all."""
     table = self.workers.gather(stop.number, most)
     heard = np.flatnonzero(table[:, 0])
-    if stop.number:
-      return (stop.number, ''), most
-    if len(heard):
-      return (int(table[heard[0], 0]), f'Worker {heard[0]} was told to stop'), most
+    if len(heard):  # by the table alone, which is the same for all: a signal of this moment counts the next time
+      own = int(table[self.workers.index, 0])
+      return (own, '') if own else (int(table[heard[0], 0]), f'Worker {heard[0]} was told to stop'), most
     return None, int(table[0, 1])
 
   def _begin(self, overwrite):

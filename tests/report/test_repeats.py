@@ -67,6 +67,14 @@ def test_one_run_is_no_repeat_of_itself(tmp_path, capsys):
   )
 
 
+def test_runs_on_other_data_are_no_repeats(tmp_path):
+  for name, seed, last in (('a', 0, -1.0), ('b', 0, -100.0), ('b', 1, -102.0)):
+    fields = {'data.name': 'table', 'data.path': f'{name}.csv', 'seed': seed, 'eval.evaluators': ('bounds',)}
+    leave(tmp_path / f'{name}{seed}', [0.0, last], **fields)
+  groups = json.loads(commands.report(tmp_path)[0].read_text()).values()
+  assert [of['test']['elbo']['mean'] for of in groups] == [-1.0, -101.0]
+
+
 def test_groups_are_named_by_their_directories(tmp_path):
   for name, rate in (('slow', 0.1), ('fast', 0.2)):
     for seed in (0, 1):

@@ -77,7 +77,9 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def _differences(a: Run, b: Run, but: tuple[str, ...] = SEEDS) -> list[str]:
-  return [name for name in spec_lib.differences(a.spec, b.spec) if name not in but and not is_free(name)]
+  """The fields that tell two runs apart; other data are no repeat, though a run does not depend on where they are."""
+  names = spec_lib.differences(a.spec, b.spec)
+  return [name for name in names if name not in but and (name == 'data.path' or not is_free(name))]
 
 
 def summary(group: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
