@@ -268,7 +268,15 @@ def test_what_a_killed_first_save_left_is_no_checkpoint(tiny, tmp_path, monkeypa
   assert commands.train(tiny, tmp_path / 'run').evaluation['step'] == 40
 
 
-def test_ctrl_c_ends_what_a_user_built_around_training(tiny, tmp_path, monkeypatch):
+@pytest.fixture
+def interruptible():
+  """SIGINT as in the foreground: processes that a shell starts in the background ignore it."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_what_a_user_built_around_training(tiny, tmp_path, monkeypatch, interruptible):
   """The loop below catches errors, as one that is to survive the night does: it must not go on after Ctrl-C."""
   begun, own = [], Split.sampled_means
 
