@@ -464,15 +464,13 @@ def test_two_workers(full_place, tfds_dir):
   argv = [ROOT / 'launch.py' if arg == 'launch.py' else arg for arg in command.argv[1:]]
   argv = [full_place / 'shared' if str(arg).startswith('/shared') else arg for arg in argv]
   argv += cut('train', spec_of(command)[1])
-  workers = []
-  for index in (0, 1):
-    config['task']['index'] = index
-    environment = os.environ | {'TF_CONFIG': json.dumps(config)}
-    workers.append(
-      subprocess.Popen(
-        [sys.executable, *argv], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-      )
-    )
-  said = [worker.communicate(timeout=300)[0] for worker in workers]
+  workers, options = [], {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True}
+  with contextlib.ExitStack() as stack:
+    for index in (0, 1):
+      config['task']['index'] = index
+      environment = os.environ | {'TF_CONFIG': json.dumps(config)}
+      workers.append(stack.enter_context(subprocess.Popen([sys.executable, *argv], env=environment, **options)))
+      stack.callback(workers[-1].kill)  # none is left behind where one hangs
+    said = [worker.communicate(timeout=600)[0] for worker in workers]
   assert [worker.returncode for worker in workers] == [0, 0], said
   check('train', None, full_place / 'shared')
