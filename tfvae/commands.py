@@ -287,10 +287,11 @@ def _split_problem(run, value):
 def _conclude(run, step, split, numbers, is_last=True):
   """Prints what an evaluation found; of the last checkpoint, also shows it in TensorBoard and draws its figures."""
   print(f'{split} split, step {step}, means over the examples:')
-  print('\n'.join(metrics.summary(numbers)))
+  lines = metrics.summary(numbers)
+  print('\n'.join(lines))
   path = run.evaluation_path(split)
-  if rest := len(numbers) - len(metrics.main(numbers)):
-    print(f'  and {rest} more numbers in {path}')
+  if rest := len(numbers) - len(lines):
+    print(f'  and {rest} more number{"s" * (rest > 1)} in {path}')
   else:
     print(f'  all in {path}')
   if is_last:

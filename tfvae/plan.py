@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import os
 import pathlib
 import re
 
-from tfvae import catalogue
+from tfvae import catalogue, environment
 from tfvae import spec as spec_lib
 from tfvae.checkpoint_files import steps
 from tfvae.errors import SpecError
@@ -84,12 +83,9 @@ def model_line(spec, model, strategy) -> str:
 
 
 def _devices(train, strategy):
-  import tensorflow as tf
-
-  cores, number = f'{len(os.sched_getaffinity(0))} cores', strategy.num_replicas_in_sync
+  cores, number = f'{environment.cores()} cores', strategy.num_replicas_in_sync
   if any('GPU' in device for device in strategy.extended.worker_devices):
-    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices('GPU')[0])
-    return f'{number} x {details.get("device_name", "GPU")}'
+    return f'{number} x {environment.devices()[0]}'
   if train.strategy == 'mirrored' and number == 1:
     return (
       f'one CPU device ({cores}): there is no GPU that mirrored could use; spec.train.logical_devices=2 rehearses two'
