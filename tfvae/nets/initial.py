@@ -1,6 +1,7 @@
 """Initial weights of kernels and biases, drawn from (seed, path): no weight depends on which others there are.
 
-Other variables (a decoder's log sigma, a prior's log alpha or logits, a shared scale) start where their layers say.
+A layer's weights are multiplied by its attribute `gain`, where it has one. Other variables (a decoder's log sigma, a
+prior's log alpha or logits, a shared scale) start where their layers say.
 """
 
 import math
@@ -21,7 +22,7 @@ def as_keras(model: keras.Model, seed: int) -> None:
     config = initializer.get_config()
     if 'seed' in config:
       config['seed'] = (seed * 1_000_003 + zlib.crc32(variable.path.encode())) % 2**31
-      _assign(variable, type(initializer).from_config(config)(variable.shape, variable.dtype))
+      _assign(layer, variable, type(initializer).from_config(config)(variable.shape, variable.dtype))
 
 
 def as_torch(model: keras.Model, seed: int) -> None:
@@ -33,7 +34,7 @@ def as_torch(model: keras.Model, seed: int) -> None:
     parts = fan_in(layer)
     bound = np.concatenate([np.full(rows, fan**-0.5) for rows, fan in parts])[:, None]
     drawn = tf.random.stateless_uniform(variable.shape, purpose_seed(seed, variable.path, 0), -1, 1, variable.dtype)
-    _assign(variable, drawn * tf.constant(bound if name == 'kernel' else bound[0], variable.dtype))
+    _assign(layer, variable, drawn * tf.constant(bound if name == 'kernel' else bound[0], variable.dtype))
 
 
 def fan_in(layer: keras.layers.Layer) -> tuple[tuple[int, int], ...]:
@@ -58,5 +59,6 @@ def _weights(model) -> Iterator:
         yield layer, name, getattr(layer, name)
 
 
-def _assign(variable, value):
+def _assign(layer, variable, value):
+  value *= getattr(layer, 'gain', 1.0)
   variable.assign(value if variable.constraint is None else variable.constraint(value))
