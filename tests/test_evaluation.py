@@ -113,13 +113,13 @@ def test_every_evaluator_sees_the_same_binary_images(tiny, size, monkeypatch):
   spec, source, model = make(tiny, **fields)
   seen, own = {}, Hierarchy.infer
 
-  def infer(self, batch, noise, num_samples=1, estimator=''):
+  def infer(self, batch, noise, num_samples=1, estimator=None, held=False):
     def keep(index, x):
       for number, image in zip(index, x, strict=True):
         seen.setdefault((int(number), num_samples), set()).add(image.tobytes())
 
     tf.numpy_function(keep, [batch['index'], batch['x']], [])
-    return own(self, batch, noise, num_samples, estimator)
+    return own(self, batch, noise, num_samples, estimator, held)
 
   monkeypatch.setattr(Hierarchy, 'infer', infer)
   arrays = evaluate(spec, source, model).arrays

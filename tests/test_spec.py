@@ -364,7 +364,8 @@ def test_split_flags():
 
 def test_every_name_stands_for_something():
   for table in NAMES.values():
-    for path in table.values():
+    for entry in table.values():
+      path = entry if isinstance(entry, str) else entry.path
       module, _, attribute = path.partition(':')
       for name in [attribute] if attribute else ['load', 'shape']:  # of data
         assert callable(getattr(importlib.import_module(module), name)), path

@@ -20,7 +20,8 @@ from tfvae.schema import flatten
 
 def lookup(field: str, name: str):
   """What `name` stands for in a table of `names.py`."""
-  return _object(NAMES[field][name])
+  entry = NAMES[field][name]
+  return _object(entry if isinstance(entry, str) else entry.path)
 
 
 def _object(path):
@@ -183,12 +184,17 @@ def require_one_hierarchy(spec) -> None:
 
 def objective(spec, model_):
   """The objective of a spec; of each member where there are several."""
-  make_one = lambda one: lookup('objective.name', spec.objective.name).from_spec(spec, one)
+  make_one = lambda one: lookup('objective.name', spec.objective.name).from_spec(spec, one, sys.modules[__name__])
   if spec.model.name != 'members':
     return make_one(model_)
   from tfvae.objectives.joint import Joint
 
   return Joint({name: (member, make_one(member)) for name, member in model_.members.items()})
+
+
+def estimator(spec):
+  """The estimator of the gradient through samples."""
+  return lookup('objective.estimator', spec.objective.estimator).from_spec(spec.objective, spec.train.steps)
 
 
 def evaluators(spec, shape: tuple[int, ...], run=None) -> list:

@@ -3,12 +3,38 @@
 `spec.py` offers these names as choices without importing what they name; `build.py` imports it when it is used.
 """
 
+from typing import NamedTuple
+
+
+class Layer(NamedTuple):
+  """A family of latent layers."""
+
+  path: str  # its object
+  space: str  # what its samples are: 'real', or 'bits'
+
+
+class Gradient(NamedTuple):
+  """An estimator of the gradient through samples."""
+
+  path: str  # its object
+  spaces: tuple[str, ...]  # of layers that it is for
+  objectives: tuple[str, ...] = ('elbo',)
+  temperature: bool = False  # whether it has one
+  samples: int = 1  # of an example at least
+
+
 SYNTHETIC = (
   '1d_gauss', 'line', 'circle', '8gauss', 'cosine', 'eight', 'swiss_roll', 'spiral_3d', 'manifold', 'pca', 'pca_ring',
   'stream',
 )  # fmt: skip
-ESTIMATORS = ('zgr', 'straight_through', 'gumbel_sigmoid', 'score_function')  # of the gradient through bits
 MOST_BITS = 16  # whose states are enumerated
+ESTIMATORS = 'tfvae.families.estimators'
+OBJECTIVES = {
+  'elbo': 'tfvae.objectives.elbo:Elbo',
+  'iwae': 'tfvae.objectives.iwae:Iwae',
+  'symmetric': 'tfvae.objectives.symmetric:Symmetric',
+  'cross_entropy': 'tfvae.objectives.cross_entropy:CrossEntropy',
+}
 NAMES = {
   'data.name': {  # modules; any other name is one of TensorFlow Datasets
     'digits': 'tfvae.data.digits',
@@ -26,8 +52,8 @@ NAMES = {
     'torch': 'tfvae.nets.initial:as_torch',
   },
   'family': {  # of a latent layer
-    'gaussian': 'tfvae.families.gaussian:DiagonalGaussian',
-    'bernoulli': 'tfvae.families.bernoulli:DiagonalBernoulli',
+    'gaussian': Layer('tfvae.families.gaussian:DiagonalGaussian', 'real'),
+    'bernoulli': Layer('tfvae.families.bernoulli:DiagonalBernoulli', 'bits'),
   },
   'prior.name': {  # of the top layer; the priors of the layers below are conditional
     'standard': 'tfvae.priors:StandardPrior',
@@ -49,11 +75,14 @@ NAMES = {
     'latent': 'tfvae.families.variance:Latent',
     'optimal': 'tfvae.families.variance:Optimal',
   },
-  'objective.name': {
-    'elbo': 'tfvae.objectives.elbo:Elbo',
-    'iwae': 'tfvae.objectives.iwae:Iwae',
-    'symmetric': 'tfvae.objectives.symmetric:Symmetric',
-    'cross_entropy': 'tfvae.objectives.cross_entropy:CrossEntropy',
+  'objective.name': OBJECTIVES,
+  'objective.estimator': {
+    'reparameterized': Gradient(f'{ESTIMATORS}:Reparameterized', ('real',), tuple(OBJECTIVES)),
+    'doubly_reparameterized': Gradient(f'{ESTIMATORS}:DoublyReparameterized', ('real',), ('iwae',)),
+    'zgr': Gradient(f'{ESTIMATORS}:Zgr', ('bits',)),
+    'straight_through': Gradient(f'{ESTIMATORS}:StraightThrough', ('bits',)),
+    'gumbel_sigmoid': Gradient(f'{ESTIMATORS}:StraightThroughGumbel', ('bits',), temperature=True),
+    'score_function': Gradient(f'{ESTIMATORS}:ScoreFunction', ('bits',), samples=2),
   },
   'eval.evaluators': {
     'bounds': 'tfvae.analysis.bounds:Bounds',

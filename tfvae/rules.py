@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tfvae.errors import cut, nearest, short
 from tfvae.files import path_problem
-from tfvae.names import ESTIMATORS, MOST_BITS, NAMES, SYNTHETIC
+from tfvae.names import MOST_BITS, NAMES, SYNTHETIC
 from tfvae.schema import DATA, SAMPLES
 
 PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'eval.fid_classifier', 'eval.fid_inception')
@@ -139,18 +139,19 @@ def _objective_rule(f):
 
 def _estimator_rule(f):
   name, estimator, bits = f['objective.name'], f['objective.estimator'], _bits(f)
-  allowed = {
-    'elbo': ESTIMATORS if bits else ('reparameterized',),
-    'iwae': ('reparameterized', 'doubly_reparameterized'),
-  }
-  allowed = allowed.get(name, ('reparameterized',))
+  table = NAMES['objective.estimator']
+  through = any(name in gradient.objectives for gradient in table.values() if 'real' not in gradient.spaces)
+  spaces = {NAMES['family'][f[f'model.{layer}.family']].space for layer in f['model.layers']} - {'real'}
+  if not (spaces and through):  # no gradient through samples of discrete layers is asked for
+    spaces = {'real'}
+  allowed = [each for each, of in table.items() if name in of.objectives and spaces <= {*of.spaces}]
   if estimator not in allowed:
     of = f'spec.objective.name={name}' + (f' with layers of bits ({", ".join(bits)})' if bits else '')
     yield f'spec.objective.estimator: got {estimator}; {of} has one of {" | ".join(allowed)}'
-  if estimator == 'score_function' and f['objective.num_samples'] < 2:
+  elif f['objective.num_samples'] < table[estimator].samples > 1:
     yield (
       f'spec.objective.num_samples: got {f["objective.num_samples"]}; the baseline of '
-      'spec.objective.estimator=score_function is made of the other samples: give a number >= 2'
+      f'spec.objective.estimator={estimator} is made of the other samples: give a number >= {table[estimator].samples}'
     )
   if f['objective.kl'] == 'sampled' and (name != 'elbo' or not f['objective.num_samples']):
     why = (
@@ -164,6 +165,30 @@ def _estimator_rule(f):
     yield (
       f'spec.objective.chains: got {f["objective.chains"]}; spec.objective.name=elbo and symmetric with '
       'spec.model.name=hierarchy have them; use 0'
+    )
+
+
+def _temperature_rule(f):
+  estimator, start = f['objective.estimator'], f['objective.temperature']
+  decay, floor = f['objective.temperature_decay'], f['objective.temperature_floor']
+  having = [name for name, gradient in NAMES['objective.estimator'].items() if gradient.temperature]
+  fields = {'temperature': (start, 0.5), 'temperature_decay': (decay, 0), 'temperature_floor': (floor, 0)}
+  if estimator not in having:
+    for field, (value, default) in fields.items():
+      if value != default:
+        yield (
+          f'spec.objective.{field}: got {value:g}, but spec.objective.estimator={estimator} has no temperature; those '
+          f'that have one: {", ".join(having)}; leave it at {default:g}'
+        )
+  elif floor and not decay:
+    yield (
+      f'spec.objective.temperature_floor: got {floor:g}, but the temperature does not fall: give '
+      'spec.objective.temperature_decay > 0, or leave the floor at 0'
+    )
+  elif floor >= start:
+    yield (
+      f'spec.objective.temperature_floor: got {floor:g}; allowed: less than spec.objective.temperature ({start:g}), '
+      'from which it falls'
     )
 
 
@@ -376,6 +401,7 @@ RULES: tuple[Callable, ...] = (
   _data_rule,
   _objective_rule,
   _estimator_rule,
+  _temperature_rule,
   _bits_rule,
   _skip_rule,
   _strategy_rule,

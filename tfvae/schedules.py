@@ -1,4 +1,4 @@
-"""Schedules over training: of the betas, and of the learning rate. All in fractions of training."""
+"""Schedules over training: of the betas, a temperature, the learning rate. All in fractions of training."""
 
 import keras
 import tensorflow as tf
@@ -26,6 +26,16 @@ def annealing(kind: str, start: float, begin: float, end: float, cycles: int, st
     return start + (1 - start) * tf.clip_by_value(ramp, 0.0, 1.0)
 
   return factor
+
+
+def tempering(start: float, decay: float, floor: float, steps: int):
+  """step -> max(start exp(-decay t), floor), t the fraction of `steps` that is done: a temperature, a float32 scalar.
+
+  (Jang et al. 2017, section 4.)
+  """
+  if not decay:
+    return lambda step: tf.constant(max(start, floor), tf.float32)
+  return lambda step: tf.maximum(start * tf.exp(-decay * (tf.cast(step, tf.float32) / steps)), floor)
 
 
 def learning_rate(train, rate: float):

@@ -7,7 +7,7 @@ import re
 from typing import Any, NamedTuple
 
 from tfvae.errors import cut, nearest, short
-from tfvae.names import ESTIMATORS, NAMES, SYNTHETIC
+from tfvae.names import NAMES, SYNTHETIC
 from tfvae.sides import MOST_REPEATED
 
 SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
@@ -592,6 +592,9 @@ def _classifier() -> dict:
   }
 
 
+TEMPERED = ', '.join(name for name, gradient in NAMES['objective.estimator'].items() if gradient.temperature)
+
+
 def _objective(layers) -> dict:
   return {
     'name': Field(
@@ -613,8 +616,16 @@ def _objective(layers) -> dict:
       'cost (Tucker et al. 2019). Of the elbo with layers of bits: zgr (or DARN(1/2)), straight_through, '
       'gumbel_sigmoid, which are biased, or score_function, unbiased, with a leave-one-out baseline (num_samples of at '
       'least 2).',
-      choices=('reparameterized', 'doubly_reparameterized', *ESTIMATORS),
+      choices=tuple(NAMES['objective.estimator']),
     ),
+    'temperature': Field(
+      0.5,
+      f'{TEMPERED}: the temperature T at the beginning of training. At a fraction t of training it is '
+      'max(temperature exp(-temperature_decay t), temperature_floor).',
+      above=0,
+    ),
+    'temperature_decay': Field(0.0, f'{TEMPERED}: how fast the temperature falls. 0: it does not.', low=0, high=50),
+    'temperature_floor': Field(0.0, f'{TEMPERED}: what the temperature falls to at most.', low=0),
     'kl': Field(
       'exact',
       'Of the rates that elbo minimises. exact: in closed form where there is one (all but the lower layers of '

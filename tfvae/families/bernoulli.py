@@ -3,12 +3,12 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.families.estimators import Draw
 from tfvae.families.family import Family, LatentFamily
 from tfvae.nets.heads import Head
 from tfvae.noise import Noise
 
 tfd = tfp.distributions
-TEMPERATURE = 0.5  # of gumbel_sigmoid
 
 
 class _Bernoulli(tfd.Bernoulli):
@@ -49,32 +49,19 @@ class DiagonalBernoulli(LatentFamily):
   def combine(self, evidence, prior):
     return independent(prior.distribution.logits_parameter() + evidence[None], len(self.shape))
 
-  def sample(self, distribution, noise: Noise, name: str, lead, estimator: str = ''):
-    """Bits drawn by comparing probabilities with uniform noise. `estimator` says what gradient the logits l get.
-
-    With p = sigmoid(l), a bit b and f' the gradient that arrives at it:
-
-    zgr: f' (b (1 - p) + (1 - b) p) / 2, unbiased for quadratic f (DARN(1/2), Gregor et al. 2014; Shekhovtsov 2023).
-    straight_through: f' p (1 - p), that of the probability (Bengio et al. 2013).
-    gumbel_sigmoid: that of sigmoid((l + logistic noise) / T), T = `TEMPERATURE`, at the noise that gave the bit
-      (straight-through Gumbel-softmax of two classes, Jang et al. 2017).
-    '' and score_function: none.
-    """
+  def sample(self, distribution, noise: Noise, name: str, lead, estimator=None):
+    """Bits drawn by comparing probabilities with uniform noise."""
     logits = distribution.distribution.logits_parameter()
     probs = tf.sigmoid(logits)
     uniform = noise.uniform(name, (*lead, *self.shape), batch_axis=1, dtype=probs.dtype)
-    bits = tf.cast(uniform < probs, probs.dtype)
-    if estimator == 'zgr':
-      slope = tf.stop_gradient(bits * (1 - probs) + (1 - bits) * probs) / 2
-      return bits + slope * (logits - tf.stop_gradient(logits))
-    if estimator == 'straight_through':
-      return bits + probs - tf.stop_gradient(probs)
-    if estimator == 'gumbel_sigmoid':
+
+    def relaxed(temperature):
       clipped = tf.clip_by_value(uniform, 1e-6, 1 - 1e-6)
       logistic = tf.math.log1p(-clipped) - tf.math.log(clipped)  # u < p where l + logistic > 0
-      relaxed = tf.sigmoid((logits + logistic) / TEMPERATURE)
-      return bits + relaxed - tf.stop_gradient(relaxed)
-    return tf.stop_gradient(bits)
+      return tf.sigmoid((logits + logistic) / temperature)
+
+    bits = tf.stop_gradient(tf.cast(uniform < probs, probs.dtype))
+    return estimator.through(Draw(bits, logits, probs, relaxed)) if estimator else bits
 
   def parameters(self, distribution):
     return {'logits': distribution.distribution.logits_parameter()}

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.families.estimators import Estimator
 from tfvae.noise import Noise
 
 tfd = tfp.distributions
@@ -56,9 +57,14 @@ class LatentFamily(Family):
 
   @abc.abstractmethod
   def sample(
-    self, distribution: tfd.Distribution, noise: Noise, name: str, lead: tuple[int, ...], estimator: str = ''
+    self,
+    distribution: tfd.Distribution,
+    noise: Noise,
+    name: str,
+    lead: tuple[int, ...],
+    estimator: Estimator | None = None,
   ) -> tf.Tensor:
-    """As `Family.sample`. `estimator`: of the gradient, where the family is discrete."""
+    """As `Family.sample`. `estimator`: of the gradient, where the family is discrete. None: it lets none through."""
 
   def location(self, distribution: tfd.Distribution) -> tf.Tensor:
     """The one value that stands for the distribution: its mean; of bits, the most probable state."""

@@ -82,7 +82,7 @@ class DiagonalGaussian(LatentFamily):
       tfd.Normal((loc * precision + prior.mean() * prior_precision) / total, tf.math.rsqrt(total)), len(self.shape)
     )
 
-  def sample(self, distribution, noise: Noise, name: str, lead, estimator: str = ''):
+  def sample(self, distribution, noise: Noise, name: str, lead, estimator=None):
     """Reparameterised, whatever the estimator."""
     return _reparameterize(distribution, self.shape, noise, name, lead)
 

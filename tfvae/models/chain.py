@@ -47,4 +47,4 @@ class Chain:
     model, noise = self._model, stateless(self._seed, number).scope('chain')
     lead = next(iter(z.values())).shape[:2]
     x = model.decoder.likelihood.sample(model.decode(z), noise, 'x', lead)[0]
-    return model.infer({'x': x}, noise, 1, 'held').z
+    return model.infer({'x': x}, noise, 1, held=True).z

@@ -140,7 +140,7 @@ class Hierarchy(keras.Model):
     """p(x | z), batch shape [S, B], from {layer: [S, B, ...]} of at least `decoded_layers`."""
     return self.decoder.distribution([z[name] for name in self.decoded_layers])
 
-  def infer(self, batch: dict, noise: Noise, num_samples: int = 1, estimator: str = '') -> Trace:
+  def infer(self, batch: dict, noise: Noise, num_samples: int = 1, estimator=None, held: bool = False) -> Trace:
     """Trace with z ~ q(z | x), reparameterised from `noise` where a layer has that.
 
     Args:
@@ -149,7 +149,8 @@ class Hierarchy(keras.Model):
       num_samples: S. 0: the 2 H points of a cubature in place of samples of the one layer, a vector of H Gaussian
         units: means over them are exact for polynomials in z up to the third degree, so for log p(x | z) of a linear
         decoder whose variance does not depend on z.
-      estimator: of the gradient through samples of discrete layers. '': none. held: none through any layer's.
+      estimator: an `Estimator` of the gradient through samples of discrete layers. None: they let none through.
+      held: whether no layer's samples let gradients through to what they were drawn from.
     """
     if not num_samples:
       (layer,) = self.latents
@@ -158,7 +159,7 @@ class Hierarchy(keras.Model):
 
     def choose(layer, q):
       z = layer.family.sample(q, noise, f'z/{layer.name}', lead, estimator)
-      return tf.stop_gradient(z) if estimator == 'held' else z
+      return tf.stop_gradient(z) if held else z
 
     return self._trace(batch, choose)
 

@@ -22,7 +22,7 @@ class CrossEntropy(Objective):
     return found['cross_entropy'], found
 
   @classmethod
-  def from_spec(cls, spec, model) -> 'CrossEntropy':
+  def from_spec(cls, spec, model, make) -> 'CrossEntropy':
     """The objective of a spec."""
-    del spec
+    del spec, make
     return cls(model)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfvae.names import ESTIMATORS
+from tfvae.families.estimators import Estimator
 from tfvae.objectives.information import Information
 from tfvae.objectives.objective import Objective
 from tfvae.objectives.persistent import PersistentChain
@@ -21,9 +21,9 @@ class Elbo(Objective):
     num_samples: S.
     anneal: step -> factor.
     entropies: whether their sum is among the metrics, for the batches of each step.
-    estimator: of the gradient through samples of discrete layers (`DiagonalBernoulli.sample`), or score_function: by
-      the density of q, with the mean of the other samples for a baseline (Mnih & Rezende 2016; Kool et al. 2019):
-      unbiased, S >= 2.
+    estimator: of the gradient through samples of discrete layers. None: they let none through. `ScoreFunction`: by the
+      density of q, with the mean of the other samples for a baseline (Mnih & Rezende 2016; Kool et al. 2019): unbiased,
+      S >= 2.
     information: running averages of what bits tell, or None.
     chain: a persistent chain, or None.
     kl: of the rates that are minimised. exact: KLs in closed form where there are any (`Trace.kl`). sampled: log q -
@@ -39,7 +39,7 @@ class Elbo(Objective):
     num_samples: int = 1,
     anneal=lambda step: 1.0,
     entropies: bool = False,
-    estimator: str = '',
+    estimator: Estimator | None = None,
     information=None,
     chain=None,
     kl: str = 'exact',
@@ -53,7 +53,8 @@ class Elbo(Objective):
     return {'model': self._model.trainable_variables}
 
   def loss(self, player, model, batch, step, noise):
-    trace = model.infer(batch, noise, self._num_samples, self._estimator)
+    estimator = self._estimator.at(step) if self._estimator else None
+    trace = model.infer(batch, noise, self._num_samples, estimator)
     factor = self._anneal(step)
     betas = {layer: beta * factor for layer, beta in self._betas.items()}
     rates = trace.kl if self._kl == 'exact' else trace.sampled_kl()
@@ -61,7 +62,7 @@ class Elbo(Objective):
     losses = penalty - trace.log_px  # [S, B]
     loss = tf.reduce_mean(losses, 0)
     metrics = {**trace.terms(), **model.diagnostics(trace)}
-    if self._estimator == 'score_function':
+    if estimator and estimator.by_density:
       loss += self._score(losses, tf.add_n([trace.log_q[layer] for layer in model.discrete]))
     if self._entropies:
       metrics['entropy_sum'] = trace.entropies()['entropy_sum']
@@ -69,6 +70,8 @@ class Elbo(Objective):
       lead = (1, batch['x'].shape[0])
       _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, f'p/{layer.name}', lead))
       metrics |= self._information.metrics({'q': trace.q, 'p': p}, lead[1])
+    if estimator and (temperature := estimator.temperature(step)) is not None:
+      metrics['temperature'] = temperature
     return loss, metrics | {f'beta/{layer}': beta for layer, beta in betas.items()}
 
   def _score(self, losses, log_q):
@@ -82,7 +85,7 @@ class Elbo(Objective):
     super().update(means, step)
 
   @classmethod
-  def from_spec(cls, spec, model) -> 'Elbo':
+  def from_spec(cls, spec, model, make) -> 'Elbo':
     """The objective of a spec."""
     o = spec.objective
     factor = annealing(o.anneal, o.anneal_from, o.anneal_begin, o.anneal_end, o.anneal_cycles, spec.train.steps)
@@ -93,7 +96,7 @@ class Elbo(Objective):
       o.num_samples,
       factor,
       entropies=spec.model.name == 'members',
-      estimator=o.estimator if o.estimator in ESTIMATORS else '',
+      estimator=make.estimator(spec),
       information=Information.of(model) if o.information else None,
       chain=PersistentChain(model, o.chains, spec.seed) if o.chains else None,
       kl=o.kl,

@@ -54,6 +54,6 @@ class Iwae(Objective):
     return trace, tf.stop_gradient(surrogate - trace.importance_bound()) - surrogate
 
   @classmethod
-  def from_spec(cls, spec, model) -> 'Iwae':
+  def from_spec(cls, spec, model, make) -> 'Iwae':
     """The objective of a spec."""
-    return cls(model, spec.objective.num_samples, spec.objective.estimator == 'doubly_reparameterized')
+    return cls(model, spec.objective.num_samples, make.estimator(spec).doubly)

@@ -41,7 +41,7 @@ class Symmetric(Objective):
   def loss(self, player, model, batch, step, noise):
     size = batch['x'].shape[0]
     if player == 'generative':
-      trace = model.infer(batch, noise, self._num_samples, 'held')
+      trace = model.infer(batch, noise, self._num_samples, held=True)
       loss = -tf.reduce_mean(trace.log_px + tf.add_n(list(trace.log_p.values())), 0)
       metrics, side, layers = {**trace.terms(), **model.diagnostics(trace)}, 'q', trace.q
     else:
@@ -57,8 +57,9 @@ class Symmetric(Objective):
     super().update(means, step)
 
   @classmethod
-  def from_spec(cls, spec, model) -> 'Symmetric':
+  def from_spec(cls, spec, model, make) -> 'Symmetric':
     """The objective of a spec."""
+    del make
     o = spec.objective
     return cls(
       model,
