@@ -47,7 +47,7 @@ def stepper(spec, data, mode=None):
   """The compiled step of a spec, on one device. mode: None for spec.train.compile."""
   strategy = one_device()
   with strategy.scope():
-    source, model = build.source(spec, data), build.model(spec, data.shape)
+    source, model = build.source(spec, data), build.model(spec, data.observation)
     objective = build.objective(spec, model)
     groups = build.optimizers(spec, model, objective)
     mode = mode or mode_of(spec, model, source.batch_size)

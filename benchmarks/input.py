@@ -134,7 +134,7 @@ def train(section, steps=40, repeats=3):
   fields |= {'data.resize': 32} if section.name == 'folder' else {}
   spec = spec_lib.load(f'{ROOT}/specs/hit.py:cifar10', fields)
   data = build.dataset(spec)
-  source, model = build.source(spec, data), build.model(spec, data.shape)
+  source, model = build.source(spec, data), build.model(spec, data.observation)
   objective = build.objective(spec, model)
   groups = build.optimizers(spec, model, objective)
   strategy = tf.distribute.OneDeviceStrategy('/gpu:0' if tf.config.list_logical_devices('GPU') else '/cpu:0')

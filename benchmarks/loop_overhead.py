@@ -47,7 +47,7 @@ class Minimal:
     from tfvae import noise as noise_lib
     from tfvae.training import mode_of
 
-    source, model = build.source(spec, data), build.model(spec, data.shape)
+    source, model = build.source(spec, data), build.model(spec, data.observation)
     objective = build.objective(spec, model)
     ((optimizer, variables),) = build.optimizers(spec, model, objective)['model']
     batch = source.batch_size

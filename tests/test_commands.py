@@ -29,6 +29,7 @@ from PIL import Image
 from tfvae import build
 from tfvae import commands as commands_lib
 from tfvae import spec as spec_lib
+from tfvae.observation import Observation
 
 sys.path.insert(0, str(ROOT))
 import launch
@@ -260,7 +261,7 @@ def test_a_command_is_understood(command, place):
     shape = loader.load(spec.data).splits['train']['x'].shape[1:]
   key = (json.dumps([spec[section].to_dict() for section in ('model', 'decoder', 'prior')]), shape)
   if key not in BUILT:
-    build.model(spec, shape)
+    build.model(spec, Observation(shape))
     BUILT.add(key)
 
 

@@ -12,6 +12,7 @@ from conftest import DAMAGES, damage
 from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import UserError
+from tfvae.observation import Observation
 from tfvae.run import Run
 
 JSON = {
@@ -213,7 +214,7 @@ def test_weights_from_the_checkpoint_before_a_broken_one(how, copied, whole, cap
   """As train.init_from takes them."""
   damage(copied / 'checkpoints', 40, how)
   shape = tuple(Run(copied).data['shape'])
-  model, older = build.model(whole[1], shape), build.model(whole[1], shape)
+  model, older = build.model(whole[1], Observation(shape)), build.model(whole[1], Observation(shape))
   Run(copied).initialize(model)
   assert 'Broken and passed over: ckpt-40' in capsys.readouterr().out
   assert Run(copied).restore(older, step=20)[1] == 20

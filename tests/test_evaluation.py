@@ -19,8 +19,10 @@ from tfvae.analysis.latents import Latents
 from tfvae.analysis.log_evidence import LogEvidence
 from tfvae.errors import RunError, SpecError
 from tfvae.evaluation import Evaluation
+from tfvae.families.gaussian import DiagonalGaussian
 from tfvae.models.hierarchy import Hierarchy
 from tfvae.models.trace import Trace
+from tfvae.observation import Observation
 from tfvae.signals import Stopped
 
 tfd = tfp.distributions
@@ -29,7 +31,7 @@ tfd = tfp.distributions
 def make(tiny, **fields):
   spec = spec_lib.resolve(tiny, fields)
   data = build.dataset(spec)
-  source, model = build.source(spec, data), build.model(spec, data.shape)
+  source, model = build.source(spec, data), build.model(spec, data.observation)
   rng = np.random.default_rng(0)
   for variable in model.trainable_variables:
     variable.assign_add(0.1 * rng.standard_normal(variable.shape))
@@ -143,6 +145,7 @@ class Fake:
 
   def __init__(self, trace):
     self.trace = trace
+    self.families = {layer: DiagonalGaussian(q.event_shape) for layer, q in trace.q.items()}
 
   def infer(self, *args):
     return self.trace
@@ -158,7 +161,7 @@ class FakeSplit:
 def moments(trace):
   """Means over the examples of a trace."""
   n = trace.x.shape[0]
-  sums = Latents(spec_lib.base()).sums(None, trace, None, tf.ones([n]))
+  sums = Latents(spec_lib.base()).sums(Fake(trace), trace, None, tf.ones([n]))
   return {name: value.numpy().astype(float) / n for name, value in sums.items()}
 
 
@@ -180,7 +183,7 @@ def test_active_units_by_both_definitions():
   z = {name: d.mean() for name, d in q.items()}
   twice = lambda d: normal(np.repeat(d.mean(), 2, 0), np.repeat(d.stddev(), 2, 0))  # two equal samples of z2
   q['z1'], p['z1'] = twice(q['z1']), twice(p['z1'])
-  trace = Trace(tf.zeros([4, 1]), z, None, None, None, None, q, p, None)
+  trace = Trace(tf.zeros([4, 1]), z, None, None, None, None, None, q, p, None)
   spec = spec_lib.base()
   numbers, arrays = Latents(spec).finish(moments(trace), Fake(trace), FakeSplit())
   assert numbers['active_units/z2'] == 2  # 0.15^2 > 0.01
@@ -197,7 +200,9 @@ def test_units_that_follow_their_prior_are_not_active():
   above = np.random.default_rng(0).standard_normal((samples, n, 3))
   q1 = normal(above / 2, np.ones((samples, n, 3)))
   q = {'z2': normal(np.zeros((1, n, 3)), np.ones((1, n, 3))), 'z1': q1}
-  trace = Trace(tf.zeros([n, 1]), q, None, None, None, None, q, {'z2': normal(np.zeros(3), np.ones(3)), 'z1': q1}, None)
+  trace = Trace(
+    tf.zeros([n, 1]), q, None, None, None, None, None, q, {'z2': normal(np.zeros(3), np.ones(3)), 'z1': q1}, None
+  )
   means = moments(trace)
   variance = means['z1.mean_squared'] - means['z1.mean'] ** 2
   # Zero within five standard errors of a mean of products of two independent N(0, 1/4).
@@ -213,7 +218,9 @@ def test_entropies_of_a_hierarchy():
   }
   p = {'z2': normal([0.0], [1.0]), 'z1': normal(np.zeros((3, 2, 1)), np.full((3, 2, 1), 2.0))}
   px = normal(np.zeros((3, 2, 4)), np.full((3, 2, 4), 0.1))
-  entropies = Trace(tf.zeros([2, 4]), {}, None, None, None, None, q, p, px).entropies()
+  trace = Trace(tf.zeros([2, 4]), {}, None, None, None, None, None, q, p, px)
+  spec = spec_lib.base()
+  entropies = build.model(spec, Observation((4,))).entropies(trace)
   h = lambda *scales: sum(0.5 * math.log(2 * math.pi * math.e * s * s) for s in scales)
   assert np.allclose(entropies['entropy/encoder'], h(0.5, 0.25)) and np.allclose(entropies['entropy/prior'], h(1, 2))
   np.testing.assert_allclose(entropies['entropy/decoder'], [h(0.1) * 4] * 2, rtol=1e-5)
@@ -251,7 +258,7 @@ def test_the_aggregate_posterior_against_the_prior(tiny):
   q = {'z2': normal(loc2, scale2), 'z1': normal(loc1, scale1)}
   p = {'z2': normal(np.zeros(3), np.ones(3)), 'z1': normal(prior1, width1)}
   z = {name: d.mean() for name, d in q.items()}
-  trace = Trace(tf.zeros([n, 1]), z, None, None, None, None, q, p, None)
+  trace = Trace(tf.zeros([n, 1]), z, None, None, None, None, None, q, p, None)
   found = Latents(spec).finish(moments(trace), Fake(trace), FakeSplit())
 
   def aggregate(loc, scale):

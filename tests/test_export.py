@@ -22,6 +22,7 @@ from tfvae.errors import RunError, SpecError, UserError
 from tfvae.evaluation import Evaluation
 from tfvae.files import replaced
 from tfvae.noise import stateless
+from tfvae.observation import Observation
 from tfvae.run import Run
 from tfvae.verbs import Verbs
 
@@ -71,7 +72,7 @@ def make(case, workdir):
     spec.model[layer].encoder.hidden = (4,)
   spec = spec_lib.resolve(spec, SMALL | fields)
   data, rng = build.dataset(spec), np.random.default_rng(0)
-  model = build.model(spec, data.shape)
+  model = build.model(spec, data.observation)
   objects = {'model': named(model.variables)}
   if spec.train.ema:
     ema = Ema(model.trainable_variables, spec.train.ema)
@@ -178,7 +179,7 @@ def test_the_files_of_an_export(tmp_path, capsys):
   wanted = {f'{verb}/{name}': value for verb, found in wanted.items() for name, value in found.items()}
   assert_close(dict(np.load(tmp_path / 'found.npz')), wanted)
 
-  model = build.model(run.spec, (8, 8, 1))
+  model = build.model(run.spec, Observation((8, 8, 1)))
   for variable in model.variables:
     variable.assign(tf.fill(variable.shape, 9.0))
   model.load_weights(run.workdir / 'export/model.weights.h5')

@@ -17,6 +17,7 @@ from tfvae.names import SYNTHETIC
 from tfvae.nets import conv28
 from tfvae.nets.conv import Conv
 from tfvae.nets.conv28 import Conv28
+from tfvae.observation import Observation
 from tfvae.schema import flatten
 
 FOLDER = {'data.name': 'folder', 'data.path': 'photos'}
@@ -168,11 +169,11 @@ def test_what_is_said_is_so(case):
   (path, shape, fields), *_ = CASES[case]
   spec, found = lines(path, shape, fields)
   with pytest.raises((UserError, ValueError)):
-    build.model(spec, shape)
+    build.model(spec, Observation(shape))
   spec, shape = mend(path, shape, fields, found, 0)
   if case == 'no way':
     spec, shape = mend(path, shape, fields, found, 1)
-  build.model(spec, shape)
+  build.model(spec, Observation(shape))
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ def test_nets_are_where_the_model_has_them(order, built):
   path, shape, fields = ORDERS[order]
   spec, found = lines(path, shape, fields)
   assert found == []
-  build.model(spec, shape)
+  build.model(spec, Observation(shape))
   f, told = flatten(spec.to_dict()), {}
   for net in fit.nets(f, shape):
     if f[f'{net.field}.kind'] in ('conv', 'conv28'):
@@ -265,7 +266,7 @@ def test_random_models_are_judged_rightly(seed):
     judged.append(bool(found))
     if found:
       with pytest.raises(UserError, match=r'kind=conv'):
-        build.model(spec, shape)
+        build.model(spec, Observation(shape))
     for _ in range(4):  # what the advice made possible may show what else is wrong
       if not found:
         break
@@ -274,7 +275,7 @@ def test_random_models_are_judged_rightly(seed):
       f = flatten(spec.to_dict())
       found = fit.problems(f, shape)
     assert found == []
-    build.model(spec, shape)
+    build.model(spec, Observation(shape))
 
 
 def test_the_layers_of_conv28():
@@ -286,7 +287,9 @@ def test_widths_are_repeated_where_the_way_needs_it():
   spec = spec_lib.load(f'{ROOT}/specs/hit.py')
   channels = lambda shape, field: [
     layer.filters
-    for layer in next(layer for layer in build.model(spec, shape)._flatten_layers() if layer.name == field).convolutions
+    for layer in next(
+      layer for layer in build.model(spec, Observation(shape))._flatten_layers() if layer.name == field
+    ).convolutions
   ]
   assert channels((8, 8, 1), 'z1_encoder') == [32] and channels((8, 8, 1), 'decoder_net') == [32, 32]
   assert channels((64, 64, 3), 'z1_encoder') == [32] * 4 and channels((64, 64, 3), 'decoder_net') == [32] * 3

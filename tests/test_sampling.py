@@ -22,7 +22,7 @@ def make(layers, **fields):
     spec.model[layer].encoder.hidden = (4,)
   spec = spec_lib.resolve(spec, {f'sample.{key}': value for key, value in SMALL.items()} | fields)
   data = build.dataset(spec)
-  model = build.model(spec, data.shape)
+  model = build.model(spec, data.observation)
   rng = np.random.default_rng(0)
   for variable in model.trainable_variables:
     variable.assign(0.15 * rng.standard_normal(variable.shape))

@@ -12,6 +12,7 @@ from tfvae.data.dataset import Stored, make
 from tfvae.data.source import Source
 from tfvae.ema import Ema
 from tfvae.objectives.objective import Objective
+from tfvae.observation import Observation
 from tfvae.step import Stepper, compile_mode, norm_in_parts
 
 
@@ -179,7 +180,7 @@ def train_few(tiny, compile, precision='float32', steps=5, **fields):
   data = build.dataset(spec)
   strategy = tf.distribute.OneDeviceStrategy('/cpu:0')
   with strategy.scope():
-    source, model = build.source(spec, data), build.model(spec, data.shape)
+    source, model = build.source(spec, data), build.model(spec, data.observation)
     objective = build.objective(spec, model)
     groups = build.optimizers(spec, model, objective)
     step = Stepper(strategy, model, objective, source, groups, None, 0, spec.train.clip_norm, compile)
@@ -204,7 +205,7 @@ def test_mixed_bfloat16_is_close_and_keeps_float32_weights(tiny):
 def test_optimizers_by_name_take_their_fields(tiny, name):
   fields = {'train.optimizer': name, 'train.weight_decay': 0.01, 'train.momentum': 0.5, 'train.learning_rate': 1e-4}
   spec = spec_lib.resolve(tiny, fields)
-  model = build.model(spec, (8, 8, 1))
+  model = build.model(spec, Observation((8, 8, 1)))
   ((optimizer, members),) = build.optimizers(spec, model, build.objective(spec, model))['model']
   before = [v.numpy() for v in members]
   optimizer.apply([tf.ones(v.shape) for v in members], members)
@@ -238,7 +239,7 @@ def test_weight_decay_moves_weights_but_never_variances(tiny, rate):
     'decoder.sigma': 0.3,
   }
   spec = spec_lib.resolve(tiny, fields)
-  model = build.model(spec, (8, 8, 1))
+  model = build.model(spec, Observation((8, 8, 1)))
   ((optimizers),) = build.optimizers(spec, model, build.objective(spec, model)).values()
   before = [v.numpy() for v in model.trainable_variables]
   for optimizer, members in optimizers:
@@ -249,7 +250,7 @@ def test_weight_decay_moves_weights_but_never_variances(tiny, rate):
 
 
 def test_compile_auto_follows_the_networks():
-  make_model = lambda path: build.model(spec_lib.load(f'specs/{path}.py'), (8, 8, 1))
+  make_model = lambda path: build.model(spec_lib.load(f'specs/{path}.py'), Observation((8, 8, 1)))
   gpu = bool(tf.config.list_physical_devices('GPU'))
   on_cpu = lambda mode: 'xla' if gpu else mode
   assert compile_mode('auto', make_model('aevb'), 100 * 64) == on_cpu('graph')

@@ -74,7 +74,7 @@ def by_hand(member, mean, covariance):
 def test_selection_is_exact(known):
   spec = small(**({} if known else {'data.scaling': 'standard'}))
   data = build.dataset(spec)
-  model = build.model(spec, data.shape)
+  model = build.model(spec, data.observation)
   randomize(model)
   evaluation = Evaluation(model, build.source(spec, data), spec)
   ((_, found),) = evaluation.run('train', [Selection(spec)])
@@ -108,7 +108,7 @@ def stepped(spec, model, data, steps=20):
 def test_members_learn_as_they_would_alone():
   spec = small()
   data = build.dataset(spec)
-  together = build.model(spec, data.shape)
+  together = build.model(spec, data.observation)
   randomize(together)
   paths = [v.path for v in together.variables]
   assert len(set(paths)) == len(paths) == 3 * 6
@@ -117,7 +117,7 @@ def test_members_learn_as_they_would_alone():
   for name, member in together.members.items():
     fields = {'model.name': 'hierarchy', 'model.members': (), 'model.z1.dim': int(name[1:])}
     alone_spec = spec_lib.resolve(spec, fields | {'eval.evaluators': ('bounds',)})
-    alone = build.model(alone_spec, data.shape)
+    alone = build.model(alone_spec, data.observation)
     for variable, value in zip(alone.trainable_variables, start[name], strict=True):
       variable.assign(value)
     own = stepped(alone_spec, alone, data)

@@ -11,6 +11,7 @@ from test_training import assert_same_run, interrupted_at
 from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError, UserError
+from tfvae.observation import Observation
 
 SHORT = {'train.steps': 40, 'train.checkpoint_every': 10, 'train.log_every': 10, 'eval.every': 20}
 
@@ -61,10 +62,10 @@ def test_running_averages_are_those_of_the_steps():
   """H(mean p) - mean H(p) of the batches seen, by weights 0.99^age; in nats, between 0 and log 2."""
   import tensorflow as tf
 
-  from tfvae.families.bernoulli import independent
+  from tfvae.families.bernoulli import DiagonalBernoulli, independent
   from tfvae.objectives.information import Information
 
-  information = Information({'z1': 2}, {'q': ['z1'], 'p': []})
+  information = Information({'z1': DiagonalBernoulli((2,))}, {'q': ['z1'], 'p': []})
   rng, batches = np.random.default_rng(0), []
   for _ in range(5):
     probs = rng.uniform(0.01, 0.99, [1, 300, 2]).astype(np.float32)
@@ -84,9 +85,10 @@ def test_running_averages_are_those_of_the_steps():
 
 def test_bits_that_never_change_tell_nothing():
   """Averages of probabilities of 1 leave [0, 1] by rounding."""
+  from tfvae.families.bernoulli import DiagonalBernoulli
   from tfvae.objectives.information import Information
 
-  information = Information({'z1': 2}, {'q': ['z1'], 'p': []})
+  information = Information({'z1': DiagonalBernoulli((2,))}, {'q': ['z1'], 'p': []})
   for _ in range(2000):
     information.update({f'statistic/q/z1/{k}': value for k, value in enumerate((0.0, 1.0, 0.0, 0.0))}, 0)
     np.testing.assert_allclose(information.value('q', 'z1'), [0, 0], atol=1e-4)
@@ -171,7 +173,7 @@ def test_the_published_words_have_the_published_rates():
 def test_the_published_networks():
   """Shapes and numbers of parameters of the authors' code, by hand."""
   spec = load('mnist')
-  model = build.model(spec, (28, 28, 1))
+  model = build.model(spec, Observation((28, 28, 1)))
   conv = lambda k, i, o: k * k * i * o + o
   down = conv(3, 1, 32) + conv(2, 32, 32) + conv(3, 32, 64) + 2 * conv(3, 64, 64) + conv(3, 64, 128) + conv(4, 128, 600)
   # Between 1 x 1 and 4 x 4 a Dense layer: its bias is 4 x 4 times as large as a transposed convolution's.
@@ -183,4 +185,4 @@ def test_the_published_networks():
   assert build.num_parameters(model.players['generative']) == up + prior
   assert json.loads(spec_lib.to_json(spec))['model']['inference'] == 'ladder'
   with pytest.raises(UserError, match='it leads from images of 28 x 28 pixels'):
-    build.model(spec, (8, 8, 1))
+    build.model(spec, Observation((8, 8, 1)))

@@ -15,6 +15,7 @@ from tfvae.data import dataset as dataset_lib
 from tfvae.data.dataset import Dataset, Part, make
 from tfvae.errors import RunError, SpecError
 from tfvae.names import NAMES, TFDS
+from tfvae.observation import Observation
 from tfvae.schema import flatten
 
 
@@ -102,14 +103,14 @@ def _observation_dtype(spec):
   return 'float64' if spec.train.precision == 'float64' else 'float32'
 
 
-def model(spec, shape: tuple[int, ...]):
-  """The model of a spec for examples of `shape`, its weights drawn from spec.seed and their names."""
+def model(spec, observation: Observation):
+  """The model of a spec for such examples, its weights drawn from spec.seed and their names."""
   import keras
 
   policy = keras.config.dtype_policy()
   keras.config.set_dtype_policy(spec.train.precision)
   try:
-    built = lookup('model.name', spec.model.name).from_spec(spec, shape, sys.modules[__name__])
+    built = lookup('model.name', spec.model.name).from_spec(spec, observation, sys.modules[__name__])
     built.build()
   finally:
     keras.config.set_dtype_policy(policy)
@@ -118,8 +119,8 @@ def model(spec, shape: tuple[int, ...]):
 
 
 def latent_shape(section) -> tuple[int, ...]:
-  """[H], or [G, G, H] for a feature map."""
-  return (section.grid, section.grid, section.dim) if section.grid else (section.dim,)
+  """Of z, as its family has it."""
+  return lookup('family', section.family).event_shape(section)
 
 
 def net(section, grid: int, name: str, head: bool = True):
@@ -144,9 +145,11 @@ def conditional_prior(join, net_, family_, name: str):
   return ConditionalPrior(join, net_, family_, name=name)
 
 
-def likelihood(section, shape: tuple[int, ...], name: str):
+def likelihood(section, observation: Observation, name: str):
   """p(x | z) of the decoder's features."""
-  return lookup('decoder.likelihood', section.likelihood).from_section(section, shape, sys.modules[__name__], name)
+  return lookup('decoder.likelihood', section.likelihood).from_section(
+    section, observation, sys.modules[__name__], name
+  )
 
 
 def variance(section, shape: tuple[int, ...], name: str):

@@ -14,6 +14,7 @@ from tfvae import build, memory, metrics, workers
 from tfvae import spec as spec_lib
 from tfvae.cluster import cluster_of
 from tfvae.errors import SpecError, UserError, cut
+from tfvae.observation import Observation
 from tfvae.plan import announce, default_workdir
 from tfvae.quiet import import_tensorflow
 from tfvae.run import PLACES, Run, checksum
@@ -94,7 +95,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     from tfvae.evaluation import Evaluation, complete
     from tfvae.progress import watch
 
-    model, split = build.model(spec, data.shape), spec.eval.split
+    model, split = build.model(spec, data.observation), spec.eval.split
     evaluation, evaluators = Evaluation(model, build.source(spec, data), spec), build.evaluators(spec, data.shape, run)
     chosen = {'newest': [None], 'all': sorted(steps(run.checkpoints)) or [None]}.get(spec.eval.checkpoint)
     for wanted in chosen or [int(spec.eval.checkpoint)]:
@@ -132,7 +133,7 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
     from tfvae.evaluation import Evaluation
     from tfvae.sampling import Sampler, in_8_bits
 
-    model, step, source = build.model(spec, data.shape), spec.eval.checkpoint, build.source(spec, data)
+    model, step, source = build.model(spec, data.observation), spec.eval.checkpoint, build.source(spec, data)
     model, step = run.restore(model, step=int(step) if step.isdecimal() else None)
     sampler = Sampler(model, source, spec)
     with Evaluation(model, source, spec).closed_forms():
@@ -197,7 +198,7 @@ def export(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
     run.lock()
     import_tensorflow()
     kept, step = run.summary, spec.eval.checkpoint
-    model = build.model(spec, tuple(kept['shape']))
+    model = build.model(spec, Observation.kept(kept))
     model, step = run.restore(model, step=int(step) if step.isdecimal() else None)
     directory = run.write_export(build.verbs(spec, model, kept), step)
   names = ', '.join(sorted(path.name for path in directory.iterdir()))
@@ -215,7 +216,7 @@ def show(spec) -> None:
     print(f'  {split:<12}{data.size(split):>9,}')
   import_tensorflow()
   with memory.short(f'lower {WEIGHTS}'):
-    model = build.model(spec, data.shape)
+    model = build.model(spec, data.observation)
   layers = '' if spec.model.name == 'classifier' else f', layers {", ".join(spec.model.layers)}'
   print(f'\nmodel: {spec.model.name}{layers}')
   width = max(len(v.path) for v in model.variables)

@@ -39,7 +39,7 @@ def saved(value) -> int:
 
 
 def data(value) -> dict:
-  """data.json: {'name', 'shape', 'sizes', 'scaling', 'fingerprint'}."""
+  """data.json: {'name', 'shape', 'sizes', 'scaling', 'fingerprint'}, and 'observation' (`Observation.to_keep`)."""
   names = ('name', 'shape', 'sizes', 'scaling', 'fingerprint')
   _require(isinstance(value, dict) and all(name in value for name in names), f'no object with {", ".join(names)}')
   shape, sizes = value['shape'], value['sizes']
@@ -48,7 +48,18 @@ def data(value) -> dict:
   _require(isinstance(shape, list) and shape and all(_is_count(n) and n for n in shape), 'shape is no list of sizes')
   _require(isinstance(sizes, dict) and 'train' in sizes and all(map(_is_count, sizes.values())), 'sizes are no counts')
   _scaling(value['scaling'], shape[0] if len(shape) == 1 else 1)
+  if 'observation' in value:  # not in runs of tfvae before 0.2
+    _observation(value['observation'])
   return value
+
+
+def _observation(value):
+  names = {'low', 'high', 'levels'}
+  _require(isinstance(value, dict) and set(value) == names, 'observation is no low, high and levels')
+  low, high, levels = value['low'], value['high'], value['levels']
+  _require(all(_is_number(n) and math.isfinite(n) for n in (low, high)), 'low or high is no finite number')
+  _require(low <= high, 'low is above high')
+  _require(levels is None or (_is_count(levels) and levels > 1 and low < high), 'levels are no count above 1')
 
 
 def _scaling(value, columns):

@@ -5,7 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.families.bernoulli import independent
-from tfvae.families.family import Family
+from tfvae.families.family import LatentFamily
 from tfvae.nets.heads import Join, density_dtype
 
 tfd = tfp.distributions
@@ -108,7 +108,7 @@ class ConditionalPrior(keras.layers.Layer):
   Call: above, a list of [N, ...] -> a distribution with batch shape `batch_shape`.
   """
 
-  def __init__(self, join: Join, net: keras.layers.Layer, family: Family, name: str | None = None):
+  def __init__(self, join: Join, net: keras.layers.Layer, family: LatentFamily, name: str | None = None):
     super().__init__(name=name)
     self.join, self.net, self.family = join, net, family
 

@@ -20,6 +20,7 @@ from tfvae.checkpoint_files import LIST, gone, newest, parts
 from tfvae.errors import RunError, short
 from tfvae.files import Damaged, is_temporary, read_json, replaced, why, write, writing
 from tfvae.lock import Lock
+from tfvae.observation import Observation
 from tfvae.quiet import import_tensorflow
 from tfvae.records import Records
 from tfvae.schema import flatten
@@ -287,7 +288,7 @@ class Run(Records):
     from tfvae import build
 
     import_tensorflow()
-    return self.restore(build.model(self.spec, tuple(self.summary['shape'])))[0]
+    return self.restore(build.model(self.spec, Observation.kept(self.summary)))[0]
 
   @functools.cached_property
   def verbs(self):

@@ -11,13 +11,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfvae.models.chain import Chain
 from tfvae.noise import Noise, Share, stateless
 from tfvae.projector import files
-
-tfd = tfp.distributions
 
 
 class Sampler:
@@ -61,7 +58,7 @@ class Sampler:
 
     def draw(rows):
       trace = self._model.generate(rows['row'].shape[0], self._noise('prior', rows['row'], n))
-      return {'mean': trace.px.mean()[0], 'draw': trace.x, **{f'{name}.z': z[0] for name, z in trace.z.items()}}
+      return {'mean': trace.mean[0], 'draw': trace.x, **{f'{name}.z': z[0] for name, z in trace.z.items()}}
 
     arrays = self._rows(tf.function(draw, autograph=False), n, lambda row: {'row': row})
     return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
@@ -73,9 +70,9 @@ class Sampler:
     """
     n, section = self._section.num, self._section
     z = Chain(self._model, section.seed).run(n, self._limiting_steps)
-    px = self._model.decode(z)
-    draw = self._model.decoder.likelihood.sample(px, self._noise('limiting'), 'x', (1, n))
-    found = {'mean': px.mean()[0], 'draw': draw[0], **{f'{name}.z': value[0] for name, value in z.items()}}
+    px, likelihood = self._model.decode(z), self._model.decoder.likelihood
+    draw = likelihood.sample(px, self._noise('limiting'), 'x', (1, n))
+    found = {'mean': likelihood.mean(px)[0], 'draw': draw[0], **{f'{name}.z': value[0] for name, value in z.items()}}
     arrays = {name: value.numpy() for name, value in found.items()} | {'steps': np.array(self._limiting_steps)}
     return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
 
@@ -98,7 +95,7 @@ class Sampler:
 
     def reconstruct(rows):
       trace = self._model.infer({'x': rows['x']}, self._noise('reconstructions', rows['row'], n), self._section.draws)
-      return {'mean': self._model(rows['x']), 'samples': tf.einsum('sb...->bs...', trace.px.mean())}
+      return {'mean': self._model(rows['x']), 'samples': tf.einsum('sb...->bs...', trace.mean)}
 
     arrays = self._rows(tf.function(reconstruct, autograph=False), n, lambda row: {'row': row, 'x': x[row]})
     mse = lambda error: np.square(error, dtype=np.float64).mean(tuple(range(1 - x.ndim, 0)))
@@ -227,16 +224,17 @@ class Sampler:
     _, p = self._model.descend(lambda layer, p: z[layer.name])
     found = {}
     for name, mean in z.items():
-      rate = tfd.kl_divergence(q[name].distribution, p[name].distribution)[0]
+      family = self._model.families[name]
+      rate = family.unit_kl(q[name], p[name])[0]
       found[f'{name}.mean'] = mean[0]
-      found[f'{name}.eps'] = ((mean - p[name].mean()) / p[name].stddev())[0]
+      found[f'{name}.eps'] = family.standardize(p[name], mean)[0]
       found[f'{name}.rate'] = tf.reduce_sum(rate, axis=list(range(1, rate.shape.rank - 1)))
     return found
 
   def _mean(self, eps):
     """E[x | z] [B, ...] of {layer: eps_l [B, ...]}."""
-    z, _ = self._model.descend(lambda layer, p: p.mean() + p.stddev() * eps[layer.name][None])
-    return {'mean': self._model.decode(z).mean()[0]}
+    z, _ = self._model.descend(lambda layer, p: layer.family.at(p, eps[layer.name][None]))
+    return {'mean': self._model.mean(z)[0]}
 
   def _means(self, shape: tuple[int, ...], eps: Callable) -> np.ndarray:
     """E[x | z] [*shape, ...], eps(row) being the {layer: eps_l} of some of the rows."""

@@ -67,7 +67,7 @@ class Trainer:
       )
     with self.strategy.scope():
       self.source = build.source(spec, data)
-      self.model = build.model(spec, data.shape)
+      self.model = build.model(spec, data.observation)
       if self.workers.is_chief:
         print(model_line(spec, self.model, self.strategy), flush=True)
       self.objective = build.objective(spec, self.model)

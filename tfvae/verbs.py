@@ -70,15 +70,16 @@ class Verbs:
 
   def _decode(self, **z):
     px = self._model.decode({layer: value[None] for layer, value in z.items()})
-    parameters = self._model.decoder.likelihood.parameters(px)
-    return {'mean': px.mean()[0], **{name: value[0] for name, value in parameters.items()}}
+    likelihood = self._model.decoder.likelihood
+    parameters = likelihood.parameters(px)
+    return {'mean': likelihood.mean(px)[0], **{name: value[0] for name, value in parameters.items()}}
 
   def _reconstruct(self, x):
     return {'mean': self._model.call(x)}
 
   def _sample(self, n, seed):
     trace = self._model.generate(n, stateless(seed[0], seed[1]))
-    return {**{layer: z[0] for layer, z in trace.z.items()}, 'x': trace.x, 'mean': trace.px.mean()[0]}
+    return {**{layer: z[0] for layer, z in trace.z.items()}, 'x': trace.x, 'mean': trace.mean[0]}
 
   def _elbo(self, x, seed):
     trace = self._model.infer({'x': x}, stateless(seed[0], seed[1]), self._spec.eval.num_samples)

@@ -19,7 +19,7 @@ def linear(**fields):
   } | fields
   spec = spec_lib.load(ROOT / 'specs/linear.py', fields)
   data = build.dataset(spec)
-  model = build.model(spec, data.shape)
+  model = build.model(spec, data.observation)
   rng = np.random.default_rng(0)
   for variable in model.trainable_variables:
     variable.assign(0.3 * rng.standard_normal(variable.shape))
@@ -43,7 +43,7 @@ def test_estimates_are_unbiased_and_their_spread_falls_with_the_root_of_the_samp
   # The ratio of deviations of 30 normal numbers each is between 0.55 and 1.8 times the right one, but for 1e-3.
   assert few.std() / many.std() == pytest.approx(np.sqrt(15), rel=0.8) and few.std() > 2 * many.std()
   entropies = found.arrays['entropies']  # nothing of them depends on z
-  np.testing.assert_allclose(entropies, trace.entropies()['entropy_sum'].numpy()[0], rtol=1e-5)
+  np.testing.assert_allclose(entropies, model.entropies(trace)['entropy_sum'].numpy()[0], rtol=1e-5)
   assert found.numbers['estimate_deviation/entropies/10'] < 1e-5
 
 

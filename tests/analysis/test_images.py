@@ -11,10 +11,13 @@ from scipy import special, stats
 
 from tfvae import build
 from tfvae import spec as spec_lib
-from tfvae.analysis.bits_per_dim import BitsPerDim, _log_mass
+from tfvae.analysis.bits_per_dim import BitsPerDim
 from tfvae.analysis.evaluator import Split
 from tfvae.analysis.reconstruction import Reconstruction
 from tfvae.errors import SpecError
+from tfvae.families.gaussian import GaussianLikelihood
+from tfvae.families.variance import Fixed
+from tfvae.observation import Observation
 
 tfd = tfp.distributions
 
@@ -22,7 +25,7 @@ tfd = tfp.distributions
 def make(tiny, **fields):
   spec = spec_lib.resolve(tiny, {'eval.batch_size': 297, **fields})
   data = build.dataset(spec)
-  return spec, build.source(spec, data), build.model(spec, data.shape)
+  return spec, build.source(spec, data), build.model(spec, data.observation)
 
 
 def log_mass_of(low, high, loc, sigma):
@@ -63,12 +66,12 @@ def test_bits_per_dim_of_grey_values(tiny, scaling):
 @pytest.mark.parametrize('sigma', [1e-3, 0.02, 3.0])
 def test_the_bins_of_all_values_have_mass_one(sigma):
   """Also far in the tails, and where sigma is much smaller than a bin; against SciPy's logarithms."""
-  data = types.SimpleNamespace(scale=1 / 255, offset=0.0, limits=(0.0, 255.0))
+  likelihood = GaussianLikelihood(Observation((1,), 0.0, 1.0, 256), Fixed((1,), sigma, 0.0), name='likelihood')
   loc = np.array([-0.2, 0.0, 0.3011, 0.5, 1.0])
   values = np.arange(256.0)
   for m in loc:
     px = tfd.Independent(tfd.Normal(tf.fill([1, 256, 1], np.float32(m)), np.float32(sigma)), 1)
-    log_mass = _log_mass(px, tf.constant(values[:, None], tf.float32), data)[0].numpy().astype(float)
+    log_mass = likelihood.log_mass(px, tf.constant(values[:, None] / 255, tf.float32))[0].numpy().astype(float)
     assert np.exp(log_mass).sum() == pytest.approx(1, abs=2e-4)
     low, high = (values - 0.5) / 255, (values + 0.5) / 255
     near = np.abs(values / 255 - m) < 6 * sigma + 1 / 255
@@ -109,8 +112,7 @@ def test_psnr_and_ssim_of_constant_images(shape):
   """Without contrast, ssim is its luminance term (2 a b + C1) / (a^2 + b^2 + C1), C1 = (0.01 range)^2."""
   a, b = np.array([0.2, 0.9, 0.5]), np.array([0.6, 0.9, 0.4])
   loc = tf.constant(constant_images(b, shape))[None]
-  px = tfd.Independent(tfd.Normal(loc, 1.0), 3)
-  trace = types.SimpleNamespace(x=tf.constant(constant_images(a, shape)), px=px)
+  trace = types.SimpleNamespace(x=tf.constant(constant_images(a, shape)), mean=loc)
   source = types.SimpleNamespace(value_range=(-0.5, 1.5))
   found = Reconstruction(None).per_example(
     types.SimpleNamespace(shape=shape), trace, types.SimpleNamespace(source=source)

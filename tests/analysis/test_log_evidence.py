@@ -22,7 +22,7 @@ def make(x, tmp_path, **fields):
   spec.model.z1.encoder.kind = spec.decoder.net.kind = 'linear'
   spec = spec_lib.resolve(spec, fields)
   data = build.dataset(spec)
-  return spec, build.source(spec, data), build.model(spec, data.shape)
+  return spec, build.source(spec, data), build.model(spec, data.observation)
 
 
 def estimate(spec, source, model, samples, **fields):

@@ -12,6 +12,7 @@ from tfvae.analysis.latents import _square_of_mean
 from tfvae.errors import UserError
 from tfvae.evaluation import Abandoned, Evaluation
 from tfvae.noise import Noise, stateless
+from tfvae.observation import Observation
 
 
 def make(samples, **fields):
@@ -23,7 +24,7 @@ def make(samples, **fields):
   spec.eval.update({'num_samples': samples, 'batch_size': 100, 'evaluators': ('bounds', 'entropies', 'latents')})
   spec = spec_lib.resolve(spec, fields)
   data = build.dataset(spec)
-  source, model = build.source(spec, data), build.model(spec, data.shape)
+  source, model = build.source(spec, data), build.model(spec, data.observation)
   rng = np.random.default_rng(0)
   for variable in model.trainable_variables:
     variable.assign_add(0.05 * rng.standard_normal(variable.shape))
@@ -54,7 +55,7 @@ def test_sizes(monkeypatch):
 def test_the_widest_tensor_is_that_of_a_convolution():
   fields = {'decoder.net.kind': 'conv', 'decoder.net.hidden': (6, 12)}
   spec = spec_lib.resolve(spec_lib.base(('z1',)), fields)
-  model = build.model(spec, (8, 8, 1))
+  model = build.model(spec, Observation((8, 8, 1)))
   assert widest(model, 'float32') == 4 * 4 * 12
 
 

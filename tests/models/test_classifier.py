@@ -11,6 +11,7 @@ from conftest import ROOT
 from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError, UserError
+from tfvae.observation import Observation
 from tfvae.run import Run
 
 
@@ -33,7 +34,7 @@ def test_it_learns_the_digits(classifier_run):
 
 
 def test_features_lead_to_logits():
-  model = build.model(load(**{'model.classifier.dense': (5,)}), (8, 8, 1))
+  model = build.model(load(**{'model.classifier.dense': (5,)}), Observation((8, 8, 1)))
   x = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
   features = model.features(x).numpy()
   assert features.shape == (3, 5) and features.min() >= 0

@@ -13,6 +13,7 @@ from conftest import ROOT
 from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.observation import Observation
 
 DIMS = {'z1': 4, 'z2': 3, 'z3': 2}
 TWO, THREE = ('z2', 'z1'), ('z3', 'z2', 'z1')
@@ -29,7 +30,7 @@ def make(layers, inference='reverse', conditioning='next', shape=(5,), **fields)
         spec.model[name][net].hidden = (6,)
   spec.decoder.net.hidden = (6,)
   fields = {'model.inference': inference, 'model.conditioning': conditioning, 'train.precision': 'float64', **fields}
-  model = build.model(spec_lib.resolve(spec, fields), shape)
+  model = build.model(spec_lib.resolve(spec, fields), Observation(shape))
   rng = np.random.default_rng(0)
   for variable in model.trainable_variables:
     variable.assign(0.3 * rng.standard_normal(variable.shape))
@@ -319,7 +320,7 @@ def test_batches_of_unknown_size(layers, inference, conditioning, maps):
   def numbers(x):
     trace = model.infer({'x': x}, NOISE, 3)
     z, _ = model.encode(x)
-    found = {**trace.terms(), **trace.entropies(), 'bound': trace.importance_bound(), 'x': model(x)}
+    found = {**trace.terms(), **model.entropies(trace), 'bound': trace.importance_bound(), 'x': model(x)}
     return found | {f'z/{k}': v for k, v in trace.z.items()} | {f'mean/{k}': v for k, v in z.items()}
 
   of_any = tf.function(numbers, input_signature=[tf.TensorSpec([None, *shape], tf.float64)], autograph=False)
@@ -361,7 +362,7 @@ def dense_counts(*sizes):
 def test_the_networks_of_burda(words, counts, total):
   """Burda et al. 2016, section 5 and their code: two tanh layers on each side of each stochastic layer."""
   spec = spec_lib.load(f'{ROOT}/specs/iwae.py:mnist,{words}')
-  model = build.model(spec, (28, 28, 1))
+  model = build.model(spec, Observation((28, 28, 1)))
   found = {}
   for variable in model.trainable_variables:
     part = variable.path.split('/')[1]

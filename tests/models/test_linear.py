@@ -15,6 +15,7 @@ from tfvae.data.dataset import Stored, make
 from tfvae.errors import SpecError
 from tfvae.evaluation import Evaluation
 from tfvae.nets.unit_norm import UnitNormPenalty
+from tfvae.observation import Observation
 from tfvae.step import Stepper
 
 D, H = 5, 2
@@ -59,7 +60,7 @@ def parts(model):
 @pytest.mark.parametrize('variance', ['fixed', 'learned', 'per_dimension', 'optimal'])
 def test_no_samples_give_exact_expectations(variance, prior):
   spec = linear(**{'decoder.variance': variance, 'decoder.sigma': 0.7, 'decoder.sigma_floor': 0.0, 'prior.name': prior})
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   randomize(model)
   x = points()
   trace = model.infer({'x': tf.constant(x)}, noise_lib.stateless(0, 0), 0)
@@ -97,7 +98,7 @@ def test_the_identity_holds_wherever_both_variances_are_optimal(nets):
     fields |= {'decoder.net.kind': 'mlp', 'model.z1.encoder.kind': 'mlp', 'model.z1.scale_head': 'log'}
     fields |= {'objective.num_samples': 1, 'eval.num_samples': 7}
   spec = linear(**fields)
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   randomize(model)
   found = evaluate(spec, model, points(), ('bounds', 'entropies'))
   train = found['train']
@@ -111,7 +112,7 @@ def test_the_identity_holds_wherever_both_variances_are_optimal(nets):
 
 def test_halves_of_the_identity_add_up_and_tell_what_is_missing():
   spec = linear(**{'decoder.variance': 'fixed', 'prior.name': 'optimal', 'data.scaling': 'none'})
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   randomize(model)
   train = evaluate(spec, model, points(), ('bounds', 'entropies'))['train']
   assert train['elbo_minus_entropies/rate'] == pytest.approx(0, abs=2e-5)
@@ -124,7 +125,7 @@ def test_exact_likelihood_is_the_marginal_density(prior):
   import scipy.stats
 
   spec = linear(**{'prior.name': prior, 'data.scaling': 'none', 'decoder.sigma_floor': 0.0})
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   randomize(model)
   x = points(300)
   train = evaluate(spec, model, x, ('bounds', 'ppca'))['train']
@@ -154,8 +155,8 @@ def test_standardized_nets_are_those_of_standardized_data(inference):
   spec.train.precision = 'float64'
   for layer in ('z2', 'z1'):
     spec.model[layer].dim, spec.model[layer].encoder.hidden = 3, (7,)
-  plain = build.model(spec_lib.resolve(spec), (D,))
-  model = build.model(spec_lib.resolve(spec, {'model.standardize': True}), (D,))
+  plain = build.model(spec_lib.resolve(spec), Observation((D,)))
+  model = build.model(spec_lib.resolve(spec, {'model.standardize': True}), Observation((D,)))
   randomize(plain)
   assert [v.shape for v in model.trainable_variables] == [v.shape for v in plain.trainable_variables]
   for own, other in zip(model.trainable_variables, plain.trainable_variables, strict=True):
@@ -176,7 +177,7 @@ def test_standardized_nets_are_those_of_standardized_data(inference):
 
 def test_optimal_prior_follows_each_step():
   spec = linear(**{'prior.name': 'optimal', 'data.batch_size': 40, 'data.scaling': 'none'})
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   _, last = stepper(spec, model, points())
   alpha = model.latents[0].prior.alpha().numpy()
   moments = [last[f'second_moment/z1/{unit}'] for unit in range(H)]
@@ -186,7 +187,7 @@ def test_optimal_prior_follows_each_step():
 
 def test_learned_variances_have_their_own_optimizer():
   spec = linear(**{'prior.name': 'learned', 'train.variance_learning_rate': 0.02, 'train.weight_decay': 0.1})
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   groups, _ = stepper(spec_lib.resolve(spec, {'data.batch_size': 20, 'data.scaling': 'none'}), model, points())
   (_, weights), (optimizer, variances) = groups['model']
   assert {v.path.rpartition('/')[2] for v in variances} == {'log_sigma', 'log_alpha'}
@@ -200,7 +201,7 @@ def test_rescale_keeps_the_norms_at_1(net):
   fields = {'decoder.net.kind': net, 'prior.name': 'learned', 'prior.weight_constraint': 'rescale'}
   fields |= {'data.scaling': 'none', 'data.batch_size': 20, 'objective.num_samples': 1, 'eval.num_samples': 1}
   spec = linear(**fields)
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   kernel = model.decoder.net.dense[0].kernel if net == 'mlp' else model.decoder.likelihood.head.map.kernel
   assert kernel.shape[0] == H
   np.testing.assert_allclose(np.linalg.norm(kernel, axis=1), 1, rtol=1e-5)  # from the start
@@ -215,7 +216,7 @@ def test_regularize_is_a_penalty_on_the_loss():
   assert float(UnitNormPenalty(0.5)(kernel)) == pytest.approx(0.5 * (25 - 1) ** 2)
   fields = {'prior.weight_constraint': 'regularize', 'prior.penalty': 2.0, 'train.learning_rate': 1e-2}
   spec = linear(**fields, **{'data.scaling': 'none', 'data.batch_size': 20})
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   weights = model.decoder.likelihood.head.map.kernel
   weights.assign(3 * tf.ones(weights.shape))
   (penalty,) = model.losses
@@ -294,7 +295,7 @@ def test_the_identity_of_a_hierarchy_rests_on_the_conditional_priors_scale():
     spec.model[layer].encoder.hidden = (7,)
   fields = {'decoder.variance': 'optimal', 'prior.name': 'optimal', 'data.scaling': 'none', 'eval.num_samples': 3}
   spec = spec_lib.resolve(spec, fields)
-  model = build.model(spec, (D,))
+  model = build.model(spec, Observation((D,)))
   randomize(model, scale=0.2)
   missing = evaluate(spec, model, points(), ('bounds', 'entropies'))['train']
   assert abs(missing['elbo_minus_entropies/rate']) > 0.1

@@ -12,12 +12,15 @@ import pytest
 from tfvae import build
 from tfvae import spec as spec_lib
 from tfvae.nets.initial import as_torch
+from tfvae.observation import Observation
 
 SPECS = pathlib.Path(__file__).parents[2] / 'specs'
 
 
 def model_of(variant, shape, **fields):
-  return build.model(spec_lib.load(f'{SPECS}/{variant}', {k.replace('__', '.'): v for k, v in fields.items()}), shape)
+  return build.model(
+    spec_lib.load(f'{SPECS}/{variant}', {k.replace('__', '.'): v for k, v in fields.items()}), Observation(shape)
+  )
 
 
 def assert_uniform(values, bound, what=''):

@@ -16,6 +16,7 @@ from tfvae.models.chain import Chain
 from tfvae.models.enumeration import log_densities, states
 from tfvae.objectives.elbo import Elbo
 from tfvae.objectives.symmetric import Symmetric
+from tfvae.observation import Observation
 
 PIXELS = (3, 3, 1)
 ALL_X = np.array(list(itertools.product((0, 1), repeat=9)), np.float32).reshape(-1, *PIXELS)
@@ -33,7 +34,7 @@ def tiny(inference='ladder', layers=('z2', 'z1'), dims=(3, 4), seed=0, scale=0.7
   spec.objective.name = 'symmetric'
   fields = {'data.binarize': 'threshold', 'eval.evaluators': ('bounds',), 'sample.what': ('prior',)} | fields
   spec = spec_lib.resolve(spec, fields)
-  model = build.model(spec, PIXELS)
+  model = build.model(spec, Observation(PIXELS))
   rng = np.random.default_rng(seed)
   for variable in model.trainable_variables:
     variable.assign(scale * rng.standard_normal(variable.shape))
@@ -284,7 +285,7 @@ def test_any_depth_of_bits_and_gaussians(inference, layers):
     fields = {'objective.name': objective, 'objective.estimator': estimator, 'objective.num_samples': 2}
     fields |= {'data.binarize': 'threshold', 'eval.evaluators': ('bounds',), 'sample.what': ('prior',)}
     resolved = spec_lib.resolve(spec, fields)
-    model = build.model(resolved, PIXELS)
+    model = build.model(resolved, Observation(PIXELS))
     made = build.objective(resolved, model)
     seen = set()
     for player, variables in made.players.items():

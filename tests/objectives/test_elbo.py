@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.observation import Observation
 
 STEP = tf.constant(0, tf.int64)
 
@@ -25,7 +26,7 @@ def make(variance='learned', likelihood='gaussian', layers=('z2', 'z1'), **field
   spec.decoder.net.activation = 'tanh'
   fields = {'train.precision': 'float64', 'decoder.variance': variance, 'decoder.likelihood': likelihood, **fields}
   spec = spec_lib.resolve(spec, fields)
-  model = build.model(spec, (4,))
+  model = build.model(spec, Observation((4,)))
   return model, build.objective(spec, model)
 
 

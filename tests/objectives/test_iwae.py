@@ -15,6 +15,7 @@ from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
 from tfvae.objectives.iwae import Iwae
+from tfvae.observation import Observation
 from tfvae.step import Stepper
 
 STEP = tf.constant(0, tf.int64)
@@ -37,7 +38,7 @@ def make(layers=ONE, dim=2, **fields):
   spec.decoder.net.update(small)
   fields = {'train.precision': 'float64', 'objective.name': 'iwae', 'decoder.sigma': 0.5, **fields}
   spec = spec_lib.resolve(spec, fields)
-  model = build.model(spec, (4,))
+  model = build.model(spec, Observation((4,)))
   rng = np.random.default_rng(1)
   for variable in model.trainable_variables:
     variable.assign_add(0.3 * rng.standard_normal(variable.shape))
@@ -193,7 +194,7 @@ class Linear:
     spec = spec_lib.base(('z1',))
     fields = {'model.z1.dim': h, 'model.z1.encoder.kind': 'linear', 'decoder.net.kind': 'linear'}
     fields |= {'decoder.variance': 'fixed', 'decoder.sigma': sigma, 'train.precision': 'float64'}
-    self.model = build.model(spec_lib.resolve(spec, fields), (d,))
+    self.model = build.model(spec_lib.resolve(spec, fields), Observation((d,)))
     rng = np.random.default_rng(0)
     w = np.linalg.qr(rng.standard_normal((d, h)))[0] * np.array([1.5, 0.7])
     b = rng.standard_normal(d)
@@ -271,7 +272,7 @@ def train(spec, compile, *counts):
   """The metrics' means over as many calls of the loop, counts[i] steps in each."""
   data, strategy = build.dataset(spec), tf.distribute.OneDeviceStrategy('/cpu:0')
   with strategy.scope():
-    source, model = build.source(spec, data), build.model(spec, data.shape)
+    source, model = build.source(spec, data), build.model(spec, data.observation)
     objective = build.objective(spec, model)
     groups = build.optimizers(spec, model, objective)
     stepper = Stepper(strategy, model, objective, source, groups, None, spec.seed, 0.0, compile)

@@ -3,18 +3,15 @@
 import math
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfvae.analysis.evaluator import Evaluator, Found, masked_sum
-
-tfd = tfp.distributions
 
 
 class BitsPerDim(Evaluator):
   """-ELBO / (D log 2) of discrete data: an upper bound of the bits that a dimension costs.
 
-  Binary data with a Bernoulli decoder: bits_per_dim.
-  Images of whole numbers v (8 bits: 0..255) with a Gaussian decoder, whose density p is in the scaled units:
+  Where the decoder gives probabilities of the values of x (binary data with a Bernoulli decoder): bits_per_dim.
+  Images of whole numbers v (8 bits: 0..255) where it gives a density p, in the scaled units:
 
   bits_per_dim/discretized: by the probability of each value's bin, P(v | z) = the mass of p between v - 1/2 and
   v + 1/2, the two outer bins with the tails (Salimans et al. 2017), z ~ q(z | x).
@@ -36,26 +33,16 @@ class BitsPerDim(Evaluator):
     batch, noise = split.batch(stored), split.sample_noise(number, samples)
     trace = model.infer(batch, noise, samples.size)
     elbo = trace.terms()['elbo']
-    if split.source.section.binarize != 'none':
+    likelihood = model.decoder.likelihood
+    if likelihood.mass:
       found = {'bits_per_dim': elbo}
     else:
-      data = split.source.dataset
-      mass = _log_mass(trace.px, tf.cast(stored['x'], trace.x.dtype), data)
+      mass, step = likelihood.log_mass(trace.px, trace.x), likelihood.observation.step
       uniform = noise.uniform('dequantize', trace.x.shape, dtype=trace.x.dtype)
-      smooth = model.infer(
-        batch | {'x': trace.x + data.scale * (uniform - 0.5)}, noise.scope('dequantized'), samples.size
-      )
-      unit = math.prod(model.shape) * math.log(data.scale)
+      smooth = model.infer(batch | {'x': trace.x + step * (uniform - 0.5)}, noise.scope('dequantized'), samples.size)
+      unit = math.prod(model.shape) * math.log(step)
       found = {
         'bits_per_dim/discretized': elbo - trace.log_likelihood() + tf.reduce_mean(mass, 0),
         'bits_per_dim/dequantized': smooth.terms()['elbo'] + unit,
       }
     return {name: masked_sum(value, batch['mask']) for name, value in found.items()}
-
-
-def _log_mass(px, values, data):
-  """log P(v | z), [S, B], of the whole numbers `values` [B, ...] under a Gaussian p(x | z) of the scaled data."""
-  normal = px.distribution  # TFP's bins are (v - 1, v]
-  loc = (normal.loc - data.offset) / data.scale - 0.5
-  mass = tfd.QuantizedDistribution(tfd.Normal(loc, normal.scale / data.scale), data.limits[0], data.limits[1])
-  return tf.reduce_sum(mass.log_prob(values), axis=list(range(2, loc.shape.rank)))

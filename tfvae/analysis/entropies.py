@@ -20,7 +20,7 @@ class Entropies(TraceEvaluator):
 
   def per_example(self, model, trace, split):
     terms = trace.terms()
-    return {**trace.entropies(), **{name: terms[name] for name in ('elbo', 'log_likelihood', 'rate')}}
+    return {**model.entropies(trace), **{name: terms[name] for name in ('elbo', 'log_likelihood', 'rate')}}
 
   def finish(self, means, model, split):
     numbers = {name: float(value) for name, value in means.items()}

@@ -29,7 +29,7 @@ class Estimates(Evaluator):
   def _chunk_sums(self, model, split, number, stored, chunk, samples):
     """(ELBO, sum of entropies), summed over `samples` and over the examples that are no padding."""
     trace = model.infer(split.batch(stored), split.noise(chunk, 'estimates'), samples)
-    values = tf.stack([trace.terms()['elbo'], trace.entropies()['entropy_sum']], axis=-1)
+    values = tf.stack([trace.terms()['elbo'], model.entropies(trace)['entropy_sum']], axis=-1)
     return samples * tf.tensordot(tf.cast(stored['mask'], values.dtype), values, 1)
 
   def evaluate(self, model, split):

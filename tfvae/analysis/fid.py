@@ -43,7 +43,7 @@ class Fid(Evaluator):
     super().__init__(spec)
     self._extractors, self._run, self._known = extractors, run, {}
     self._generated = tf.function(self._prior_images, autograph=False)
-    self._decoded = tf.function(lambda model, z, ends: self._images(model.decode(z), ends), autograph=False)
+    self._decoded = tf.function(lambda model, z, ends: self._images(model, model.decode(z), ends), autograph=False)
     self._reconstructed = tf.function(self._reconstructions, autograph=False)
 
   @classmethod
@@ -145,7 +145,7 @@ class Fid(Evaluator):
     source = split.source
     if source.section.binarize not in ('none', 'threshold'):  # as they are before that
       section = type(source.section)(source.section.to_dict() | {'binarize': 'none'})
-      source = Source(source.dataset, section, source.seed, source.dtype)
+      source = Source(source.dataset._replace(binary=False), section, source.seed, source.dtype)
     low, high = source.value_range
     for name in self.spec.eval.fid_reference.split('+'):
       part = split.other(source, name)
@@ -155,12 +155,11 @@ class Fid(Evaluator):
 
   # The images of a model.
 
-  def _images(self, px, ends):
-    """E[x | z] of the one sample in [0, 1]: [B, H, W, C]."""
-    mean, (low, high) = px.mean()[0], ends
-    if self.spec.decoder.likelihood == 'bernoulli':
-      return tf.cast(mean > 0.5, mean.dtype)
-    return tf.clip_by_value((mean - low) / (high - low), 0, 1)
+  @staticmethod
+  def _images(model, px, ends):
+    """The pictures of the one sample in [0, 1]: [B, H, W, C]."""
+    image, (low, high) = model.decoder.likelihood.image(px)[0], ends
+    return tf.clip_by_value((image - low) / (high - low), 0, 1)
 
   def _batches(self, split, count):
     """(first, which images count) of each batch of as many images as spec.eval.batch_size."""
@@ -173,7 +172,8 @@ class Fid(Evaluator):
       yield self._generated(model, tf.constant(first), len(kept), split.source.value_range), kept
 
   def _prior_images(self, model, first, n, ends):
-    return self._images(model.generate(n, stateless(self.spec.seed, first).scope('eval/fid/prior')).px, ends)
+    trace = model.generate(n, stateless(self.spec.seed, first).scope('eval/fid/prior'))
+    return self._images(model, trace.px, ends)
 
   def _limiting(self, model, split, count):
     from tfvae.models.chain import Chain
@@ -192,7 +192,7 @@ class Fid(Evaluator):
 
   def _reconstructions(self, model, split, number, stored, ends):
     trace = model.infer(split.batch(stored), split.noise(number, 'eval/fid/reconstruction'), 1)
-    return self._images(trace.px, ends)
+    return self._images(model, trace.px, ends)
 
 
 def _file_name(key):

@@ -2,12 +2,10 @@
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfvae.analysis.evaluator import Found, TraceEvaluator
 from tfvae.noise import stateless
 
-tfd = tfp.distributions
 SAMPLES = 10_000  # of the prior
 
 
@@ -27,14 +25,17 @@ class UnitInformation(TraceEvaluator):
 
   def per_example(self, model, trace, split):
     del split
-    return {layer: tf.reduce_mean(_values(trace.q[layer]), 0) for layer in model.discrete}
+    return {
+      layer: tf.reduce_mean(model.families[layer].information_statistics(trace.q[layer]), 0) for layer in model.discrete
+    }
 
   def finish(self, means, model, split):
     del split
-    found = {f'q.{layer}': _information(means[layer]) for layer in model.discrete}
+    tells = lambda layer, means: model.families[layer].information(means).numpy()
+    found = {f'q.{layer}': tells(layer, means[layer]) for layer in model.discrete}
     parts = [self._prior(model, tf.constant(i)) for i in range(10)]
     for layer in parts[0]:
-      found[f'p.{layer}'] = _information(np.mean([part[layer].numpy().astype(np.float64) for part in parts], axis=0))
+      found[f'p.{layer}'] = tells(layer, np.mean([part[layer].numpy().astype(np.float64) for part in parts], axis=0))
     numbers = {f'unit_information/{name.replace(".", "/")}': float(values.mean()) for name, values in found.items()}
     return Found(numbers, found)
 
@@ -43,14 +44,5 @@ class UnitInformation(TraceEvaluator):
     lead = (1, SAMPLES // 10)
     _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, layer.name, lead))
     below = [layer for layer in model.discrete if layer != model.layer_names[0]]  # the top one has no parents
-    return {layer: tf.reduce_mean(_values(p[layer]), [0, 1]) for layer in below}
-
-
-def _values(distribution):
-  """Probabilities and entropies of the bits, [S, B, 2, H]."""
-  bits = distribution.distribution
-  return tf.stack([bits.mean(), bits.entropy()], axis=-2)
-
-
-def _information(means):
-  return tfd.Bernoulli(probs=np.clip(means[0], 0, 1)).entropy().numpy() - means[1]
+    values = {layer: model.families[layer].information_statistics(p[layer]) for layer in below}
+    return {layer: tf.reduce_mean(value, [0, 1]) for layer, value in values.items()}

@@ -45,15 +45,16 @@ class Latents(TraceEvaluator):
   def sums(self, model, trace, split, mask):
     sums = {}
     for layer in trace.z:
-      q, p = trace.q[layer], trace.p[layer]
-      rows = lambda value, q=q: _rows(value, q.event_shape, trace.x.shape[0])
-      mean, prior_mean, prior_variance = rows(q.mean()), rows(p.mean()), rows(p.variance())
+      q, p, family = trace.q[layer], trace.p[layer], model.families[layer]
+      rows = lambda value, family=family: _rows(value, family.shape, trace.x.shape[0])
+      mean, variance = map(rows, family.moments(q))
+      prior_mean, prior_variance = map(rows, family.moments(p))
       moments = {
         'mean': mean,
         'mean_squared': _square_of_mean(layer == next(iter(trace.q)), mean)[None],
-        'encoder_entropy': rows(q.distribution.entropy()),
-        'prior_entropy': rows(p.distribution.entropy()),
-        'variance': rows(q.variance()),
+        'encoder_entropy': rows(family.unit_entropy(q)),
+        'prior_entropy': rows(family.unit_entropy(p)),
+        'variance': variance,
         'prior_mean': prior_mean,
         'prior_variance': prior_variance,
         'prior_mean_squared': tf.square(prior_mean),

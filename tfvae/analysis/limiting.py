@@ -22,5 +22,5 @@ class Limiting(Evaluator):
     n, steps = self.spec.eval.num_images, self.spec.eval.limiting_steps
     start = chain.run(n, 0)
     arrays = {'prior': start, 'limiting': chain.run(n, steps, z=start)}
-    pictures = {name: model.decode(z).mean()[0].numpy() for name, z in arrays.items()}
+    pictures = {name: model.mean(z)[0].numpy() for name, z in arrays.items()}
     return Found({}, pictures | {'value_range': np.array(split.source.value_range)})

@@ -23,7 +23,7 @@ class Points(Evaluator):
     noise, top = stateless(self.spec.seed, 0).scope('eval/points'), model.layer_names[0]
     n = batch['x'].shape[0]
     trace = model.infer(batch, noise, 1)
-    entropy = tf.reduce_mean(trace.q[top].distribution.entropy(), [0, 1])
+    entropy = tf.reduce_mean(model.families[top].unit_entropy(trace.q[top]), [0, 1])
     return trace.z[top][0], entropy, model.generate(n, noise).x
 
   def evaluate(self, model, split):

@@ -38,7 +38,8 @@ class Ppca(TraceEvaluator):
     units = model.latents[0].shape[0]
     identity = tf.eye(units, dtype=model.latents[0].prior.dtype)
     px = model.decode({layer: points(identity)[None]})
-    return tf.reshape(px.mean(), [units, -1]), tf.reshape(px.stddev(), [units, -1])[0]
+    likelihood = model.decoder.likelihood
+    return tf.reshape(likelihood.mean(px), [units, -1]), tf.reshape(likelihood.parameters(px)['scale'], [units, -1])[0]
 
   def finish(self, means, model, split):
     ends, sigma = (value.numpy().astype(np.float64) for value in self._at(model, tf.identity))

@@ -20,7 +20,7 @@ class Reconstruction(TraceEvaluator):
 
   def per_example(self, model, trace, split):
     low, high = split.source.value_range
-    loc = trace.px.mean()
+    loc = trace.mean
     x = tf.broadcast_to(trace.x, loc.shape)
     mse = tf.reduce_mean(tf.square(x - loc), list(range(2, loc.shape.rank)))
     found = {'mse': mse}

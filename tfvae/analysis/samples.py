@@ -21,7 +21,7 @@ class Samples(Evaluator):
 
   def _draw(self, model, batch, n):
     noise = stateless(self.spec.seed, 0).scope('eval/samples')
-    return model.infer(batch, noise, 1).px.mean()[0], model.generate(n, noise).px.mean()[0]
+    return model.infer(batch, noise, 1).mean[0], model.generate(n, noise).mean[0]
 
   def evaluate(self, model, split):
     batch = split.source.first(split.name, min(self.spec.eval.num_images, split.size))

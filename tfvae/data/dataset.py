@@ -12,6 +12,7 @@ import numpy as np
 from tfvae import memory
 from tfvae.data import scaling as scaling_lib
 from tfvae.errors import RunError, UserError, cut
+from tfvae.observation import Observation
 
 
 class Reader(abc.ABC):
@@ -71,12 +72,18 @@ class Dataset(NamedTuple):
   offset: float
   limits: tuple[float, float]  # smallest and largest stored value of the training split
   extremes: tuple[float, float]  # of all splits
+  binary: bool  # whether observations are made binary, however they are stored
   summary: dict  # what a run keeps of its data (data.json)
 
   @property
   def shape(self) -> tuple[int, ...]:
     """Of one example."""
     return _shape(self.splits['train'])
+
+  @property
+  def observation(self) -> Observation:
+    """What models know of an example."""
+    return Observation(self.shape, 0.0, 1.0, 2) if self.binary else Observation(self.shape, *self.range(), self.levels)
 
   def size(self, split: str) -> int:
     """Examples in a split."""
@@ -173,7 +180,7 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     scale, offset = 1 / scaling['width'], -scaling['center'] / scaling['width']
   if section.pool == 'train+test':
     splits['train'] = _joined(splits['train'], splits['test'], stored.name)
-  data = Dataset(stored.name, splits, scale, offset, limits, extremes, {})
+  data = Dataset(stored.name, splits, scale, offset, limits, extremes, section.binarize != 'none', {})
   data.summary.update(_summary(data, scaling))
   if kept is not None:
     _compare(kept, data.summary)
@@ -264,6 +271,7 @@ def _summary(data, scaling):
     'sizes': {split: data.size(split) for split in data.splits},
     'scaling': scaling,
     'range': list(data.range()),
+    'observation': data.observation.to_keep(),
     'fingerprint': zlib.crc32(
       repr([(split, _fingerprint(data.splits[split])) for split in sorted(data.splits)]).encode()
     ),

@@ -160,7 +160,7 @@ class Source:
   @property
   def value_range(self) -> tuple[float, float]:
     """The smallest and the largest value of the training split's observations."""
-    return (0.0, 1.0) if self.section.binarize != 'none' else self.dataset.range()
+    return self.dataset.observation.low, self.dataset.observation.high
 
   def first(self, split: str, n: int) -> dict[str, tf.Tensor]:
     """The first n examples of a split as an evaluation batch."""

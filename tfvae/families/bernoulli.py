@@ -4,9 +4,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.families.estimators import Draw
-from tfvae.families.family import Family, LatentFamily
+from tfvae.families.family import LatentFamily, Likelihood
 from tfvae.nets.heads import Head
 from tfvae.noise import Noise
+from tfvae.observation import Observation
 
 tfd = tfp.distributions
 
@@ -30,7 +31,7 @@ def independent(logits: tf.Tensor, ndims: int) -> tfd.Independent:
 class DiagonalBernoulli(LatentFamily):
   """Independent bits; their logits are a head of the features. Bits are 0.0 or 1.0."""
 
-  discrete = True
+  space = 'bits'
 
   def __init__(self, shape: tuple[int, ...], kernel: int = 3, head_kernel: int = 1, name: str | None = None):
     super().__init__(shape, name=name)
@@ -45,6 +46,20 @@ class DiagonalBernoulli(LatentFamily):
   def location(self, distribution):
     logits = distribution.distribution.logits_parameter()
     return tf.cast(logits > 0, logits.dtype)
+
+  @property
+  def information_shape(self):
+    return (2, *self.shape)
+
+  def information_statistics(self, distribution):
+    """The probability of each bit and its entropy, [*batch, 2, *shape]."""
+    bits = distribution.distribution
+    return tf.stack([bits.mean(), bits.entropy()], axis=-1 - len(self.shape))
+
+  def information(self, means):
+    probs, conditional = tf.unstack(means, axis=-1 - len(self.shape))
+    # By rounding, the mean of a bit that is always 1 may exceed 1, which has no entropy.
+    return tfd.Bernoulli(probs=tf.clip_by_value(probs, 0, 1)).entropy() - conditional
 
   def combine(self, evidence, prior):
     return independent(prior.distribution.logits_parameter() + evidence[None], len(self.shape))
@@ -68,21 +83,19 @@ class DiagonalBernoulli(LatentFamily):
 
   @classmethod
   def from_section(cls, section, shape, kernel: int, name: str):
-    """The family of a latent layer."""
     return cls(shape, kernel, section.head_kernel, name=name)
 
 
-class BernoulliLikelihood(Family):
+class BernoulliLikelihood(Likelihood):
   """p(x | z) = prod_d Bernoulli(x_d; sigmoid(logits_d(z))), for x in [0, 1].
 
   For x strictly inside, the density is the cross-entropy's exponential, as Kingma & Welling use it on grey values.
   """
 
-  closed_form = False
-  variance_variables = ()
+  mass = True
 
-  def __init__(self, shape: tuple[int, ...], kernel: int = 3, head_kernel: int = 1, name: str | None = None):
-    super().__init__(shape, name=name)
+  def __init__(self, observation: Observation, kernel: int = 3, head_kernel: int = 1, name: str | None = None):
+    super().__init__(observation, name=name)
     self.head = Head(self.shape, kernel, head_kernel, name='head')
 
   def call(self, features, batch_shape):
@@ -94,16 +107,15 @@ class BernoulliLikelihood(Family):
     uniform = noise.uniform(name, (*lead, *self.shape), batch_axis=1, dtype=probs.dtype)
     return tf.cast(uniform < probs, probs.dtype)
 
+  def image(self, px):
+    """Black or white, whichever is more probable."""
+    mean = self.mean(px)
+    return tf.cast(mean > 0.5, mean.dtype)
+
   def parameters(self, distribution):
     return {'logits': distribution.distribution.logits_parameter()}
 
   @classmethod
-  def from_section(cls, section, shape, make, name: str):
-    """The likelihood of spec.decoder."""
+  def from_section(cls, section, observation, make, name: str):
     del make
-    return cls(shape, section.net.kernel, section.head_kernel, name=name)
-
-  def diagnostics(self, distribution) -> dict[str, tf.Tensor]:
-    """Nothing beside what every model reports."""
-    del distribution
-    return {}
+    return cls(observation, section.net.kernel, section.head_kernel, name=name)

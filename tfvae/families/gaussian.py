@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.families.family import Family, LatentFamily
+from tfvae.families.family import LatentFamily, Likelihood
 from tfvae.nets.heads import Head, density_dtype
 from tfvae.noise import Noise
+from tfvae.observation import Observation
 
 tfd = tfp.distributions
 
@@ -86,27 +87,32 @@ class DiagonalGaussian(LatentFamily):
     """Reparameterised, whatever the estimator."""
     return _reparameterize(distribution, self.shape, noise, name, lead)
 
+  def standardize(self, distribution, z):
+    return (z - distribution.mean()) / distribution.stddev()
+
+  def at(self, distribution, eps):
+    return distribution.mean() + distribution.stddev() * eps
+
   def parameters(self, distribution):
     return {'loc': distribution.mean(), 'scale': distribution.stddev()}
 
   @classmethod
   def from_section(cls, section, shape, kernel: int, name: str):
-    """The family of a latent layer."""
     return cls(shape, section.scale_head, kernel, section.head_kernel, name=name)
 
 
-class GaussianLikelihood(Family):
+class GaussianLikelihood(Likelihood):
   """p(x | z) = N(loc(z), sigma^2), sigma by one of the modes of `variance.py`."""
 
   def __init__(
     self,
-    shape: tuple[int, ...],
+    observation: Observation,
     variance: keras.layers.Layer,
     kernel: int = 3,
     head_kernel: int = 1,
     name: str | None = None,
   ):
-    super().__init__(shape, name=name)
+    super().__init__(observation, name=name)
     self.variance = variance
     self.head = Head(self.shape, kernel, head_kernel, name='head')
 
@@ -123,13 +129,24 @@ class GaussianLikelihood(Family):
     normal = distribution.distribution
     return Gaussian(tfd.Normal(*to(normal.loc, normal.scale)), len(self.shape))
 
+  def log_mass(self, px, x):
+    """By the mass of the density between half a level below and half a level above each value of x.
+
+    The two outer levels have the tails (Salimans et al. 2017).
+    """
+    low, step, levels = self.observation.low, self.observation.step, self.observation.levels
+    normal = px.distribution  # TFP's bins are (v - 1, v]
+    loc = (normal.loc - low) / step - 0.5
+    mass = tfd.QuantizedDistribution(tfd.Normal(loc, normal.scale / step), 0.0, levels - 1.0)
+    return tf.reduce_sum(mass.log_prob(tf.round((x - low) / step)), axis=list(range(-len(self.shape), 0)))
+
   def parameters(self, distribution):
     return {'scale': distribution.stddev()}
 
   @classmethod
-  def from_section(cls, section, shape, make, name: str):
-    """The likelihood of spec.decoder."""
-    return cls(shape, make.variance(section, shape, 'variance'), section.net.kernel, section.head_kernel, name=name)
+  def from_section(cls, section, observation, make, name: str):
+    variance = make.variance(section, observation.shape, 'variance')
+    return cls(observation, variance, section.net.kernel, section.head_kernel, name=name)
 
   def diagnostics(self, distribution) -> dict[str, tf.Tensor]:
     """sigma [S, B]: the root of the mean variance over the dimensions of x."""

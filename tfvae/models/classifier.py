@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfvae.nets.heads import Head, density_dtype
 from tfvae.nets.mlp import Mlp
+from tfvae.observation import Observation
 
 
 class Classifier(keras.Model):
@@ -53,8 +54,8 @@ class Classifier(keras.Model):
     return self.logits(x)
 
   @classmethod
-  def from_spec(cls, spec, shape: tuple[int, ...], make) -> 'Classifier':
-    """The classifier of a spec for examples of `shape`. `make` builds nets by name."""
+  def from_spec(cls, spec, observation: Observation, make) -> 'Classifier':
+    """The classifier of a spec for such examples. `make` builds nets by name."""
     section = spec.model.classifier
     net = make.net(section, 0, 'net', head=False)
-    return cls(net, Mlp(section.dense, section.activation, name='dense'), section.classes, shape)
+    return cls(net, Mlp(section.dense, section.activation, name='dense'), section.classes, observation.shape)

@@ -6,13 +6,14 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.families.family import Family, kl
+from tfvae.families.family import LatentFamily, Likelihood
 from tfvae.models.latent import LatentLayer, Merge, fold, sizes
 from tfvae.models.standardized import Standardized
 from tfvae.models.trace import Trace
 from tfvae.nets.heads import Join, density_dtype
 from tfvae.nets.unit_norm import constrain
 from tfvae.noise import Noise, cubature
+from tfvae.observation import Observation
 
 tfd = tfp.distributions
 
@@ -29,7 +30,7 @@ class Decoder(keras.layers.Layer):
     self,
     join: Join,
     net: keras.layers.Layer,
-    likelihood: Family,
+    likelihood: Likelihood,
     standardized: Standardized | None = None,
     name: str = 'decoder',
   ):
@@ -60,7 +61,7 @@ class Hierarchy(keras.Model):
   Args:
     layers: the latent layers, top first.
     decoder: p(x | z).
-    shape: of an example.
+    observation: what is known of an example.
     markov: whether a layer depends on the next one only, and x on the bottom one; else on all above (of q in the
       reverse order: on all below).
     inference: the order.
@@ -70,18 +71,23 @@ class Hierarchy(keras.Model):
     self,
     layers: list[LatentLayer],
     decoder: Decoder,
-    shape: tuple[int, ...],
+    observation: Observation,
     markov: bool = True,
     inference: str = 'generic',
   ):
     super().__init__(name='hierarchy')
-    self.latents, self.decoder, self.shape = list(layers), decoder, tuple(shape)
+    self.latents, self.decoder, self.shape = list(layers), decoder, tuple(observation.shape)
     self.markov, self.inference = markov, inference
 
   @property
   def layer_names(self) -> list[str]:
     """The names of the latent layers, top first."""
     return [layer.name for layer in self.latents]
+
+  @property
+  def families(self) -> dict[str, LatentFamily]:
+    """layer: what answers for its q and its p."""
+    return {layer.name: layer.family for layer in self.latents}
 
   @property
   def decoded_layers(self) -> list[str]:
@@ -98,7 +104,7 @@ class Hierarchy(keras.Model):
   def call(self, x):
     """E[x | z] at the posterior's locations: a reconstruction, [B, ...] -> [B, ...]."""
     z, _ = self.encode(x)
-    return self.decode(z).mean()[0]
+    return self.mean(z)[0]
 
   @property
   def players(self) -> dict[str, list]:
@@ -117,8 +123,8 @@ class Hierarchy(keras.Model):
 
   @property
   def discrete(self) -> list[str]:
-    """The layers whose samples have no path for gradients, top first."""
-    return [layer.name for layer in self.latents if layer.family.discrete]
+    """The layers whose units have states, top first."""
+    return [layer.name for layer in self.latents if layer.family.space != 'real']
 
   def encode(self, x) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
     """The posterior at its locations: ({layer: z_l, [1, B, ...]}, {layer: q(z_l | ., x), batch shape [1, B]}).
@@ -140,6 +146,10 @@ class Hierarchy(keras.Model):
     """p(x | z), batch shape [S, B], from {layer: [S, B, ...]} of at least `decoded_layers`."""
     return self.decoder.distribution([z[name] for name in self.decoded_layers])
 
+  def mean(self, z: dict[str, tf.Tensor]) -> tf.Tensor:
+    """E[x | z], [S, B, ...], from what `decode` takes."""
+    return self.decoder.likelihood.mean(self.decode(z))
+
   def infer(self, batch: dict, noise: Noise, num_samples: int = 1, estimator=None, held: bool = False) -> Trace:
     """Trace with z ~ q(z | x), reparameterised from `noise` where a layer has that.
 
@@ -158,14 +168,15 @@ class Hierarchy(keras.Model):
     lead = (num_samples, batch['x'].shape[0] or tf.shape(batch['x'])[0])
 
     def choose(layer, q):
-      z = layer.family.sample(q, noise, f'z/{layer.name}', lead, estimator)
-      return tf.stop_gradient(z) if held else z
+      if held:
+        return tf.stop_gradient(layer.family.sample(q, noise, f'z/{layer.name}', lead, estimator)), None
+      return layer.family.sample_and_log_prob(q, noise, f'z/{layer.name}', lead, estimator)
 
     return self._trace(batch, choose)
 
   def score(self, batch: dict, z: dict[str, tf.Tensor]) -> Trace:
     """Trace at given z, {layer: [S, B, ...]}."""
-    return self._trace(batch, lambda layer, q: z[layer.name])
+    return self._trace(batch, lambda layer, q: (z[layer.name], None))
 
   def generate(
     self, n: int, noise: Noise, context: tf.Tensor | None = None, num_samples: int = 1, held: bool = False
@@ -197,6 +208,32 @@ class Hierarchy(keras.Model):
     """What `update` needs, [B] each: `mse`, and second_moment/<layer>/<unit> of a closed-form prior."""
     return {'mse': trace.squared_error()} | self._second_moments(trace)
 
+  def entropies(self, trace: Trace) -> dict[str, tf.Tensor]:
+    """The entropies of ELBO = H[q(z|x)] - H[p(z)] - H[p(x|z)] (Damm et al. 2023, theorem 1), each [B] nats.
+
+    In a hierarchy those of encoder and prior are summed over the layers, E_q H[q(z_l | z_>l, x)] and
+    E_q H[p(z_l | z_>l)]. The identity holds at stationary points only; `entropy_sum` is defined everywhere. What has no
+    closed form is left out, and then the sum is, too.
+    """
+    batch = trace.x.shape[0] or tf.shape(trace.x)[0]
+
+    def of_layers(distributions):
+      return [self.families[layer].entropy(distribution) for layer, distribution in distributions.items()]
+
+    sides = {
+      'encoder': of_layers(trace.q),
+      'prior': of_layers(trace.p),
+      'decoder': [self.decoder.likelihood.entropy(trace.px)],
+    }
+    found = {
+      f'entropy/{side}': tf.add_n([tf.broadcast_to(_mean_over_samples(value), [batch]) for value in values])
+      for side, values in sides.items()
+      if all(value is not None for value in values)
+    }
+    if len(found) == len(sides):
+      found['entropy_sum'] = found['entropy/encoder'] - found['entropy/prior'] - found['entropy/decoder']
+    return found
+
   @property
   def _prior(self):
     return self.latents[0].prior
@@ -211,8 +248,9 @@ class Hierarchy(keras.Model):
     names = self._moment_names()
     if not names:
       return {}
-    q = trace.q[self.latents[0].name]
-    moments = tf.reduce_mean(tf.square(q.mean()) + q.variance(), 0)
+    top = self.latents[0]
+    mean, variance = top.family.moments(trace.q[top.name])
+    moments = tf.reduce_mean(tf.square(mean) + variance, 0)
     return dict(zip(names, tf.unstack(moments, axis=-1), strict=True))
 
   @property
@@ -265,38 +303,53 @@ class Hierarchy(keras.Model):
     return z, q, p
 
   def _trace(self, batch, choose: Callable) -> Trace:
-    chosen, q, p = self._infer(batch['x'], choose)
+    """choose(layer, q) gives z_l and its log-density under q; None: to be found."""
+    densities = {}
+
+    def chosen(layer, q):
+      z, densities[layer.name] = choose(layer, q)
+      return z
+
+    chosen, q, p = self._infer(batch['x'], chosen)
     z, log_q, log_p, kls = {name: chosen[name] for name in self.layer_names}, {}, {}, {}
     for layer in self.latents:
       name = layer.name
       if name not in p:
         p[name] = layer.conditional(self._above(name, z))
-      log_q[name], log_p[name] = q[name].log_prob(z[name]), p[name].log_prob(z[name])
+      log_q[name] = q[name].log_prob(z[name]) if densities[name] is None else densities[name]
+      log_p[name] = p[name].log_prob(z[name])
       # In the reverse order the layers above are drawn given z_l: KL(q || p) at a sample of theirs is no part of the
       # rate, the expectation of log q - log p is.
       analytic = self.inference != 'reverse' or layer is self.latents[0]
-      value = kl(q[name], p[name], log_q[name], log_p[name]) if analytic else log_q[name] - log_p[name]
+      value = layer.family.kl(q[name], p[name]) if analytic else None
+      value = log_q[name] - log_p[name] if value is None else value
       kls[name] = tf.broadcast_to(value, tf.shape(log_q[name]))
     px = self.decode(z)
-    return Trace(batch['x'], z, px.log_prob(batch['x']), log_p, log_q, kls, q, p, px)
+    mean = self.decoder.likelihood.mean(px)
+    return Trace(batch['x'], z, mean, px.log_prob(batch['x']), log_p, log_q, kls, q, p, px)
 
   @classmethod
-  def from_spec(cls, spec, shape: tuple[int, ...], make) -> 'Hierarchy':
-    """The hierarchy of a spec for examples of `shape`. `make` builds nets, families and priors by name."""
-    net, model = spec.decoder.net, spec.model
+  def from_spec(cls, spec, observation: Observation, make) -> 'Hierarchy':
+    """The hierarchy of a spec for such examples. `make` builds nets, families and priors by name."""
+    net, model, shape = spec.decoder.net, spec.model, observation.shape
     infer = {'generic': _generic, 'ladder': _ladder, 'reverse': _reverse}[model.inference]
     layers = [_latent_layer(model, name, spec.prior, make, infer) for name in model.layers]
     decoder_net = make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net')
     decoder = Decoder(
       _join(net, model.z1.grid if len(shape) == 3 else 0, 'decoder_join'),
       decoder_net,
-      _after(decoder_net, make.likelihood(spec.decoder, shape, 'likelihood')),
+      _after(decoder_net, make.likelihood(spec.decoder, observation, 'likelihood')),
       Standardized(shape) if model.standardize else None,
     )
     if spec.prior.weight_constraint != 'none':
       first = decoder.net.first or decoder.likelihood.head
       constrain(first, spec.prior.weight_constraint, spec.prior.penalty)
-    return cls(layers, decoder, shape, model.conditioning == 'next', model.inference)
+    return cls(layers, decoder, observation, model.conditioning == 'next', model.inference)
+
+
+def _mean_over_samples(value):
+  """[S, B] -> [B]; of a scalar, [1]."""
+  return tf.reduce_mean(tf.reshape(value, [1, 1]) if value.shape.rank == 0 else value, 0)
 
 
 def _latent_layer(model, name, top_prior, make, infer):

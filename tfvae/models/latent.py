@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.families.family import Family
+from tfvae.families.family import LatentFamily
 from tfvae.nets.heads import Join
 
 tfd = tfp.distributions
@@ -72,7 +72,7 @@ class LatentLayer(keras.layers.Layer):
     self,
     shape: tuple[int, ...],
     encoder: keras.layers.Layer | None,
-    family: Family,
+    family: LatentFamily,
     prior: keras.layers.Layer,
     merge: Merge | None,
     name: str,

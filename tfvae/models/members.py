@@ -3,6 +3,7 @@
 import keras
 
 from tfvae.models.hierarchy import Hierarchy
+from tfvae.observation import Observation
 
 
 class Members(keras.Model):
@@ -42,7 +43,7 @@ class Members(keras.Model):
     return [variable for member in self.members.values() for variable in member.variance_variables]
 
   @classmethod
-  def from_spec(cls, spec, shape: tuple[int, ...], make) -> 'Members':
+  def from_spec(cls, spec, observation: Observation, make) -> 'Members':
     """One hierarchy for each of spec.model.members, like spec's but for spec.model.z1.dim."""
     from ml_collections import ConfigDict
 
@@ -50,5 +51,5 @@ class Members(keras.Model):
     for units in spec.model.members:
       own = ConfigDict(spec.to_dict())
       own.model.z1.dim = units
-      members[f'h{units}'] = Hierarchy.from_spec(own, shape, make)
+      members[f'h{units}'] = Hierarchy.from_spec(own, observation, make)
     return cls(members)

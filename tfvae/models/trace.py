@@ -14,10 +14,12 @@ class Trace(NamedTuple):
 
   x: tf.Tensor  # [B, ...]
   z: dict[str, tf.Tensor]  # layer: [S, B, ...]
+  mean: tf.Tensor  # E[x | z]: [S, B, ...]
   log_px: tf.Tensor  # log p(x | z), summed over the dimensions of x: [S, B]
   log_p: dict[str, tf.Tensor]  # layer: log p(z_l | z_>l): [S, B]
   log_q: dict[str, tf.Tensor]  # layer: log q(z_l | ., x): [S, B]
   kl: dict[str, tf.Tensor]  # layer: KL(q || p), analytic where it exists, else log_q - log_p: [S, B]
+  # The distributions themselves. What is asked about them is asked of their families.
   q: dict[str, tfd.Distribution]  # in the order of inference: q(z_l | ., x); batch shape [S, B], of the first [1, B]
   p: dict[str, tfd.Distribution]  # layer: p(z_l | z_>l); batch shape [S, B], or [] for the top
   px: tfd.Distribution  # p(x | z), batch shape [S, B]
@@ -46,8 +48,8 @@ class Trace(NamedTuple):
   def squared_error(self) -> tf.Tensor:
     """Mean over samples and dimensions of (x - E[x | z])^2: [B]."""
     # Summed as a Gaussian density sums it, which lets compilers do it once.
-    squares = tf.reduce_sum(tf.square(self.x - self.px.mean()), axis=list(range(-self.px.event_shape.rank, 0)))
-    return tf.reduce_mean(squares, 0) / self.px.event_shape.num_elements()
+    squares = tf.reduce_sum(tf.square(self.x - self.mean), axis=list(range(1 - self.x.shape.rank, 0)))
+    return tf.reduce_mean(squares, 0) / math.prod(self.x.shape[1:])
 
   def terms(self) -> dict[str, tf.Tensor]:
     """What is reported of every model, each [B]: elbo (beta 1), log_likelihood, rate, rate/<layer>, mse."""
@@ -60,28 +62,3 @@ class Trace(NamedTuple):
       **{f'rate/{layer}': value for layer, value in rates.items()},
       'mse': self.squared_error(),
     }
-
-  def entropies(self) -> dict[str, tf.Tensor]:
-    """The entropies of ELBO = H[q(z|x)] - H[p(z)] - H[p(x|z)] (Damm et al. 2023, theorem 1), each [B] nats.
-
-    In a hierarchy those of encoder and prior are summed over the layers, E_q H[q(z_l | z_>l, x)] and
-    E_q H[p(z_l | z_>l)]. The identity holds at stationary points only; `entropy_sum` is defined everywhere.
-    """
-    batch = self.x.shape[0] or tf.shape(self.x)[0]
-
-    def mean(distribution):
-      return tf.broadcast_to(tf.reduce_mean(_at_least_2d(distribution.entropy()), 0), [batch])
-
-    encoder = tf.add_n([mean(q) for q in self.q.values()])
-    prior = tf.add_n([mean(p) for p in self.p.values()])
-    decoder = mean(self.px)
-    return {
-      'entropy/encoder': encoder,
-      'entropy/prior': prior,
-      'entropy/decoder': decoder,
-      'entropy_sum': encoder - prior - decoder,
-    }
-
-
-def _at_least_2d(value):
-  return tf.reshape(value, [1, 1]) if value.shape.rank == 0 else value

@@ -63,9 +63,10 @@ class Elbo(Objective):
     loss = tf.reduce_mean(losses, 0)
     metrics = {**trace.terms(), **model.diagnostics(trace)}
     if estimator and estimator.by_density:
-      loss += self._score(losses, tf.add_n([trace.log_q[layer] for layer in model.discrete]))
+      pathless = [layer for layer, family in model.families.items() if not family.pathwise]
+      loss += self._score(losses, tf.add_n([trace.log_q[layer] for layer in pathless]))
     if self._entropies:
-      metrics['entropy_sum'] = trace.entropies()['entropy_sum']
+      metrics['entropy_sum'] = model.entropies(trace)['entropy_sum']
     if self._information:
       lead = (1, batch['x'].shape[0])
       _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, f'p/{layer.name}', lead))

@@ -39,4 +39,4 @@ class PersistentChain:
 
   def pictures(self) -> dict[str, tf.Tensor]:
     """E[x | z] of the chains, [n, ...]."""
-    return {'chain': self._model.decode({k: tf.convert_to_tensor(v) for k, v in self._z.items()}).mean()[0]}
+    return {'chain': self._model.mean({k: tf.convert_to_tensor(v) for k, v in self._z.items()})[0]}

@@ -1,0 +1,31 @@
+"""What models know of an example before they see any. Importing this imports nothing heavy."""
+
+from typing import NamedTuple
+
+
+class Observation(NamedTuple):
+  """The shape of an example x, and the values that it may have, in the units of x: scaled, or binary.
+
+  With levels, each value is one of low + k (high - low) / (levels - 1), k = 0, ..., levels - 1.
+  """
+
+  shape: tuple[int, ...]
+  low: float = 0.0  # black, or the smallest value of the training split of other data
+  high: float = 1.0  # white, or the largest
+  levels: int | None = None  # 256 of images of 8 bits, 2 of binary data; None where values are not discrete
+
+  @property
+  def step(self) -> float:
+    """From one level to the next."""
+    return (self.high - self.low) / (self.levels - 1)
+
+  @classmethod
+  def kept(cls, summary: dict) -> 'Observation':
+    """From what a run keeps of its data; runs of tfvae before 0.2 kept no levels."""
+    low, high = summary.get('range') or (0.0, 1.0)
+    own = {'low': low, 'high': high, 'levels': None} | summary.get('observation', {})
+    return cls(tuple(summary['shape']), **own)
+
+  def to_keep(self) -> dict:
+    """All but the shape, for `kept`."""
+    return {'low': self.low, 'high': self.high, 'levels': self.levels}
