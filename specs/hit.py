@@ -3,6 +3,7 @@
     python launch.py --spec specs/hit.py
     python launch.py --spec specs/hit.py --spec.objective.beta.z2=5
     python launch.py --spec specs/hit.py:cifar10 --spec.data.download=true --spec.train.steps=2000
+    python launch.py --spec specs/hit.py:folder256 --spec.data.path=pictures --spec.train.steps=2000
 
 Words, separated by commas. The data:
 
@@ -10,6 +11,7 @@ Words, separated by commas. The data:
     mnist | binary_mnist              28 x 28, grey values as probabilities, or 1 where above 1/2
     cifar10 | svhn                    32 x 32 in colour
     celeb_a                           the central 148 x 148, scaled to 64 x 64, in colour
+    folder256                         random 256 x 256 of the images below spec.data.path, in colour
 
 With `digits`: a learned decoder variance, and convolutions fit for 8 x 8 pixels. z2 is a vector of 16 units. Words:
 
@@ -27,12 +29,16 @@ N(loc(z1), 0.71^2), or Bernoulli for both kinds of MNIST. 500 epochs were publis
 (seed 0, test split: elbo -1854.1 for CIFAR-10, -94.6 for binary MNIST).
 celeb_a is not of the paper: the colour networks with one stage more from x to z2 and from z2 to where it
 meets x, and z1 an 8 x 8 feature map.
+folder256 is not of the paper either: the colour networks with as many stages as the way needs, z1 a 32 x 32 and z2 an
+8 x 8 feature map, batches of 32. Files are read when they are needed, in training a square of each that is drawn afresh
+in every epoch, in evaluation the central one; smaller images are refused (spec.data.crop=0 --spec.data.resize=256
+scales them).
 """
 
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 
-DATA = ('digits', 'mnist', 'binary_mnist', 'cifar10', 'svhn', 'celeb_a')
+DATA = ('digits', 'mnist', 'binary_mnist', 'cifar10', 'svhn', 'celeb_a', 'folder256')
 
 
 def get_config(variant=''):
@@ -97,7 +103,7 @@ def published(data):
   grey, c = 'mnist' in data, 32
   stages = 3 if data != 'celeb_a' else 4  # from x to the 4 x 4 map before z2
 
-  spec.data.name = {'binary_mnist': 'mnist', 'svhn': 'svhn_cropped'}.get(data, data)
+  spec.data.name = {'binary_mnist': 'mnist', 'svhn': 'svhn_cropped', 'folder256': 'folder'}.get(data, data)
   spec.data.batch_size = 256
   if data == 'binary_mnist':
     spec.data.binarize = 'threshold'
@@ -105,18 +111,26 @@ def published(data):
   if data == 'celeb_a':
     spec.data.crop = 148
     spec.data.resize = 64
+  if data == 'folder256':
+    spec.data.channels, spec.data.memory_limit = 'rgb', 0.0
+    spec.data.crop, spec.data.crop_at = 256, 'random'
+    spec.data.batch_size = 32
 
   z2, z1 = spec.model.z2, spec.model.z1
   z2.dim = c
   conv(z2.encoder, (c,) * stages)
 
-  z1.grid = 4 if data != 'celeb_a' else 8
+  z1.grid = {'celeb_a': 8, 'folder256': 32}.get(data, 4)
   z1.dim = c
   z1.join_grid = 7 if grey else 2 * z1.grid
   conv(z1.encoder, (c, c))
   conv(z1.above, (c,) * (stages - 1))
   conv(z1.posterior, (c,))
-  z1.prior.hidden = (z1.grid * z1.grid * c // 2,)
+  if data == 'folder256':  # dense layers to so many units would have 10^9 weights
+    z2.grid = 8
+    conv(z1.prior, (c, c))
+  else:
+    z1.prior.hidden = (z1.grid * z1.grid * c // 2,)
   z1.head_kernel = 3
   for layer in (z2, z1):
     layer.scale_head = 'softplus'
@@ -134,7 +148,7 @@ def published(data):
   spec.train.learning_rate, spec.train.epsilon = 3e-4, 1e-8
   spec.train.checkpoint_every = 2000
   spec.eval.every = 5000
-  spec.eval.batch_size = 250
+  spec.eval.batch_size = 250 if data != 'folder256' else 8
   return spec
 
 

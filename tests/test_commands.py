@@ -117,6 +117,9 @@ def make_files(folder):
   for number in range(300):
     pixels = rng.integers(0, 256, (40, 48 + number % 3, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / f'photos/{number}.png')
+  (folder / 'pictures').mkdir()
+  for number in range(40):
+    Image.linear_gradient('L').resize((300, 258 + number)).convert('RGB').save(folder / f'pictures/{number}.jpg')
   mine = next(block.text for block in PYTHON if 'def get_config' in block.text)
   (folder / 'mine.py').write_text(mine)
   return folder

@@ -37,6 +37,7 @@ SPECS = [
   'specs/hit.py:cifar10',
   'specs/hit.py:svhn',
   'specs/hit.py:celeb_a',
+  'specs/hit.py:folder256',
   'specs/table.py',
   'specs/linear.py',
   'specs/streaming.py',

@@ -87,7 +87,7 @@ def _data_rule(f):
   files, images = name in ('table', 'folder'), name not in ('table', 'digits', *SYNTHETIC)
   only = {'path': (files, 'table and folder'), 'download': (name not in NAMES['data.name'], 'TensorFlow Datasets')}
   only |= {field: (name == 'table', 'table') for field in ('label', 'header', 'separator')}
-  only |= {field: (images, 'folder and TensorFlow Datasets') for field in ('crop', 'resize', 'pad')}
+  only |= {field: (images, 'folder and TensorFlow Datasets') for field in ('crop', 'crop_at', 'resize', 'pad')}
   only |= {'channels': (name == 'folder', 'folder')}
   made = ' | '.join(SYNTHETIC)
   only |= {field: (name in SYNTHETIC, made) for field in ('seed', 'examples')}
@@ -100,6 +100,8 @@ def _data_rule(f):
     if not right and f[f'data.{field}'] != defaults[field]:
       got = short(f[f'data.{field}'])
       yield f'spec.data.{field}: got {got}; only data of {where} have it, not {name}; leave it out'
+  if images and f['data.crop_at'] == 'random':
+    yield from _random_crop_rule(f)
   if f['data.jitter'] and f['data.binarize'] != 'none':
     yield (
       f'spec.data.jitter: got {f["data.jitter"]:g}, which is for values that are not binary, but spec.data.binarize is '
@@ -109,6 +111,21 @@ def _data_rule(f):
     yield (
       f'spec.data.pixel_flip: got {f["data.pixel_flip"]:g}, which inverts binary values; set spec.data.binarize to '
       'threshold, static or dynamic'
+    )
+
+
+def _random_crop_rule(f):
+  if not f['data.crop']:
+    yield 'spec.data.crop_at: got random, which needs the side of the squares: set spec.data.crop, such as 64'
+  if f['data.binarize'] == 'static':
+    yield (
+      'spec.data.binarize: got static, which draws one binary version of each example, but with '
+      'spec.data.crop_at=random there is another crop in each epoch; use dynamic'
+    )
+  if f['data.pool'] == 'train+test':
+    yield (
+      'spec.data.pool: got train+test, which holds both splits in memory, but with spec.data.crop_at=random training '
+      'images are read when they are needed; use train'
     )
 
 

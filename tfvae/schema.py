@@ -196,7 +196,14 @@ DATA = {
     choices=('auto', 'yes', 'no'),
   ),
   'separator': Field('comma', 'What separates the fields of a CSV file.', choices=tuple(SEPARATORS)),
-  'crop': Field(0, 'Images: the central square of so many pixels a side. 0: all.', low=0, high=2**14),
+  'crop': Field(0, 'Images: a square of so many pixels a side. 0: all.', low=0, high=2**14),
+  'crop_at': Field(
+    'center',
+    'Where the square of `crop` is. center: in the middle. random: anywhere in a training image, afresh in each epoch '
+    '(drawn from the seed, the epoch and the number of the example), and in the middle in evaluation; training images '
+    'are then read through tf.data when they are needed, whatever `memory_limit`.',
+    choices=('center', 'random'),
+  ),
   'resize': Field(
     0,
     'Images: scaled to so many pixels a side, after `crop` (the central square where not square). 0: not.',

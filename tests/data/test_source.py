@@ -295,7 +295,7 @@ def test_flips_are_of_training_batches_only_and_fresh():
 
 def test_reading_names_what_is_broken():
   class Broken(reading.ArrayReader):
-    def decode(self, stored):
+    def decode(self, stored, seed=None):
       with tf.control_dependencies([tf.debugging.assert_less(stored['x'][0], tf.constant(6.0, tf.float64))]):
         return {name: tf.identity(value) for name, value in stored.items()}
 

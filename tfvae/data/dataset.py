@@ -32,8 +32,11 @@ class Reader(abc.ABC):
     """What is stored of examples [K]: a tensor [K, ...], or a dict of them (records, paths, rows). Cheap."""
 
   @abc.abstractmethod
-  def decode(self, stored) -> dict:
-    """{'x': [*shape], 'label': int32 [] where there is one} of one example; runs in parallel with others."""
+  def decode(self, stored, seed=None) -> dict:
+    """{'x': [*shape], 'label': int32 [] where there is one} of one example; runs in parallel with others.
+
+    seed: int32 [2], of what is drawn afresh in each epoch (where spec.data.crop_at=random crops). None: nothing is.
+    """
 
   def explain(self, error: Exception) -> str:
     """What to tell a user where TensorFlow failed to read an example: what is broken, and what to do."""
@@ -155,15 +158,17 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
       split: scaling_lib.scaled(part['x'], names, scaling, kind, split) for split, part in stored.splits.items()
     }
     stored = stored._replace(splits={split: {**part, 'x': scaled[split]} for split, part in stored.splits.items()})
-  too_large = sum(_bytes(part) for part in stored.splits.values()) > section.memory_limit * 2**20
-  if not too_large:
-    memory.require(
-      sum(_bytes(part) for part in stored.splits.values() if isinstance(part, Reader)),
-      f'the examples of {stored.name}',
-      f'lower spec.data.memory_limit ({section.memory_limit} MiB), and they are read when they are needed',
-    )
+  too_large = sum(_bytes(part, _size(part)) for part in stored.splits.values()) > section.memory_limit * 2**20
+  # Of images that are cropped anew in each epoch, memory would have to hold all that is around the crops.
+  held = {split: not too_large and (split != 'train' or section.crop_at != 'random') for split in positions}
+  to_read = [(stored.splits[name], chosen) for split, (name, chosen) in positions.items() if held[split]]
+  memory.require(
+    sum(_bytes(part, len(chosen)) for part, chosen in to_read if isinstance(part, Reader)),
+    f'the examples of {stored.name}',
+    f'lower spec.data.memory_limit ({section.memory_limit} MiB), and they are read when they are needed',
+  )
   for split, (name, chosen) in positions.items():
-    splits[split] = _part(stored.splits[name], chosen, too_large)
+    splits[split] = _part(stored.splits[name], chosen, held[split])
   if stored.limits is None:
     scale, offset = 1.0, 0.0
     ends = [(float(part['x'].min()), float(part['x'].max())) for part in stored.splits.values() if len(part['x'])]
@@ -222,21 +227,21 @@ def _joined(first, second, name):
   return {key: np.concatenate([first[key], second[key]]) for key in first if key in second}
 
 
-def _bytes(part):
+def _bytes(part, size):
   dtype = part.dtype if isinstance(part, Reader) else part['x'].dtype
-  return _size(part) * math.prod(_shape(part)) * np.dtype(dtype).itemsize
+  return size * math.prod(_shape(part)) * np.dtype(dtype).itemsize
 
 
-def _part(part, positions, too_large):
-  """The examples of a stored split at these positions, in memory unless they are too large."""
+def _part(part, positions, held):
+  """The examples of a stored split at these positions: held in memory, or read when they are needed."""
   if not isinstance(part, Reader):
-    if too_large:
+    if not held:
       from tfvae.data.reading import ArrayReader
 
       return Part(ArrayReader(part), positions)
     whole = len(positions) == len(part['x'])
     return {name: array if whole else array[positions] for name, array in part.items()}
-  if too_large:
+  if not held:
     return Part(part, positions)
   from tfvae.data.reading import read
 

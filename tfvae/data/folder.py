@@ -94,7 +94,7 @@ class FileReader(Reader):
 
     return {name: tf.gather(values, positions) for name, values in self._stored.items()}
 
-  def decode(self, stored):
+  def decode(self, stored, seed=None):
     import tensorflow as tf
 
     if 'fast' in stored:
@@ -108,8 +108,8 @@ class FileReader(Reader):
       image = images.oriented(image, stored['orientation'])
     if self._decoded > self.shape[2]:
       image = _grey(image)
-    decoded = {'x': images.prepare(image, self._section) if self._changes() else tf.ensure_shape(image, self.shape)}
-    return decoded | {name: value for name, value in stored.items() if name == 'label'}
+    x = images.prepare(image, self._section, seed) if self._changes() else tf.ensure_shape(image, self.shape)
+    return {'x': x} | {name: value for name, value in stored.items() if name == 'label'}
 
   def explain(self, error):
     """All files once more, in parallel, until some are found that cannot be decoded."""
@@ -173,7 +173,10 @@ def _grey(image):
 
 def _root(section):
   if not section.path:
-    raise UserError('spec.data.path: got nothing; spec.data.name=folder needs a directory of image files')
+    raise UserError(
+      'spec.data.path: got nothing; spec.data.name=folder needs a directory of image files, such as '
+      '--spec.data.path=photos'
+    )
   root = paths.given('data.path', section.path)
   if not root.exists():
     raise UserError(f'spec.data.path: there is no directory {paths.shown(root)}')

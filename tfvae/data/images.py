@@ -82,8 +82,10 @@ def oriented(image, orientation):
   return tf.cond(among(3, 4, 7, 8), lambda: tf.reverse(image, [0]), lambda: image)
 
 
-def prepare(image, section):
-  """Central crop, resize and pad as spec.data says: uint8 [H, W, C], H and W known or not -> uint8 of static shape.
+def prepare(image, section, seed=None):
+  """Crop, resize and pad as spec.data says: uint8 [H, W, C], H and W known or not -> uint8 of static shape.
+
+  The crop is where `seed` (int32 [2]) says, all places being alike, or central without one.
 
   Reductions are by a triangular filter as wide as the step (bilinear with antialias); of the two good ones of
   TensorFlow, `area` leaves more of what aliases, and repeats pixels where it enlarges.
@@ -92,10 +94,10 @@ def prepare(image, section):
 
   static = shape(image.shape.as_list(), section)
   if section.crop:
-    image = _central(image, section.crop, _too_small(section, 'an image is smaller'))
+    image = _square(image, section.crop, _too_small(section, 'an image is smaller'), seed)
   if section.resize:
     if None in image.shape[:2] or image.shape[0] != image.shape[1]:
-      image = _central(image, tf.reduce_min(tf.shape(image)[:2]))
+      image = _square(image, tf.reduce_min(tf.shape(image)[:2]))
     image = tf.image.resize(image, [section.resize] * 2, tf.image.ResizeMethod.BILINEAR, antialias=True)
     image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
   if section.pad:
@@ -109,14 +111,17 @@ def problem(error: Exception) -> str | None:
   return found and found[0]
 
 
-def _central(image, side, message=None):
+def _square(image, side, message=None, seed=None):
   import tensorflow as tf
 
   size = tf.shape(image)[:2]
   if message:
     with tf.control_dependencies([tf.debugging.assert_greater_equal(tf.reduce_min(size), side, message)]):
       size = tf.identity(size)
-  top, left = tf.unstack((size - side) // 2)
+  if seed is None:
+    top, left = tf.unstack((size - side) // 2)
+  else:
+    top, left = tf.unstack(tf.random.stateless_uniform([2], seed, 0, tf.int32.max, tf.int32) % (size - side + 1))
   image = image[top : top + side, left : left + side]
   if isinstance(side, int):
     image.set_shape([side, side, image.shape[2]])

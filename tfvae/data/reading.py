@@ -30,29 +30,30 @@ class ArrayReader(Reader):
       row.set_shape([positions.shape[0], *self._arrays[name].shape[1:]])
     return dict(zip(names, rows, strict=True))
 
-  def decode(self, stored):
+  def decode(self, stored, seed=None):
     return stored
 
 
 def examples(part: Part, numbers: tf.data.Dataset, transform: Callable = lambda example: example) -> tf.data.Dataset:
   """The examples of a split whose numbers are the elements of `numbers` (int64 []), in that order, decoded in parallel.
 
-  An element is what the reader's `decode` gives and 'index', through `transform`.
+  An element is what the reader's `decode` gives and 'index', through `transform`. Elements (number, seed: int32 [2]) of
+  `numbers` also say what `decode` draws from.
   """
   positions, reader = tf.constant(part.positions), part.reader
 
-  def fetch(index):
-    return index, reader.fetch(tf.gather(positions, index))
+  def fetch(index, *seed):
+    return index, reader.fetch(tf.gather(positions, index)), *seed
 
-  def decode(index, stored):
-    return transform(reader.decode(stored) | {'index': index})
+  def decode(index, stored, *seed):
+    return transform(reader.decode(stored, *seed) | {'index': index})
 
   size = math.prod(reader.shape) * np.dtype(reader.dtype).itemsize
   chunks = numbers.batch(max(1, min(FETCHED, CHUNK // max(size, 1)))).map(fetch, num_parallel_calls=2)
   element = chunks.unbatch().map(decode).element_spec
 
   def decode_all(*chunk):
-    return tf.map_fn(lambda pair: decode(*pair), chunk, fn_output_signature=element, parallel_iterations=1)
+    return tf.map_fn(lambda one: decode(*one), chunk, fn_output_signature=element, parallel_iterations=1)
 
   return chunks.map(decode_all, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).unbatch()
 

@@ -16,13 +16,14 @@ class Source:
   """Batches of a data set: of arrays held as tensors, or of examples read by tf.data when they are needed.
 
   Examples stay as they are stored (uint8) until a batch is made of them. A training batch is {'x': [B, ...], 'index':
-  [B], 'label': [B] where there is one}; both kinds of sets give the same batches.
+  [B], 'label': [B] where there is one}; both kinds of sets give the same batches. Images that are cropped anew in each
+  epoch (spec.data.crop_at=random) are always read: what is stored of them is then another square in each.
 
   Args:
     dataset: the splits.
-    section: spec.data: batch_size (B, over all replicas together; 0: all training examples), order, binarize,
+    section: spec.data: batch_size (B, over all replicas together; 0: all training examples), order, crop_at, binarize,
       threshold, flip, pixel_flip, jitter.
-    seed: of the order of the examples and of the binarisation.
+    seed: of the order of the examples, of their crops and of the binarisation.
     dtype: of the observations.
   """
 
@@ -54,6 +55,17 @@ class Source:
     begin -= epochs[0] * n
     return order[begin : begin + count * self.batch_size].reshape(count, self.batch_size)
 
+  def crops(self, first: int, count: int) -> np.ndarray:
+    """What the crops of these batches are drawn from where they are random: int32 [count, B, 2].
+
+    The seed of a crop is made of spec.seed, of the epoch, and of the number of the example.
+    """
+    n, begin, end = self.dataset.size('train'), first * self.batch_size, (first + count) * self.batch_size
+    epochs, within = np.unique(np.arange(begin, end) // n, return_inverse=True)
+    keys = [np.random.SeedSequence([self.seed, 2, epoch]).generate_state(1)[0] for epoch in epochs.tolist()]
+    keys = np.array(keys, np.uint32).view(np.int32)[within].reshape(count, self.batch_size)
+    return np.stack([keys, self.order(first, count).astype(np.int32)], axis=-1)
+
   def feed(self, first: int, count: int, rows: np.ndarray):
     """What `examples` takes the next `count` steps from: indices [count, R] ([1, R] of whole batches), or an iterator.
 
@@ -77,16 +89,18 @@ class Source:
     return tf.data.IteratorSpec(self._pipeline(part, 0, rows).element_spec)
 
   def _pipeline(self, part, first, rows):
-    steps = max(1, CHUNK // len(rows))
+    steps, random = max(1, CHUNK // len(rows)), self.section.crop_at == 'random'
 
     def numbers():
-      order = Source(self.dataset, self.section, self.seed)  # its epochs are those of the future
+      future = Source(self.dataset, self.section, self.seed)  # its epochs are those of the future
       step = first
       while True:
-        yield order.order(step, steps)[:, rows].ravel()
+        order = future.order(step, steps)[:, rows].ravel()
+        yield (order, future.crops(step, steps)[:, rows].reshape(-1, 2)) if random else order
         step += steps
 
     spec = tf.TensorSpec([steps * len(rows)], tf.int64)
+    spec = (spec, tf.TensorSpec([steps * len(rows), 2], tf.int32)) if random else spec
     stream = reading.examples(
       part, tf.data.Dataset.from_generator(numbers, output_signature=spec).unbatch(), self._made_static('train')
     )

@@ -114,7 +114,7 @@ class RecordReader(Reader):
     records.set_shape(positions.shape)
     return records
 
-  def decode(self, stored):
+  def decode(self, stored, seed=None):
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -122,7 +122,7 @@ class RecordReader(Reader):
     stored_shape = self._features[self._image].shape
     image = images.decode(example[self._image], stored_shape[-1])
     image.set_shape(stored_shape)
-    decoded = {'x': images.prepare(image, self._section)}
+    decoded = {'x': images.prepare(image, self._section, seed)}
     if self._label:
       decoded['label'] = tf.cast(example[self._label], tf.int32)
     return decoded
