@@ -76,7 +76,7 @@ def test_the_elbo_and_mse_of_a_split_against_numpy(tiny):
   q = layer.posterior(layer.encoder(tf.constant(x, tf.float32)), [])
   rng, samples = np.random.default_rng(5), 400
   z = q.mean().numpy() + q.stddev().numpy() * rng.standard_normal((samples, 297, 3))
-  loc = model.decoder.distribution([tf.constant(z, tf.float32)]).mean().numpy()
+  loc = model.decoder.given([tf.constant(z, tf.float32)]).mean().numpy()
   error = ((loc - x) ** 2).mean((2, 3, 4))
   sigma = float(np.exp(model.decoder.likelihood.variance(tf.zeros([1, 1]), batch_shape=(1, 1))))
   log_px = -32 * (error / sigma**2 + math.log(2 * math.pi * sigma**2))

@@ -38,7 +38,7 @@ class Decoder(keras.layers.Layer):
     self.join, self.net, self.likelihood, self.standardized = join, net, likelihood, standardized
     self.built = True  # it has no weights of its own
 
-  def distribution(self, z: list[tf.Tensor]):
+  def given(self, z: list[tf.Tensor]) -> tfd.Distribution:
     """p(x | z) with batch shape [S, B] from samples [S, B, ...]."""
     px = self.likelihood(self.net(self.join([fold(sample) for sample in z])), batch_shape=sizes(z[0], 2))
     return self.likelihood.moved(px, self.standardized.back) if self.standardized else px
@@ -144,7 +144,7 @@ class Hierarchy(keras.Model):
 
   def decode(self, z: dict[str, tf.Tensor]) -> tfd.Distribution:
     """p(x | z), batch shape [S, B], from {layer: [S, B, ...]} of at least `decoded_layers`."""
-    return self.decoder.distribution([z[name] for name in self.decoded_layers])
+    return self.decoder.given([z[name] for name in self.decoded_layers])
 
   def mean(self, z: dict[str, tf.Tensor]) -> tf.Tensor:
     """E[x | z], [S, B, ...], from what `decode` takes."""
