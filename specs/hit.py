@@ -13,10 +13,16 @@ Words, separated by commas. The data:
     celeb_a                           the central 148 x 148, scaled to 64 x 64, in colour
     folder256                         random 256 x 256 of the images below spec.data.path, in colour
 
-With `digits`: a learned decoder variance, and convolutions fit for 8 x 8 pixels. z2 is a vector of 16 units. Words:
+The layers and their inference:
 
-    map (default) | vector            z1 is a 4 x 4 feature map, or a vector of 32 units
     two_layers (default) | three_layers
+    vector_z (default) | conv_z       the top layer is a vector, or a feature map
+    map (default) | vector            digits: z1 is a 4 x 4 feature map, or a vector of 32 units
+    generic (default) | lvae          q(z2 | x) q(z1 | z2, x), or the Gaussian ladder of Sonderby et al. (2016)
+    warmup (default) | no_warmup      lvae: the betas rise from 0 over the first fifth of training, or do not
+
+With `digits`: a learned decoder variance, and convolutions fit for 8 x 8 pixels. z2 is a vector of 16 units, or a 2 x 2
+map of 4 channels.
 
 What to expect after the 3,000 steps (half a minute on two cores, start-up and figures included), seed 0, test split:
 elbo 37.7, rate/z2 11.4, rate/z1 20.5 nats. The digits are not the paper's data; what must hold there holds here: the
@@ -33,28 +39,48 @@ folder256 is not of the paper either: the colour networks with as many stages as
 8 x 8 feature map, batches of 32. Files are read when they are needed, in training a square of each that is drawn afresh
 in every epoch, in evaluation the central one; smaller images are refused (spec.data.crop=0 --spec.data.resize=256
 scales them).
+
+lvae has the published ladder. conv_z has 64 channels, z2 on 4 x 4 and z1 on 8 x 8 (MNIST: 7 x 7), in networks after
+the published ones. three_layers is not of the paper: z3, a vector (conv_z: a map on 2 x 2), above maps on 4 x 4 and
+8 x 8 (7 x 7). docs/hit.md has the differences, results and pictures.
 """
 
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 
 DATA = ('digits', 'mnist', 'binary_mnist', 'cifar10', 'svhn', 'celeb_a', 'folder256')
+LAYERS = (('two_layers', 'three_layers'), ('vector_z', 'conv_z'), ('map', 'vector'))
+INFERENCE = (('generic', 'lvae'), ('warmup', 'no_warmup'))
 
 
 def get_config(variant=''):
-  words = spec_lib.words(variant, DATA, ('map', 'vector'), ('two_layers', 'three_layers'))
+  words = spec_lib.words(variant, DATA, *LAYERS, *INFERENCE)
   data = next(word for word in DATA if word in words)
-  if data == 'digits':
-    return digits(words)
-  if unfit := words & {'vector', 'three_layers'}:
-    raise SpecError([f'variant {variant!r}: {word} is there for digits only, not for {data}' for word in sorted(unfit)])
-  return published(data)
-
-
-def digits(words):
-  """Small nets for 8 x 8 pixels."""
+  if unfit := [why for pair, why in UNFIT.items() if set(pair) <= words]:
+    raise SpecError([f'variant {variant!r}: {why}' for why in unfit])
   layers = ('z3', 'z2', 'z1') if 'three_layers' in words else ('z2', 'z1')
-  spec = spec_lib.base(layers)
+  spec = digits(layers, words) if data == 'digits' else published(layers, data, words)
+  if 'lvae' in words:
+    spec.model.inference = 'lvae'
+    if 'warmup' in words:
+      spec.objective.anneal = 'linear'
+      spec.objective.anneal_end = 0.2
+  return spec
+
+
+UNFIT = {
+  **{('vector', data): f'vector is there for digits only, not for {data}' for data in DATA[1:]},
+  ('vector', 'conv_z'): 'conv_z is a feature map above another, but vector has none below',
+  ('digits', 'three_layers', 'conv_z'): 'three_layers with conv_z needs more than the 8 x 8 pixels of digits',
+  ('folder256', 'conv_z'): 'folder256 has a feature map on top without conv_z',
+  ('folder256', 'three_layers'): 'folder256 has two layers',
+  ('generic', 'no_warmup'): 'no_warmup is there for lvae only',
+}
+
+
+def digits(layers, words):
+  """Small nets for 8 x 8 pixels."""
+  spec, lvae = spec_lib.base(layers), 'lvae' in words
 
   spec.data.name = 'digits'
   spec.data.batch_size = 100
@@ -62,14 +88,19 @@ def digits(words):
   top = spec.model[layers[0]]
   top.dim = 16
   top.encoder.kind = 'conv'
-  top.encoder.hidden = (32, 64)
+  top.encoder.hidden = (64,) if lvae else (32, 64)  # the 32 are then on the way to z1
+  if 'conv_z' in words:
+    top.grid, top.dim = 2, 4
 
   if 'three_layers' in words:
     spec.model.z2.dim = 16
     spec.model.z2.encoder.kind = 'conv'
-    spec.model.z2.encoder.hidden = (32, 64)
+    spec.model.z2.encoder.hidden = (64,) if lvae else (32, 64)
     spec.model.z2.posterior.hidden = (64,)
     spec.model.z2.prior.hidden = (64,)
+    if lvae:
+      spec.model.z2.join_grid = 2
+      top.encoder.kind = 'mlp'
 
   z1 = spec.model.z1
   z1.encoder.kind = 'conv'
@@ -78,6 +109,7 @@ def digits(words):
   if 'vector' in words:
     z1.dim = 32
     z1.posterior.hidden = (128,)
+    z1.join_grid = 4 if lvae else 0
   else:
     z1.grid = 4
     z1.dim = 2
@@ -97,11 +129,9 @@ def digits(words):
   return spec
 
 
-def published(data):
-  """The networks of the paper's code: 4 x 4 kernels, c channels, ReLU."""
-  spec = spec_lib.base(('z2', 'z1'))
-  grey, c = 'mnist' in data, 32
-  stages = 3 if data != 'celeb_a' else 4  # from x to the 4 x 4 map before z2
+def published(layers, data, words):
+  """The networks of the paper's code: 4 x 4 kernels (with conv_z and colours 5 x 5), c channels, ReLU."""
+  spec, grey, conv_z = spec_lib.base(layers), 'mnist' in data, 'conv_z' in words
 
   spec.data.name = {'binary_mnist': 'mnist', 'svhn': 'svhn_cropped', 'folder256': 'folder'}.get(data, data)
   spec.data.batch_size = 256
@@ -116,26 +146,15 @@ def published(data):
     spec.data.crop, spec.data.crop_at = 256, 'random'
     spec.data.batch_size = 32
 
-  z2, z1 = spec.model.z2, spec.model.z1
-  z2.dim = c
-  conv(z2.encoder, (c,) * stages)
-
-  z1.grid = {'celeb_a': 8, 'folder256': 32}.get(data, 4)
-  z1.dim = c
-  z1.join_grid = 7 if grey else 2 * z1.grid
-  conv(z1.encoder, (c, c))
-  conv(z1.above, (c,) * (stages - 1))
-  conv(z1.posterior, (c,))
-  if data == 'folder256':  # dense layers to so many units would have 10^9 weights
-    z2.grid = 8
-    conv(z1.prior, (c, c))
+  kernel = 5 if conv_z and not grey else 4
+  if data == 'folder256':
+    layers_of_256(spec.model)
+    conv(spec.decoder.net, (32, 32), kernel)
   else:
-    z1.prior.hidden = (z1.grid * z1.grid * c // 2,)
-  z1.head_kernel = 3
-  for layer in (z2, z1):
-    layer.scale_head = 'softplus'
-
-  conv(spec.decoder.net, (c, c))
+    path = (28, 14, 7, 4, 2) if grey else (64, 32, 16, 8, 4, 2) if data == 'celeb_a' else (32, 16, 8, 4, 2)
+    grids = (4 if data != 'celeb_a' else 8, 4) if len(layers) == 2 and not conv_z else (path[-3], 4, 2)
+    hierarchy(spec.model, path, grids, 64 if conv_z else 32, kernel, words)
+    conv(spec.decoder.net, (spec.model.z1.dim,) * (path.index(grids[0]) - 1), kernel)
   if grey:
     spec.decoder.likelihood = 'bernoulli'
   else:
@@ -152,8 +171,56 @@ def published(data):
   return spec
 
 
-def conv(net, hidden):
-  """4 x 4 convolutions with these channels."""
+def hierarchy(model, path, grids, c, kernel, words):
+  """The latent layers, each of c channels.
+
+  With conv_z all are feature maps, without it the top one is a vector, reached from a map and leaving for one.
+
+  Args:
+    path: the sides from that of x downwards.
+    grids: the sides of the maps of z1, z2, ... (the last: also of those about a vector).
+  """
+  conv_z, lvae, begin = 'conv_z' in words, 'lvae' in words, path[0]
+  between = lambda large, small: path.index(small) - path.index(large)  # layers that halve or double
+  for i, name in enumerate(model.layers[::-1]):
+    z, grid, top = model[name], grids[i], name == model.layers[0]
+    z.dim = c
+    z.scale_head = 'softplus'
+    if conv_z or not top:
+      z.grid = grid
+      z.head_kernel = 5 if kernel == 5 else 3
+    if top:
+      widths = (c,) * between(begin, grid)
+      conv(z.encoder, (*widths[1:], 3 * c) if conv_z else widths, kernel)
+      continue
+    # Where z meets x, or leaves the way up that the layers of an LVAE share.
+    z.join_grid = grid if conv_z and not lvae else path[path.index(grid) - 1]
+    conv(z.encoder, (c,) * max(2, between(begin, z.join_grid)), kernel)
+    conv(z.posterior, ((3 if lvae else 2) * c if conv_z else c,), kernel)
+    if not lvae:
+      conv(z.above, (c,) * (between(z.join_grid, grids[i + 1]) + 1), kernel)
+    if name == model.layers[1] and not conv_z:  # below a vector
+      z.prior.hidden = (grid * grid * c // 2,)
+    else:
+      conv(z.prior, (c + c // 2,), kernel)
+    begin = z.join_grid if lvae else path[0]
+
+
+def layers_of_256(model, c=32):
+  """z2 on 8 x 8 and z1 on 32 x 32: dense layers to so many units would have 10^9 weights."""
+  z2, z1 = model.z2, model.z1
+  for z, grid in ((z2, 8), (z1, 32)):
+    z.dim, z.grid, z.scale_head = c, grid, 'softplus'
+  conv(z2.encoder, (c, c, c), 4)
+  z1.join_grid, z1.head_kernel = 64, 3
+  conv(z1.encoder, (c, c), 4)
+  conv(z1.above, (c, c), 4)
+  conv(z1.posterior, (c,), 4)
+  conv(z1.prior, (c, c), 4)
+
+
+def conv(net, hidden, kernel):
+  """Convolutions with these channels."""
   net.kind = 'conv'
   net.hidden = hidden
-  net.kernel = 4
+  net.kernel = kernel

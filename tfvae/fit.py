@@ -83,7 +83,8 @@ def nets(f: dict, shape: tuple[int, ...]) -> Iterator[Net]:
     yield Net('model.classifier', x, 0, False, (), True)
     return
   layers = f['model.layers']
-  yield from {'generic': _generic, 'ladder': _ladder, 'reverse': _reverse}[f['model.inference']](f, layers, x)
+  orders = {'generic': _generic, 'ladder': _ladder, 'lvae': _lvae, 'reverse': _reverse}
+  yield from orders[f['model.inference']](f, layers, x)
   for above, name in itertools.pairwise(layers):
     yield _between(f, f'model.{name}.prior', f'model.{above}.grid', f'model.{name}.grid')
   begin = _joined(f, 'decoder.net', f['model.z1.grid'] if x else 0)
@@ -109,6 +110,19 @@ def _ladder(f, layers, x):
     yield net
     if _misfit(f, net):
       return  # what the next one gets is not known
+    x = _reached(f, net)
+
+
+def _lvae(f, layers, x):
+  for name in layers[::-1]:
+    own, top = f'model.{name}.grid', name == layers[0]
+    branch = own if top or not f[f'model.{name}.join_grid'] else f'model.{name}.join_grid'
+    net = Net(f'model.{name}.encoder', x, f[branch], top, (branch,), name == 'z1')
+    yield net
+    if _misfit(f, net):
+      return  # what the next one gets is not known
+    if not top:
+      yield _between(f, f'model.{name}.posterior', branch, own)
     x = _reached(f, net)
 
 

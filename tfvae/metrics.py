@@ -12,6 +12,7 @@ MAIN = {
   'cross_entropy': 'nats',
   'elbo': 'nats',
   'log_likelihood': 'nats',
+  'log_likelihood_constant': 'nats, of a fixed sigma',
   'rate': 'nats',
   'rate/*': 'nats',
   'log_evidence': 'nats',

@@ -251,6 +251,16 @@ def _bits_rule(f):
       yield f'spec.objective.information: got True; spec.objective.name={name} does not have it; use False'
 
 
+def _lvae_rule(f):
+  others = [layer for layer in f['model.layers'] if f[f'model.{layer}.family'] != 'gaussian']
+  if f['model.inference'] == 'lvae' and others:
+    what = ' and '.join(f'spec.model.{layer}.family={f[f"model.{layer}.family"]}' for layer in others)
+    yield (
+      f'spec.model.inference: got lvae, which merges Gaussians by their precisions, but {what}; use ladder or generic, '
+      'or gaussian layers'
+    )
+
+
 def _skip_rule(f):
   for field, skip in f.items():
     if field.endswith('.skip') and skip:
@@ -420,6 +430,7 @@ RULES: tuple[Callable, ...] = (
   _estimator_rule,
   _temperature_rule,
   _bits_rule,
+  _lvae_rule,
   _skip_rule,
   _strategy_rule,
   _annealing_rule,

@@ -553,8 +553,11 @@ def _model(layers) -> dict:
       'Order of inference. generic: from the top, q(zL | x) ... q(z_l | z_>l, x). reverse: from the bottom, q(z1 | x) '
       'q(z2 | z1) ...; `encoder` of z2 and above then leads from the layer below. ladder: from the top, by the natural '
       'parameters of p(z_l | z_>l) plus what features of x add; `encoder` of z2 and above then leads on from the '
-      'features of the one below. In these two, `above`, `posterior` and `join_grid` are without effect.',
-      choices=('generic', 'ladder', 'reverse'),
+      'features of the one below. In these two, `above`, `posterior` and `join_grid` are without effect. lvae: the '
+      'ladder of Gaussian layers (Sonderby et al. 2016), whose top, q(zL | x), is what x adds alone; below the top '
+      '`encoder` is the way up, to `join_grid`, and `posterior` leads aside from there to what x adds; `above` is '
+      'without effect. Its authors let the rates in slowly: objective.anneal.',
+      choices=('generic', 'ladder', 'lvae', 'reverse'),
     ),
     'conditioning': Field(
       'next',

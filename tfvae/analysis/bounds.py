@@ -4,7 +4,10 @@ from tfvae.analysis.evaluator import Found, TraceEvaluator
 
 
 class Bounds(TraceEvaluator):
-  """elbo (beta 1), log_likelihood, rate, rate/<layer>, mse, and sigma of a Gaussian decoder."""
+  """elbo (beta 1), log_likelihood, rate, rate/<layer>, mse, and what the decoder and the prior tell of themselves.
+
+  sigma of a Gaussian decoder and, where it is fixed, log_likelihood_constant; alpha of a learned prior.
+  """
 
   name = 'bounds'
 

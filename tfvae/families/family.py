@@ -154,10 +154,10 @@ class LatentFamily(Family):
       return self.head(features)
 
   @abc.abstractmethod
-  def combine(self, evidence: tf.Tensor, prior: tfd.Distribution) -> tfd.Distribution:
+  def combine(self, evidence: tf.Tensor, prior: tfd.Distribution | None) -> tfd.Distribution:
     """q(z_l | z_>l, x) of a ladder: `evidence` [B, ...] and the prior's natural parameters, added. Batch shape [S, B].
 
-    prior: p(z_l | z_>l), batch shape [S, B], or [] at the top (then [1, B]).
+    prior: p(z_l | z_>l), batch shape [S, B], or [] at the top (then [1, B]). None: q of the evidence alone.
     """
 
 

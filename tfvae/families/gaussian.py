@@ -77,6 +77,8 @@ class DiagonalGaussian(LatentFamily):
   def combine(self, evidence, prior):
     """N(m, s^2) of evidence times the prior: precisions add, and means weighted by them (Sonderby et al. 2016)."""
     loc, scale = self._loc_and_scale(evidence[None])
+    if prior is None:
+      return Gaussian(tfd.Normal(loc, scale), len(self.shape))
     precision, prior_precision = 1 / tf.square(scale), 1 / prior.variance()
     total = precision + prior_precision
     return Gaussian(
@@ -149,11 +151,18 @@ class GaussianLikelihood(Likelihood):
     return cls(observation, variance, section.net.kernel, section.head_kernel, name=name)
 
   def diagnostics(self, distribution) -> dict[str, tf.Tensor]:
-    """sigma [S, B]: the root of the mean variance over the dimensions of x."""
-    scale = distribution.distribution.scale
-    if scale.shape.rank:
-      scale = tf.sqrt(tf.reduce_mean(tf.square(scale), axis=list(range(-len(self.shape), 0))))
-    return {'sigma': tf.broadcast_to(scale, distribution.batch_shape_tensor())}
+    """sigma [S, B]: the root of the mean variance over the dimensions of x.
+
+    Where sigma is fixed also log_likelihood_constant, -1/2 sum_d log(2 pi sigma_d^2) nats: the density at x = E[x | z],
+    which nothing that is learned moves.
+    """
+    scale, axes, found = distribution.distribution.scale, list(range(-len(self.shape), 0)), {}
+    if self.variance.fixed:
+      dims, logs = math.prod(self.shape), tf.math.log(scale)
+      logs = tf.reduce_sum(logs, axes) if scale.shape.rank else dims * logs
+      found['log_likelihood_constant'] = -logs - 0.5 * math.log(2 * math.pi) * dims
+    found['sigma'] = tf.sqrt(tf.reduce_mean(tf.square(scale), axes)) if scale.shape.rank else scale
+    return {name: tf.broadcast_to(value, distribution.batch_shape_tensor()) for name, value in found.items()}
 
   @property
   def variance_variables(self) -> list:

@@ -34,7 +34,7 @@ class Variance(keras.layers.Layer, abc.ABC):
     floor: lower limit of sigma.
   """
 
-  closed_form = False
+  closed_form = fixed = False
 
   def __init__(self, shape: tuple[int, ...], sigma: float, floor: float, kernel: int = 3, name: str | None = None):
     super().__init__(name=name, dtype=density_dtype())
@@ -50,6 +50,8 @@ class Variance(keras.layers.Layer, abc.ABC):
 
 class Fixed(Variance):
   """sigma as given."""
+
+  fixed = True
 
   def call(self, features, batch_shape):
     return tf.constant(math.log(self.sigma), self.dtype)

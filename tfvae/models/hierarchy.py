@@ -51,11 +51,13 @@ class Decoder(keras.layers.Layer):
 
 
 class Hierarchy(keras.Model):
-  """p(x, z) = p(z_L) ... p(z_1 | z_>1) p(x | z), with q(z | x) in one of three orders.
+  """p(x, z) = p(z_L) ... p(z_1 | z_>1) p(x | z), with q(z | x) in one of four orders.
 
   generic: q(z_L | x) ... q(z_1 | z_>1, x) (Kingma & Welling 2013 for one layer; Xiao & Bamler 2023, section 3).
   ladder: the same order; the natural parameters of q(z_l | z_>l, x) are those of p(z_l | z_>l) plus what features of x
-    add, made on the way up from x (Sonderby et al. 2016; Flach et al. 2024, section 4).
+    add, made on the way up from x (Flach et al. 2024, section 4).
+  lvae: the ladder of Gaussians (Sonderby et al. 2016, section 2.1), in which q(z_L | x) is what x says alone, not
+    merged with p(z_L), and each layer below may have a net of its own beside the way up.
   reverse: q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1) (Burda et al. 2016, eq. 3).
 
   Args:
@@ -279,7 +281,7 @@ class Hierarchy(keras.Model):
     """({layer: z}, {layer: q}, {layer: p where it was needed}) in the order of inference; choose(layer, q) gives z."""
     if self.standardized:
       x = self.standardized(x)
-    if self.inference == 'ladder':
+    if self.inference in ('ladder', 'lvae'):
       return self._climb(x, choose)
     layers = self.latents[::-1] if self.inference == 'reverse' else self.latents
     features = {layer.name: layer.encoder(x) for layer in layers if layer.encoder}
@@ -291,6 +293,7 @@ class Hierarchy(keras.Model):
     return z, q, {}
 
   def _climb(self, x, choose: Callable):
+    """The same in a ladder: one pass upwards, which takes no sample, and then down from the top."""
     features, below, evidence = x, None, {}
     for layer in self.latents[::-1]:
       features, below = layer.climb(features, below)
@@ -298,7 +301,8 @@ class Hierarchy(keras.Model):
     z, q, p = {}, {}, {}
     for layer in self.latents:
       p[layer.name] = layer.conditional(self._above(layer.name, z))
-      q[layer.name] = layer.family.combine(evidence[layer.name], p[layer.name])
+      merged = z or self.inference == 'ladder'  # the top layer of an LVAE is not
+      q[layer.name] = layer.family.combine(evidence[layer.name], p[layer.name] if merged else None)
       z[layer.name] = choose(layer, q[layer.name])
     return z, q, p
 
@@ -332,7 +336,7 @@ class Hierarchy(keras.Model):
   def from_spec(cls, spec, observation: Observation, make) -> 'Hierarchy':
     """The hierarchy of a spec for such examples. `make` builds nets, families and priors by name."""
     net, model, shape = spec.decoder.net, spec.model, observation.shape
-    infer = {'generic': _generic, 'ladder': _ladder, 'reverse': _reverse}[model.inference]
+    infer = {'generic': _generic, 'ladder': _ladder, 'lvae': _lvae, 'reverse': _reverse}[model.inference]
     layers = [_latent_layer(model, name, spec.prior, make, infer) for name in model.layers]
     decoder_net = make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net')
     decoder = Decoder(
@@ -393,6 +397,18 @@ def _ladder(model, name, position, make):
   """Encoder and family of what x adds to p(z_l | z_>l); the encoder of z_l leads on from that of z_l-1."""
   del position
   return _from_x(model[name], name, make)
+
+
+def _lvae(model, name, position, make):
+  """The same of an LVAE: below the top the way up is `encoder`, and `posterior` leads aside from it to the family."""
+  section = model[name]
+  if position == 0:
+    return _from_x(section, name, make)
+  branch = section.join_grid or section.grid
+  encoder = make.net(section.encoder, branch, f'{name}_encoder', head=False)
+  net = make.net(section.posterior, section.grid, f'{name}_posterior')
+  merge = Merge(_join(section.posterior, branch, f'{name}_posterior_join'), net, name=f'{name}_merge')
+  return encoder, _after(net, make.family(section, f'{name}_q', section.posterior.kernel)), merge
 
 
 def _reverse(model, name, position, make):

@@ -64,7 +64,8 @@ class LatentLayer(keras.layers.Layer):
       at x itself.
     family: from features to q; in a ladder, to what they add to the natural parameters of p(z_l | z_>l).
     prior: (above, batch_shape) -> p.
-    merge: where the features and the other layers meet. None for the layer that is inferred from x alone.
+    merge: where the features and the other layers meet; of a ladder, what leads aside from the way up. None for the
+      layer that is inferred from x alone, and where nothing does.
     name: 'z1', ...
   """
 
@@ -98,11 +99,12 @@ class LatentLayer(keras.layers.Layer):
   def climb(self, features: tf.Tensor, below: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
     """A step of a ladder's way up: (features, evidence), each [B, ...], from those of the layer below (z1: x, None).
 
-    A net with a skip connection leads the evidence of the layer below past its hidden layers.
+    A net with a skip connection leads the evidence of the layer below past its hidden layers. `merge`, where there is
+    one, leads aside from the way up to the evidence.
     """
     past = {} if below is None or not self.encoder.skip else {'past': below}
     features = self.encoder(features, **past)
-    return features, self.family.evidence(features)
+    return features, self.family.evidence(self.merge.features(features, []) if self.merge else features)
 
   def conditional(self, above: list[tf.Tensor]) -> tfd.Distribution:
     """p(z_l | above): batch shape [S, B], or [] where there is no layer above."""
