@@ -211,6 +211,8 @@ ORDERS = {
     (16, 16, 3),
     {'model.inference': 'ladder', 'model.z2.grid': 8, 'model.z1.prior.kind': 'conv', 'model.z2.prior.kind': 'conv'},
   ),
+  'lvae': ('hit.py:three_layers,lvae', (8, 8, 1), {}),
+  'lvae of maps': ('hit.py:binary_mnist,three_layers,conv_z,lvae', (28, 28, 1), {}),
   'reverse': ('hit.py:three_layers', (8, 8, 1), {'model.inference': 'reverse', 'model.z2.grid': 2} | ALL_CONV),
   'conv28': ('symmetric.py:mnist,reverse', (28, 28, 1), {}),
   'classifier': ('classifier.py', (9, 9, 3), {}),
@@ -235,7 +237,7 @@ def random_case(rng):
   """A spec of random nets and grids, small."""
   layers = ('z3', 'z2', 'z1')[rng.integers(3) :]
   spec = spec_lib.base(layers)
-  spec.model.inference = str(rng.choice(['generic', 'ladder', 'reverse']))
+  spec.model.inference = str(rng.choice(['generic', 'ladder', 'lvae', 'reverse']))
   spec.model.conditioning = str(rng.choice(['next', 'all']))
   nets = [spec.decoder.net]
   for name in layers:

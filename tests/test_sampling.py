@@ -90,10 +90,11 @@ def test_a_linear_hierarchy_in_closed_form():
 
 MAP = {'model.z1.grid': 4, 'model.z1.dim': 2, 'model.z1.encoder.kind': 'conv', 'model.z1.posterior.kind': 'conv'}
 MAP |= {'decoder.net.kind': 'conv'}
+TOP = {'model.z3.grid': 2, 'model.z3.dim': 4, 'model.z3.encoder.kind': 'conv'}
 BINARY = {'decoder.likelihood': 'bernoulli', 'data.binarize': 'dynamic'}
 KINDS = {
   'a table': (('z1',), {'data.name': 'table', 'data.scaling': 'standard', 'decoder.sigma': 0.5}),
-  'three layers, all above, a map': (('z3', 'z2', 'z1'), MAP | BINARY | {'model.conditioning': 'all'}),
+  'three layers, all above, maps': (('z3', 'z2', 'z1'), MAP | TOP | BINARY | {'model.conditioning': 'all'}),
   'reverse': (('z2', 'z1'), {'model.inference': 'reverse', 'sample.interpolation': 'spherical'}),
 }
 

@@ -23,6 +23,8 @@ SPECS = [
   'specs/hit.py:vector',
   'specs/hit.py:three_layers',
   'specs/hit.py:three_layers,vector',
+  'specs/hit.py:lvae,conv_z',
+  'specs/hit.py:svhn,three_layers,conv_z,lvae,no_warmup',
   'specs/aevb.py',
   'specs/aevb.py:bernoulli',
   'specs/aevb.py:gaussian',

@@ -1,5 +1,6 @@
 """Hierarchies of one, two and three layers."""
 
+import itertools
 import math
 import pathlib
 
@@ -8,11 +9,12 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from tfvae import build
+from tfvae import build, fit
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 from tfvae.observation import Observation
+from tfvae.schema import flatten
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHAPE = (8, 8, 1)
@@ -226,6 +228,38 @@ def test_bernoulli_elbo_against_evidence_by_quadrature():
   assert np.all(error < 0.1) and np.all(np.abs(weights.mean(0) - 1) < 5 * error)
 
 
+@pytest.mark.parametrize(('standardize', 'shape'), [(False, (64, 64, 3)), (True, (5,))])
+def test_the_constant_of_a_fixed_sigma(standardize, shape):
+  """log p(x | z) less what the error takes from it; -6,909 nats at 64 x 64 x 3 and sigma 0.7 (Rezende & Viola 2018)."""
+  fields = {'decoder.variance': 'fixed', 'decoder.sigma': 0.7, 'model.standardize': standardize}
+  _, model = make(('z1',), shape, **fields, **{'decoder.net.hidden': '2', 'train.precision': 'float64'})
+  dims, sigma = math.prod(shape), np.full(shape, 0.7)
+  if standardize:  # one sigma in units of the root of the mean variance
+    variance = np.linspace(0.5, 40, dims)
+    model.decoder.standardized.fit(np.arange(dims), variance)
+    sigma *= np.sqrt(variance.mean())
+  trace = model.infer(
+    {'x': tf.random.stateless_normal((3, *shape), [0, 1], dtype=tf.float64)}, noise_lib.stateless(0, 0), 2
+  )
+  found = model.diagnostics(trace)['log_likelihood_constant']
+  constant = -0.5 * np.sum(np.log(2 * np.pi * sigma**2))
+  np.testing.assert_allclose(found, [constant] * 3, rtol=1e-9)
+  error = trace.terms()['mse'] * dims / (2 * sigma.flat[0] ** 2)
+  np.testing.assert_allclose(trace.terms()['log_likelihood'] + error, found, rtol=1e-9)
+  if not standardize:
+    assert constant / dims == pytest.approx(-0.5623, abs=5e-5) and constant == pytest.approx(-6909, abs=0.5)
+
+
+def test_the_constant_is_of_each_dimension_and_of_a_fixed_sigma_only():
+  _, model = make(('z1',), (4,), **{'decoder.variance': 'fixed', 'decoder.sigma': 0.5})
+  likelihood, widths = model.decoder.likelihood, np.array([1.0, 2.0, 3.0, 0.1], 'float32')
+  px = likelihood.moved(model.decode({'z1': tf.zeros([2, 1, 3])}), lambda loc, sigma: (loc, sigma * widths))
+  found = likelihood.diagnostics(px)['log_likelihood_constant']
+  np.testing.assert_allclose(found, np.full((2, 1), -0.5 * np.sum(np.log(2 * np.pi * (0.5 * widths) ** 2))), rtol=1e-6)
+  _, learned = make(('z1',), (4,))
+  assert list(learned.decoder.likelihood.diagnostics(learned.decode({'z1': tf.zeros([2, 1, 3])}))) == ['sigma']
+
+
 def published(variant, shape):
   return build.model(spec_lib.load(f'{ROOT}/specs/hit.py:{variant}'), Observation(shape))
 
@@ -330,7 +364,53 @@ def test_where_the_features_meet_the_layers_above(above, z1, conditioning):
   assert trace.kl['z1'].shape == (2, 3)
 
 
-@pytest.mark.parametrize('words', ['vector,cifar10', 'mnist,three_layers', 'cifar10,svhn'])
-def test_words_that_do_not_go_together(words):
-  with pytest.raises(SpecError, match=r'digits only|only one of'):
+def weights_of(kernel, *channels):
+  return sum(conv_count(kernel, a, b) for a, b in itertools.pairwise(channels))
+
+
+def test_a_feature_map_on_top():
+  """conv_z for CIFAR-10: the encoder of z1, where it meets z2, and the decoder are the published ones."""
+  model, c = published('cifar10,conv_z', (32, 32, 3)), 64
+  counts = {
+    'q(z2|x)': weights_of(5, 3, c, c, 3 * c, 2 * c),
+    'q(z1|z2,x)': weights_of(5, 3, c, c) + weights_of(5, c, c, c) + weights_of(5, 2 * c, 2 * c, 2 * c),
+    'p(z1|z2)': weights_of(5, c, c + c // 2, 2 * c),
+    'p(x|z1)': weights_of(5, c, c, 3),
+  }
+  assert parts_of(model) == counts
+  assert [layer.shape for layer in model.latents] == [(4, 4, c), (8, 8, c)]
+
+
+SIDES = {'digits': (8, 8, 1), 'mnist': (28, 28, 1), 'cifar10': (32, 32, 3), 'celeb_a': (64, 64, 3)}
+GRIDS = {  # of z1, z2, ...; 0: a vector
+  'conv_z': {'digits': (4, 2), 'mnist': (7, 4), 'cifar10': (8, 4), 'celeb_a': (8, 4)},
+  'three_layers': {'digits': (4, 0, 0), 'mnist': (7, 4, 0), 'cifar10': (8, 4, 0), 'celeb_a': (8, 4, 0)},
+  'three_layers,conv_z': {'mnist': (7, 4, 2), 'cifar10': (8, 4, 2), 'celeb_a': (8, 4, 2)},
+  '': {'digits': (4, 0), 'mnist': (4, 0), 'cifar10': (4, 0), 'celeb_a': (8, 0)},
+}
+
+
+@pytest.mark.parametrize('order', ['', 'lvae', 'lvae,no_warmup'])
+@pytest.mark.parametrize('words', GRIDS)
+def test_words_that_go_together(words, order):
+  for data, grids in GRIDS[words].items():
+    spec = spec_lib.load(f'{ROOT}/specs/hit.py:{data},{words},{order}')
+    assert tuple(spec.model[f'z{i + 1}'].grid for i in range(len(spec.model.layers))) == grids
+    assert spec.model.inference == (order.partition(',')[0] or 'generic')
+    assert spec.objective.anneal == ('linear' if order == 'lvae' else 'none')
+    assert fit.problems(flatten(spec.to_dict()), SIDES[data]) == []
+
+
+@pytest.mark.parametrize(
+  ('words', 'why'),
+  [
+    ('vector,cifar10', 'vector is there for digits only, not for cifar10'),
+    ('cifar10,svhn', 'only one of'),
+    ('vector,conv_z', 'conv_z is a feature map above another, but vector has none below'),
+    ('three_layers,conv_z', 'three_layers with conv_z needs more than the 8 x 8 pixels of digits'),
+    ('cifar10,no_warmup', 'no_warmup is there for lvae only'),
+  ],
+)
+def test_words_that_do_not_go_together(words, why):
+  with pytest.raises(SpecError, match=why):
     spec_lib.load(f'{ROOT}/specs/hit.py:{words}')
