@@ -48,7 +48,7 @@ VAES = ('vae1', 'vae0', 'vae2', 'vae3', 'vae3_latent')
 
 
 def get_config(variant=''):
-  data = ('circle', *(name for name in SYNTHETIC if name != 'circle'), 'susy', 'mnist', 'celeba')
+  data = ('circle', *(name for name in SYNTHETIC if name not in ('circle', 'stream')), 'susy', 'mnist', 'celeba')
   words = spec_lib.words(variant, data, VAES, ('default', 'rescale', 'regularize'), ('tuned', 'published'))
   name = next(word for word in data if word in words)
   vae = next(word for word in VAES if word in words)

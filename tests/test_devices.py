@@ -73,11 +73,11 @@ def assert_same_numbers(found, want):
         assert a[name] == pytest.approx(value, rel=rel, abs=1e-5), (b['step'], name)
 
 
-@pytest.mark.parametrize('devices', [2, 3])
 @pytest.mark.parametrize('case', CASES)
-def test_logical_devices_train_as_one(case, devices, tmp_path, monkeypatch, one_device):
+def test_three_devices_train_as_one(case, tmp_path, monkeypatch, one_device):
+  """Two do in tests/test_conformance.py, and as workers of their own below."""
   monkeypatch.setattr(commands, '_draw', lambda *of: [])
-  train(case, tmp_path / 'run', devices)
+  train(case, tmp_path / 'run', 3)
   assert_same_numbers(rows_of(tmp_path / 'run'), one_device(case))
 
 

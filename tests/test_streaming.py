@@ -135,14 +135,6 @@ def test_a_run_of_members(tmp_path):
   assert {f'{name}/h{units}' for name in ('elbo', 'entropy_sum', 'loss') for units in (1, 2, 3)} < rows[-2].keys()
   assert (run.figures / 'selection.png').stat().st_size > 20_000
   assert 'selected_elbo/2' in run.evaluation
-  first = run.evaluation
-  half = commands.train(small(**{'train.steps': 150}), tmp_path / 'half')
-  assert half.evaluation != first
-  again = commands.train(small(), tmp_path / 'half')
-  assert again.evaluation == first  # resumed, to the bit
-  for call in (commands.sample, commands.export):
-    with pytest.raises(SpecError, match=r'spec\.model\.name: got members'):
-      call(run.workdir)
 
 
 MISTAKES = [

@@ -1,4 +1,4 @@
-"""specs/symmetric.py as a user runs it: learning, resuming, continuing, sampling, mistakes."""
+"""specs/symmetric.py as a user runs it: learning, continuing, sampling, mistakes."""
 
 import json
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
-from test_training import assert_same_run, interrupted_at
 
 from tfvae import build, commands
 from tfvae import spec as spec_lib
@@ -23,18 +22,6 @@ def load(words='', **fields):
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
   return commands.train(load(), tmp_path_factory.mktemp('symmetric') / 'run')
-
-
-@pytest.mark.parametrize('words', ['', 'reverse,elbo'])
-def test_resume_is_exact(words, tmp_path, monkeypatch):
-  """Both players' optimizers, the running averages and the chains included."""
-  monkeypatch.setattr(commands, '_draw', lambda *of: [])
-  spec = load(words, **{'eval.every': 0, 'train.log_every': 9, 'eval.evaluators': ('bounds',), 'eval.during': ()})
-  commands.train(spec, tmp_path / 'whole')
-  with interrupted_at(monkeypatch, 27):
-    commands.train(spec, tmp_path / 'parts')
-  commands.train(spec, tmp_path / 'parts')
-  assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
 
 
 def test_gaussian_layers_learn(tmp_path, monkeypatch):

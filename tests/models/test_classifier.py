@@ -85,10 +85,7 @@ def test_what_is_no_trained_classifier(classifier_run, tiny, tmp_path):
     build.classifier(copy)
 
 
-def test_it_has_no_samples_and_no_verbs(classifier_run):
-  for command in (commands.sample, commands.export):
-    with pytest.raises(SpecError, match=r'spec.model.name: got classifier'):
-      command(classifier_run)
+def test_it_has_no_verbs(classifier_run):
   with pytest.raises(SpecError, match=r'spec.model.name: got classifier'):
     Run(classifier_run).encode(np.zeros((1, 8, 8, 1)))
 

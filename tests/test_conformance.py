@@ -1,0 +1,164 @@
+"""Each spec and variant of tests/variants.py does all that a user does with one, or says why it does not.
+
+Shown; two steps of training; resumed after the first, to the bit; the same on two devices; evaluated; sampled from;
+exported. In one process, as TensorFlow is imported once.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+from test_training import rows_of, variables_of
+from variants import CHEAP, REAL, SLOW, STAND_INS, VARIANTS, load, path_of, prepare, small
+
+from tfvae import commands
+from tfvae import spec as spec_lib
+from tfvae.errors import SpecError
+
+REFUSED = {  # spec.model.name: what such models do not do, and what is said of it
+  'members': {
+    'devices': 'spec.train.strategy: got mirrored; spec.model.name=members needs one of one',
+    'use': 'spec.model.name: got members, which compare sizes and are not used as one',
+  },
+  'classifier': {'use': 'spec.model.name: got classifier, which neither encodes nor samples'},
+}
+FEW = {'num': 4, 'examples': 2, 'draws': 2, 'steps': 3, 'units': 2, 'points': 10}  # of spec.sample
+
+
+@pytest.fixture(scope='session')
+def stand_ins(tmp_path_factory):
+  """A directory with sets in TFDS' form that are not there in earnest."""
+  directory = tmp_path_factory.mktemp('stand_ins')
+  for name in STAND_INS:
+    prepare(name, directory)
+  return directory
+
+
+def data_fields(own, request):
+  """Where the data of a spec are. Skips the test where they are not there."""
+  if own.data.name in REAL:
+    return {'data.data_dir': request.getfixturevalue('tfds_dir')}
+  if own.data.name in STAND_INS:
+    return {'data.data_dir': str(request.getfixturevalue('stand_ins'))}
+  return {}
+
+
+@pytest.mark.filterwarnings('ignore:__array__ implementation')  # Keras', where it saves weights
+@pytest.mark.parametrize('variant', [*CHEAP, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_a_variant_does_all_that_a_user_asks_for(variant, request, tmp_path, monkeypatch, capsys):
+  own = load(variant)
+  fields = small(own) | data_fields(own, request)
+  spec = spec_lib.load(path_of(variant), fields)
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])  # takes longer than all the rest
+  monkeypatch.setattr(commands, '_draw_samples', lambda *of: [])
+  is_shown(spec, capsys)
+  # One device takes its steps one operation at a time, two as a graph: that is another test of the two.
+  quiet = {'eval.evaluators': (), 'eval.during': (), 'train.compile': 'eager'}
+  run = commands.train(spec_lib.resolve(spec, quiet), tmp_path / 'run').workdir
+  resumes_to_the_bit(spec_lib.resolve(spec, quiet), run, tmp_path / 'resumed')
+  devices = {'train.strategy': 'mirrored', 'train.logical_devices': 2, 'train.compile': 'graph'}
+  with refusal('devices', spec):
+    agrees(run, commands.train(spec_lib.resolve(spec, quiet | devices), tmp_path / 'devices').workdir)
+  is_evaluated(run, own.eval.evaluators)
+  with refusal('use', spec):
+    is_sampled_from(run)
+  with refusal('use', spec):
+    is_exported(run)
+
+
+def refusal(what, spec):
+  """Expects, of a model that does not do this, the message that says so."""
+  message = REFUSED.get(spec.model.name, {}).get(what)
+  return pytest.raises(SpecError, match=message) if message else contextlib.nullcontext()
+
+
+def steps_of(run):
+  return [row for row in rows_of(run) if 'evaluation' not in row]
+
+
+def is_shown(spec, capsys):
+  commands.show(spec)
+  said = capsys.readouterr().out
+  text, _, rest = said.partition('\n\ndata: ')
+  assert spec_lib.from_json(text) == spec
+  assert f'\nmodel: {spec.model.name}' in rest and '\n  parameters ' in rest
+
+
+def resumes_to_the_bit(spec, run, again):
+  """As where it was killed between the first step and the second."""
+  shutil.copytree(run, again)
+  for path in (again / 'checkpoints').glob('ckpt-2.*'):
+    path.unlink()
+  commands.train(spec, again)
+  rows, found, wanted = steps_of(run), variables_of(again), variables_of(run)
+  assert [row['step'] for row in rows] == [1, 2] and steps_of(again) == rows
+  assert found.keys() == wanted.keys() and len(found) > 4
+  for name, value in wanted.items():
+    np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def agrees(run, devices):
+  """The losses and bounds of both steps, and the norm of the first gradient; all are finite."""
+  for found, wanted in zip(steps_of(devices), steps_of(run), strict=True):
+    assert found.keys() == wanted.keys()
+    names = [name for name in wanted if name.startswith(('loss', 'elbo', 'cross_entropy'))]
+    assert names and all(np.isfinite(value) for name, value in wanted.items() if name != 'split')
+    names += [name for name in wanted if name.startswith('gradient_norm') and wanted['step'] == 1]
+    for name in names:
+      assert found[name] == pytest.approx(wanted[name], rel=1e-5, abs=1e-5), (wanted['step'], name)
+
+
+def is_evaluated(run, evaluators):
+  """By the evaluators of the spec itself."""
+  numbers = commands.evaluate(run, {'eval.evaluators': evaluators})
+  names = [name for name, value in numbers.items() if isinstance(value, float) and not np.isfinite(value)]
+  assert len(numbers) > 1 and not names, names
+
+
+def is_sampled_from(run):
+  spec = commands.load(run).spec
+  samples = commands.sample(run, {f'sample.{name}': value for name, value in FEW.items()})
+  missing = {name for name in spec.sample.what if not any(made.startswith(name) for made in samples)} - {'projector'}
+  assert missing <= ({'layers'} if len(spec.model.layers) == 1 else set()), missing
+  for name, arrays in samples.items():
+    for key, value in arrays.items():
+      assert value.dtype.kind not in 'f' or np.isfinite(value).all(), (name, key)
+
+
+def is_exported(run):
+  """The SavedModel reconstructs as the model does."""
+  directory, model = commands.export(run), commands.load(run).model
+  exported = tf.saved_model.load(str(directory / 'saved_model'))
+  x = np.zeros((3, *model.shape), np.float32)
+  found = exported.signatures['reconstruct'](x=tf.constant(x))['mean']
+  np.testing.assert_allclose(found, tf.cast(model(x), tf.float32), rtol=1e-4, atol=1e-5)
+  about = json.loads((directory / 'signatures.json').read_text())
+  assert about['step'] == 2 and {'encode', 'decode', 'sample', 'elbo'} < set(about['signatures'])
+
+
+def test_every_word_is_in_the_list(monkeypatch):
+  """And in the docstring of its spec file."""
+  known, used, words = {}, {}, spec_lib.words
+  for variant in VARIANTS:
+    file = variant.partition(':')[0]
+
+    def record(text, *choices, file=file):
+      chosen = words(text, *choices)
+      known.setdefault(file, set()).update(word for group in choices for word in group)
+      used.setdefault(file, set()).update(chosen)
+      return chosen
+
+    with monkeypatch.context() as patch:
+      patch.setattr(spec_lib, 'words', record)
+      load(variant)
+  assert len(set(VARIANTS)) == len(VARIANTS)
+  assert set(known) == {path.stem for path in (ROOT / 'specs').glob('*.py')}
+  for file, of_file in known.items():
+    assert of_file <= used[file], f'{file}: {of_file - used[file]} in no variant of tests/variants.py'
+    text = (ROOT / f'specs/{file}.py').read_text().split('"""')[1]
+    assert of_file <= set(re.findall(r'\w+', text)), f'{file}: {of_file} are not all in its docstring'

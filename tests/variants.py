@@ -1,0 +1,138 @@
+"""All specs and their variants, and what makes each so small that it takes seconds and stays what it is.
+
+The list is that of tests/test_conformance.py, which takes each variant through what a user does with a spec. A word of
+a spec file that is in none of them fails there; which words are combined is a choice.
+"""
+
+import io
+import pathlib
+
+import numpy as np
+from conftest import ROOT
+from PIL import Image
+
+from tfvae import spec as spec_lib
+from tfvae.names import SYNTHETIC
+
+# <spec>:<words>, in CI: the digits and tables, one variant for each kind of model, inference, family and objective.
+CHEAP = [
+  'aevb',
+  'classifier',
+  'entropies:vae2',
+  'hit',
+  'iwae:two_layers,dreg',
+  'linear:csv',
+  'streaming',
+  'symmetric',
+]
+SLOW = [
+  'aevb:gaussian',
+  'aevb:unit',
+  'aevb:mnist',
+  'classifier:mnist',
+  'classifier:fashion_mnist',
+  'classifier:cifar10',
+  'classifier:svhn',
+  'entropies',
+  'entropies:1d_gauss,vae0',
+  'entropies:line,vae3',
+  'entropies:8gauss,vae2,rescale',
+  'entropies:cosine',
+  'entropies:eight,vae1,published',
+  'entropies:swiss_roll,vae3_latent',
+  'entropies:spiral_3d',
+  'entropies:manifold,vae0',
+  'entropies:pca',
+  'entropies:pca_ring,vae3_latent',
+  'entropies:susy,vae2,regularize',
+  'entropies:mnist,vae3',
+  'entropies:celeba',
+  'hit:vector',
+  'hit:three_layers',
+  'hit:three_layers,vector',
+  'hit:mnist',
+  'hit:binary_mnist',
+  'hit:cifar10',
+  'hit:svhn',
+  'hit:celeb_a',
+  'iwae',
+  'iwae:k50',
+  'iwae:mnist,k1',
+  'iwae:mnist,two_layers',
+  'linear',
+  'linear:csv,sampled',
+  'streaming:sampled,averaged',
+  'symmetric:elbo',
+  'symmetric:small_mnist,reverse,elbo',
+  'symmetric:mnist',
+  'symmetric:mnist,reverse,elbo',
+  'symmetric:fashion_mnist',
+  'symmetric:fashion_mnist,paper,elbo',
+  'table',
+]
+VARIANTS = [*CHEAP, *SLOW]
+REAL = ('mnist', 'cifar10')
+STAND_INS = {'fashion_mnist': (28, 28, 1), 'svhn_cropped': (32, 32, 3), 'celeb_a': (218, 178, 3)}
+
+
+def path_of(variant: str) -> str:
+  """'.../specs/hit.py:vector' of 'hit:vector'."""
+  name, colon, words = variant.partition(':')
+  return f'{ROOT}/specs/{name}.py{colon}{words}'
+
+
+def load(variant: str):
+  """The spec of a variant as its file has it."""
+  return spec_lib.load(path_of(variant))
+
+
+def small(own) -> dict:
+  """The fields with which a variant takes two steps, of a few examples, and evaluates few.
+
+  Real data are read when they are needed, and 0.5% of them, set aside, are evaluated in place of the test split.
+  """
+  fields = {'train.steps': 2, 'train.log_every': 1, 'train.checkpoint_every': 1, 'train.keep': 2, 'eval.every': 0}
+  fields |= {'eval.num_samples': min(2, own.eval.num_samples), 'eval.batch_size': 100, 'eval.also': ()}
+  fields |= {'eval.evidence_samples': 4, 'eval.evidence_examples': 20, 'eval.limiting_steps': 2}
+  fields |= {'data.batch_size': min(6, own.data.batch_size)}  # 0: all
+  if own.data.name in SYNTHETIC:
+    fields |= {'data.examples': 60} | ({'data.changes': (20, 40)} if own.data.changes else {})
+  if own.data.name in REAL:
+    fields |= {'data.memory_limit': 0.0, 'data.validation': 0.005, 'eval.split': 'validation'}
+    fields |= {'sample.split': 'validation'}
+  return fields
+
+
+def prepare(name: str, directory: pathlib.Path) -> None:
+  """Makes a set of STAND_INS in TFDS' form: 24 and 12 images of noise, faces as JPEG, and labels but for faces."""
+  import tensorflow_datasets as tfds
+
+  shape, faces = STAND_INS[name], name == 'celeb_a'
+  features = {'image': tfds.features.Image(shape=shape, encoding_format='jpeg' if faces else 'png')}
+  features |= {} if faces else {'label': tfds.features.ClassLabel(num_classes=10)}
+
+  class StandIn(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    VERSION = tfds.core.Version('1.0.0')
+    pkg_dir_path = pathlib.Path(__file__).parent
+
+    def _info(self):
+      return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+      return {split: self._generate_examples(size) for split, size in {'train': 24, 'test': 12}.items()}
+
+    def _generate_examples(self, size):
+      rng = np.random.default_rng(size)
+      for number in range(size):
+        image = rng.integers(0, 256, shape).astype(np.uint8)
+        yield number, {'image': io.BytesIO(jpeg(image)) if faces else image} | ({} if faces else {'label': number % 10})
+
+  StandIn.name = name
+  StandIn(data_dir=str(directory)).download_and_prepare()
+
+
+def jpeg(image: np.ndarray) -> bytes:
+  """An image as a file."""
+  file = io.BytesIO()
+  Image.fromarray(image).save(file, 'JPEG')
+  return file.getvalue()
