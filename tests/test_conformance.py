@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 from test_training import rows_of, variables_of
-from variants import CHEAP, REAL, SLOW, STAND_INS, VARIANTS, load, path_of, prepare, small
+from variants import CHEAP, REAL, SLOW, STAND_INS, VARIANTS, load, path_of, pictures, prepare, small
 
 from tfvae import commands
 from tfvae import spec as spec_lib
@@ -39,12 +39,22 @@ def stand_ins(tmp_path_factory):
   return directory
 
 
+@pytest.fixture(scope='session')
+def photos(tmp_path_factory):
+  """A directory of pictures."""
+  directory = tmp_path_factory.mktemp('photos')
+  pictures(directory)
+  return directory
+
+
 def data_fields(own, request):
   """Where the data of a spec are. Skips the test where they are not there."""
   if own.data.name in REAL:
     return {'data.data_dir': request.getfixturevalue('tfds_dir')}
   if own.data.name in STAND_INS:
     return {'data.data_dir': str(request.getfixturevalue('stand_ins'))}
+  if own.data.name == 'folder':
+    return {'data.path': str(request.getfixturevalue('photos'))}
   return {}
 
 

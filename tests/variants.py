@@ -55,6 +55,7 @@ SLOW = [
   'hit:cifar10',
   'hit:svhn',
   'hit:celeb_a',
+  'hit:folder256',
   'iwae',
   'iwae:k50',
   'iwae:mnist,k1',
@@ -92,7 +93,11 @@ def small(own) -> dict:
   Real data are read when they are needed, and 0.5% of them, set aside, are evaluated in place of the test split.
   """
   fields = {'train.steps': 2, 'train.log_every': 1, 'train.checkpoint_every': 1, 'train.keep': 2, 'eval.every': 0}
-  fields |= {'eval.num_samples': min(2, own.eval.num_samples), 'eval.batch_size': 100, 'eval.also': ()}
+  fields |= {
+    'eval.num_samples': min(2, own.eval.num_samples),
+    'eval.batch_size': min(100, own.eval.batch_size),
+    'eval.also': (),
+  }
   fields |= {'eval.evidence_samples': 4, 'eval.evidence_examples': 20, 'eval.limiting_steps': 2}
   fields |= {'data.batch_size': min(6, own.data.batch_size)}  # 0: all
   if own.data.name in SYNTHETIC:
@@ -129,6 +134,15 @@ def prepare(name: str, directory: pathlib.Path) -> None:
 
   StandIn.name = name
   StandIn(data_dir=str(directory)).download_and_prepare()
+
+
+def pictures(directory: pathlib.Path) -> None:
+  """Makes a folder of 8 and 4 JPEG files of noise, larger than what is cropped from them."""
+  rng = np.random.default_rng(0)
+  for split, size in (('train', 8), ('test', 4)):
+    (directory / split).mkdir()
+    for number in range(size):
+      (directory / split / f'{number}.jpg').write_bytes(jpeg(rng.integers(0, 256, (260, 300, 3)).astype(np.uint8)))
 
 
 def jpeg(image: np.ndarray) -> bytes:
