@@ -13,6 +13,7 @@ from PIL import Image
 
 from tfvae import spec as spec_lib
 from tfvae.names import SYNTHETIC
+from tfvae.schema import flatten
 
 # <spec>:<words>, in CI: the digits and tables, one variant for each kind of model, inference, family and objective.
 CHEAP = [
@@ -20,6 +21,7 @@ CHEAP = [
   'classifier',
   'entropies:vae2',
   'hit',
+  'hit:lvae',
   'iwae:two_layers,dreg',
   'linear:csv',
   'streaming',
@@ -50,11 +52,19 @@ SLOW = [
   'hit:vector',
   'hit:three_layers',
   'hit:three_layers,vector',
+  'hit:conv_z',
+  'hit:lvae,conv_z,no_warmup',
+  'hit:lvae,three_layers',
   'hit:mnist',
+  'hit:mnist,three_layers',
   'hit:binary_mnist',
   'hit:cifar10',
+  'hit:cifar10,lvae',
+  'hit:cifar10,conv_z',
   'hit:svhn',
+  'hit:svhn,three_layers,conv_z,lvae,no_warmup',
   'hit:celeb_a',
+  'hit:celeb_a,conv_z',
   'hit:folder256',
   'iwae',
   'iwae:k50',
@@ -93,13 +103,9 @@ def small(own) -> dict:
   Real data are read when they are needed, and 0.5% of them, set aside, are evaluated in place of the test split.
   """
   fields = {'train.steps': 2, 'train.log_every': 1, 'train.checkpoint_every': 1, 'train.keep': 2, 'eval.every': 0}
-  fields |= {
-    'eval.num_samples': min(2, own.eval.num_samples),
-    'eval.batch_size': min(100, own.eval.batch_size),
-    'eval.also': (),
-  }
-  fields |= {'eval.evidence_samples': 4, 'eval.evidence_examples': 20, 'eval.limiting_steps': 2}
-  fields |= {'data.batch_size': min(6, own.data.batch_size)}  # 0: all
+  fields |= {'eval.evidence_samples': 4, 'eval.evidence_examples': 20, 'eval.limiting_steps': 2, 'eval.also': ()}
+  most = {'eval.num_samples': 2, 'eval.batch_size': 100, 'data.batch_size': 6}  # 0 stays 0
+  fields |= {name: min(flatten(own.to_dict())[name], value) for name, value in most.items()}
   if own.data.name in SYNTHETIC:
     fields |= {'data.examples': 60} | ({'data.changes': (20, 40)} if own.data.changes else {})
   if own.data.name in REAL:
