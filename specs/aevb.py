@@ -25,7 +25,7 @@ from tfvae import spec as spec_lib
 
 
 def get_config(variant=''):
-  words = spec_lib.words(variant, ('digits', 'mnist'), ('bernoulli', 'gaussian', 'unit'))
+  words = spec_lib.words(variant, ('digits', 'mnist'), ('bernoulli', 'gaussian', 'unit'), ('diagonal', 'nvp'))
   mnist = 'mnist' in words
   spec = spec_lib.base(('z1',))
 
@@ -36,6 +36,11 @@ def get_config(variant=''):
   for net in (spec.model.z1.encoder, spec.decoder.net):
     net.hidden = (400,) if mnist else (200,)
     net.activation = 'relu' if mnist else 'tanh'
+
+  if 'nvp' in words:
+    spec.model.z1.flow = 'real_nvp'
+    spec.model.z1.flow_steps = 4
+    spec.model.z1.flow_hidden = (64,)
 
   if 'bernoulli' in words:
     spec.decoder.likelihood = 'bernoulli'

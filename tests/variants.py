@@ -18,6 +18,7 @@ from tfvae.schema import flatten
 # <spec>:<words>, in CI: the digits and tables, one variant for each kind of model, inference, family and objective.
 CHEAP = [
   'aevb',
+  'aevb:nvp',
   'classifier',
   'entropies:vae2',
   'hit',
@@ -31,6 +32,7 @@ SLOW = [
   'aevb:gaussian',
   'aevb:unit',
   'aevb:mnist',
+  'aevb:mnist,nvp',
   'classifier:mnist',
   'classifier:fashion_mnist',
   'classifier:cifar10',

@@ -133,6 +133,13 @@ def family(section, name: str, kernel: int):
   return lookup('family', section.family).from_section(section, latent_shape(section), kernel, name)
 
 
+def posterior(section, name: str, kernel: int):
+  """The same for q, with the layer's flow if it has one."""
+  if section.flow == 'none':
+    return family(section, name, kernel)
+  return lookup('flow', section.flow).from_section(section, latent_shape(section), kernel, name)
+
+
 def prior(section, family_: str, shape: tuple[int, ...], name: str):
   """The prior of the top layer, of that family."""
   return lookup('prior.name' if family_ == 'gaussian' else f'prior.{family_}', section.name)(shape, name=name)

@@ -55,6 +55,9 @@ NAMES = {
     'gaussian': Layer('tfvae.families.gaussian:DiagonalGaussian', 'real'),
     'bernoulli': Layer('tfvae.families.bernoulli:DiagonalBernoulli', 'bits'),
   },
+  'flow': {  # of a Gaussian layer's posterior
+    'real_nvp': 'tfvae.families.flow:RealNvpPosterior',
+  },
   'prior.name': {  # of the top layer; the priors of the layers below are conditional
     'standard': 'tfvae.priors:StandardPrior',
     'learned': 'tfvae.priors:LearnedPrior',

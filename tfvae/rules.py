@@ -63,10 +63,11 @@ def _evaluator_rule(f):
   if checkpoint not in ('newest', 'all') and not re.fullmatch(r'[0-9]{1,12}', checkpoint):
     hint = nearest(checkpoint, ('newest', 'all'))
     yield f'spec.eval.checkpoint: got {short(checkpoint)}; allowed: newest | all | a step such as 2000.{hint}'
-  if 'latents' in f['eval.evaluators'] and len(f['model.layers']) > 1 and f['eval.num_samples'] < 2:
+  what = 'a model of several layers' if len(f['model.layers']) > 1 else 'one with a flow'
+  if 'latents' in f['eval.evaluators'] and (len(f['model.layers']) > 1 or _flows(f)) and f['eval.num_samples'] < 2:
     yield (
-      f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in a model of '
-      'several layers (or leave it out of spec.eval.evaluators)'
+      f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in {what} (or leave '
+      'it out of spec.eval.evaluators)'
     )
 
 
@@ -261,6 +262,24 @@ def _lvae_rule(f):
     )
 
 
+def _flows(f):
+  return [layer for layer in f['model.layers'] if f[f'model.{layer}.flow'] != 'none']
+
+
+def _flow_rule(f):
+  """Flows are of Gaussian vectors with two halves."""
+  for layer in _flows(f):
+    got, own = f'spec.model.{layer}.flow: got {f[f"model.{layer}.flow"]}', f'model.{layer}'
+    if f[f'{own}.family'] != 'gaussian':
+      yield f'{got}, which is for Gaussian layers, but spec.{own}.family is {f[f"{own}.family"]}; use none'
+    elif f[f'{own}.grid']:
+      yield f'{got}, which is for vectors, but spec.{own}.grid is {f[f"{own}.grid"]}; use none, or a grid of 0'
+    elif f[f'{own}.dim'] < 2:
+      yield f'{got}, which moves one half of the units by the other, but spec.{own}.dim is 1; use none, or a dim >= 2'
+    if not f[f'{own}.flow_hidden']:
+      yield f'spec.{own}.flow_hidden: got (); the nets of a flow need at least one width'
+
+
 def _skip_rule(f):
   for field, skip in f.items():
     if field.endswith('.skip') and skip:
@@ -283,6 +302,7 @@ LINEAR = {  # what makes a VAE linear
   'model.layers': (('z1',),),
   'model.z1.grid': (0,),
   'model.z1.family': ('gaussian',),
+  'model.z1.flow': ('none',),
   'decoder.likelihood': ('gaussian',),
   'decoder.net.kind': ('linear',),
   'decoder.variance': ('fixed', 'learned', 'per_dimension', 'optimal'),
@@ -431,6 +451,7 @@ RULES: tuple[Callable, ...] = (
   _temperature_rule,
   _bits_rule,
   _lvae_rule,
+  _flow_rule,
   _skip_rule,
   _strategy_rule,
   _annealing_rule,

@@ -79,7 +79,7 @@ class Sampler:
   def codes(self) -> dict[str, np.ndarray]:
     """Of the first spec.sample.points examples of the split: <layer>.mean [n, ...], label and index.
 
-    mean: of q; of bits, the most probable state.
+    mean: of q; of bits, the most probable state; of a flow, the image of the base's mean.
     """
     batch = self._first(self._section.points)
     columns = {name: batch[name].numpy() for name in ('label', 'index') if name in batch}
@@ -110,12 +110,16 @@ class Sampler:
     """mean [n, U, steps, ...] around n examples x [n, ...]: units[u] of z_l moved by offsets[t] of its prior's sd.
 
     A unit of a feature map is a channel, moved everywhere. rate [H]: of every unit KL(q || p) in nats at the posterior
-    means of the other layers, summed over the map, averaged over spec.sample.points examples. units [U] are those of
-    the largest rates, the largest first.
+    means of the other layers, summed over the map, averaged over spec.sample.points examples. Where that has no closed
+    form (of a flow), spread [H] instead: the variance of every unit's location over those examples, in units of the
+    prior's. units [U] are those of the largest rates (or spreads), the largest first.
     """
     eps, x = self._eps, self._examples
-    rate = self._points[f'{layer}.rate'].mean(0, dtype=np.float64)
-    units = np.argsort(-rate, kind='stable')[: self._section.units or None]
+    if f'{layer}.rate' in self._points:
+      of, used = 'rate', self._points[f'{layer}.rate'].mean(0, dtype=np.float64)
+    else:
+      of, used = 'spread', self._points[f'{layer}.eps'].var(0, dtype=np.float64)
+    units = np.argsort(-used, kind='stable')[: self._section.units or None]
     offsets = np.linspace(-self._section.range, self._section.range, self._section.steps)
     shape = (len(x), len(units), len(offsets))
 
@@ -125,7 +129,7 @@ class Sampler:
       rows[layer][np.arange(len(row)), ..., units[u]] += _column(offsets[t], rows[layer].ndim - 1)
       return rows
 
-    return {'x': x, 'mean': self._means(shape, moved), 'units': units, 'offsets': offsets, 'rate': rate}
+    return {'x': x, 'mean': self._means(shape, moved), 'units': units, 'offsets': offsets, of: used}
 
   def interpolations(self) -> dict[str, np.ndarray]:
     """mean [P, K, steps, ...] between P pairs of examples x [P, 2, ...]; moved [K] names the layers that move.
@@ -219,16 +223,19 @@ class Sampler:
     return {name: found[f'{name}.eps'] for name in self._model.layer_names}
 
   def _posterior_means(self, rows):
-    """Of x [B, ...], each layer at its posterior mean: <layer>.mean and <layer>.eps [B, ...], <layer>.rate [B, H]."""
+    """Of x [B, ...], each layer at its posterior's location: <layer>.mean and <layer>.eps [B, ...].
+
+    And <layer>.rate [B, H], where it has a closed form.
+    """
     z, q = self._model.encode(rows['x'])
     _, p = self._model.descend(lambda layer, p: z[layer.name])
     found = {}
     for name, mean in z.items():
       family = self._model.families[name]
-      rate = family.unit_kl(q[name], p[name])[0]
       found[f'{name}.mean'] = mean[0]
       found[f'{name}.eps'] = family.standardize(p[name], mean)[0]
-      found[f'{name}.rate'] = tf.reduce_sum(rate, axis=list(range(1, rate.shape.rank - 1)))
+      if (rate := family.unit_kl(q[name], p[name])) is not None:
+        found[f'{name}.rate'] = tf.reduce_sum(rate[0], axis=list(range(1, rate.shape.rank - 2)))
     return found
 
   def _mean(self, eps):

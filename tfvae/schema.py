@@ -134,6 +134,23 @@ def _layer(is_top: bool) -> dict:
     'grid': Field(
       0, '0: the layer is a vector of `dim` units. n: an n x n feature map of `dim` channels.', low=0, high=1024
     ),
+    'flow': Field(
+      'none',
+      "An invertible map of the layer's posterior, conditioned on its features. none: the family itself. real_nvp: "
+      'affine couplings (Dinh et al. 2017), of Gaussian vectors of at least 2 units; in a ladder, of the merged '
+      'Gaussian. KLs and entropies of q are then from samples.',
+      choices=('none', *NAMES['flow']),
+    ),
+    'flow_steps': Field(
+      4, 'Couplings of the flow, each of which moves one half of the units by the other, in turn.', low=1, high=1000
+    ),
+    'flow_hidden': Field(
+      (64,),
+      'Units of each hidden layer of the net of each coupling (ReLU).',
+      item=int,
+      low=1,
+      high=10**5,
+    ),
     'scale_head': Field(
       'log',
       "How q's and p's scales leave their heads: log: exp(output), free to rescale. softplus: softplus(output). "
@@ -498,7 +515,8 @@ SAMPLE = {
     'What --mode=sample makes. prior: samples of the model. reconstructions: of examples. traversals: one unit moved '
     'at a time. interpolations: between examples. layers: one layer of a hierarchy drawn afresh, the others kept. '
     "projector: posterior means for TensorBoard's projector. limiting: samples of the chain z, x, z, ... after "
-    'eval.limiting_steps. codes: posterior means (of bits, the most probable state) as arrays.',
+    'eval.limiting_steps. codes: posterior means (of bits, the most probable state; of a flow, the image of the mean '
+    'before it) as arrays.',
     choices=SAMPLES,
     item=str,
   ),

@@ -14,6 +14,9 @@ class Entropies(TraceEvaluator):
 
   Each is 0 at a stationary point of a Gaussian model with a learned decoder variance: with a fixed one, or a Bernoulli
   decoder, the decoder's half is not.
+
+  What has no closed form is left out. Where the encoder's entropy has none (that of a flow), it is estimated from the
+  samples, and called so: entropy/encoder_sampled, entropy_sum_sampled, elbo_minus_entropies_sampled and its halves.
   """
 
   name = 'entropies'
@@ -25,8 +28,10 @@ class Entropies(TraceEvaluator):
   def finish(self, means, model, split):
     numbers = {name: float(value) for name, value in means.items()}
     elbo, log_likelihood, rate = (numbers.pop(name) for name in ('elbo', 'log_likelihood', 'rate'))
-    if split.name == 'train':
-      numbers['elbo_minus_entropies'] = elbo - numbers['entropy_sum']
-      numbers['elbo_minus_entropies/decoder'] = log_likelihood + numbers['entropy/decoder']
-      numbers['elbo_minus_entropies/rate'] = numbers['entropy/prior'] - numbers['entropy/encoder'] - rate
+    for suffix in ('', '_sampled') if split.name == 'train' else ():
+      if f'entropy_sum{suffix}' in numbers:
+        name, encoder = f'elbo_minus_entropies{suffix}', numbers[f'entropy/encoder{suffix}']
+        numbers[name] = elbo - numbers[f'entropy_sum{suffix}']
+        numbers[f'{name}/decoder'] = log_likelihood + numbers['entropy/decoder']
+        numbers[f'{name}/rate'] = numbers['entropy/prior'] - encoder - rate
     return Found(numbers, {})

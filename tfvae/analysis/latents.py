@@ -22,12 +22,16 @@ class Latents(TraceEvaluator):
 
   active_units/<layer>: Var_x E[z_h | x] > 0.01 alpha_h^2 (Burda et al. 2016), alpha_h^2 the prior's variance.
   active_units_entropy/<layer>: mean encoder entropy more than 0.4189 nats below the prior's (Damm et al. 2023).
-  Without a layer: the sums over the layers.
+  Without a layer: the sums over the layers, where all have it.
   encoder_entropy/<layer>/<unit>: E H[q(z_h | x)], nats; up to 128 units a layer.
   For a layer that is not inferred from x alone, E[z | x] is over the layers before it; its square is estimated without
   bias by the products of different samples (so at least two are needed, `UserError` otherwise; of samples that are
   taken in parts, by the mean of the parts' estimates, each without bias). The prior of a layer
   below the top is p(z_l | z_>l) averaged over z_>l ~ q: its variance is E Var + Var E, its entropy E H.
+
+  Where q has no moments in closed form (that of a flow) these are from samples: E[z | x]^2 as above, for any layer, and
+  E z z^T below; then encoder_entropy and active_units_entropy are left out. The first is noisy on few examples: of a
+  unit that tells nothing it has the standard deviation sqrt(2 / (S (S - 1) N)), which should be far below 0.01.
 
   The aggregate posterior q(z_l) = E_x q(z_l | x) has mean m = E mu and covariance C = E diag(tau^2) + Cov mu:
   aggregate_kl/<layer>: KL(N(m, C) || N(m_p, C_p)) in nats to the Gaussian with the prior's moments: where the prior is
@@ -47,12 +51,15 @@ class Latents(TraceEvaluator):
     for layer in trace.z:
       q, p, family = trace.q[layer], trace.p[layer], model.families[layer]
       rows = lambda value, family=family: _rows(value, family.shape, trace.x.shape[0])
-      mean, variance = map(rows, family.moments(q))
+      closed_form, entropy = family.moments(q), family.unit_entropy(q)
+      # Where q has no moments in closed form, those of a sample given itself: their means over the samples are q's.
+      mean, variance = map(rows, closed_form or (trace.z[layer], tf.zeros_like(trace.z[layer])))
       prior_mean, prior_variance = map(rows, family.moments(p))
+      of_x = closed_form is not None and layer == next(iter(trace.q))
       moments = {
         'mean': mean,
-        'mean_squared': _square_of_mean(layer == next(iter(trace.q)), mean)[None],
-        'encoder_entropy': rows(family.unit_entropy(q)),
+        'mean_squared': _square_of_mean(of_x, mean)[None],
+        **({'encoder_entropy': rows(entropy)} if entropy is not None else {}),
         'prior_entropy': rows(family.unit_entropy(p)),
         'variance': variance,
         'prior_mean': prior_mean,
@@ -65,27 +72,28 @@ class Latents(TraceEvaluator):
     return sums
 
   def finish(self, means, model, split):
-    numbers, arrays = {'active_units': 0.0, 'active_units_entropy': 0.0}, {}
+    counts, numbers, arrays = {'active_units': {}, 'active_units_entropy': {}}, {}, {}
     for layer in model.layer_names:
       m = {name.partition('.')[2]: value for name, value in means.items() if name.startswith(f'{layer}.')}
       variance = m['mean_squared'] - m['mean'] ** 2
       prior = m['prior_variance'] + m['prior_mean_squared'] - m['prior_mean'] ** 2
-      counts = {
-        'active_units': float(np.sum(variance > BURDA_THRESHOLD * prior)),
-        'active_units_entropy': float(np.sum(m['prior_entropy'] - m['encoder_entropy'] > ENTROPY_THRESHOLD)),
-      }
-      for name, count in counts.items():
-        numbers[f'{name}/{layer}'] = count
-        numbers[name] += count
-      if len(variance) <= MOST_ENTROPIES:
-        numbers |= {f'encoder_entropy/{layer}/{unit}': float(h) for unit, h in enumerate(m['encoder_entropy'])}
-      kept = {name: m[name] for name in ('mean', 'prior_mean', 'encoder_entropy', 'prior_entropy')}
+      counts['active_units'][layer] = float(np.sum(variance > BURDA_THRESHOLD * prior))
+      if 'encoder_entropy' in m:
+        below = m['prior_entropy'] - m['encoder_entropy'] > ENTROPY_THRESHOLD
+        counts['active_units_entropy'][layer] = float(np.sum(below))
+        if len(variance) <= MOST_ENTROPIES:
+          numbers |= {f'encoder_entropy/{layer}/{unit}': float(h) for unit, h in enumerate(m['encoder_entropy'])}
+      kept = {name: m[name] for name in ('mean', 'prior_mean', 'encoder_entropy', 'prior_entropy') if name in m}
       kept |= {'variance_of_mean': variance, 'collapsed_above': m['prior_entropy'] - ENTROPY_THRESHOLD}
       if 'outer' in m:
         found, matrices = _aggregate(m)
         numbers |= {f'{name}/{layer}': value for name, value in found.items()}
         kept |= matrices
       arrays |= {f'{layer}.{name}': value for name, value in kept.items()}
+    for name, found in counts.items():
+      numbers |= {f'{name}/{layer}': count for layer, count in found.items()}
+      if len(found) == len(model.layer_names):
+        numbers[name] = sum(found.values())
     batch = split.source.first(split.name, min(split.size, self.spec.eval.batch_size))
     trace = model.infer(batch, stateless(self.spec.seed, 0).scope('eval/latents'), 1)
     arrays |= {f'{layer}.z': sample[0].numpy() for layer, sample in trace.z.items()}
@@ -105,7 +113,9 @@ def _square_of_mean(first, values):
     return tf.square(tf.reduce_mean(values, 0))
   samples = values.shape[0]
   if samples < 2:
-    raise UserError('spec.eval.num_samples: got 1; the evaluator latents needs at least 2 where there are two layers')
+    raise UserError(
+      'spec.eval.num_samples: got 1; the evaluator latents needs at least 2 where there are two layers, or a flow'
+    )
   return (samples * tf.square(tf.reduce_mean(values, 0)) - tf.reduce_mean(tf.square(values), 0)) / (samples - 1)
 
 

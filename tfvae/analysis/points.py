@@ -9,8 +9,9 @@ from tfvae.noise import stateless
 
 class Points(Evaluator):
   """Arrays of the first n = eval.num_points examples of vectors [n, D]: x; label (0 where there is none); z, a sample
-  of the top layer's q for each, [n, H]; entropy, of each unit of q, averaged over them, [H]; and `generated`, n samples
-  x ~ p(x | z), z ~ p(z), noise and all. Nothing where examples are no vectors. The noise depends on the seed alone.
+  of the top layer's q for each, [n, H]; entropy, of each unit of q, averaged over them, [H], where it has a closed
+  form; and `generated`, n samples x ~ p(x | z), z ~ p(z), noise and all. Nothing where examples are no vectors. The
+  noise depends on the seed alone.
   """
 
   name, fields = 'points', ('num_points',)
@@ -23,15 +24,17 @@ class Points(Evaluator):
     noise, top = stateless(self.spec.seed, 0).scope('eval/points'), model.layer_names[0]
     n = batch['x'].shape[0]
     trace = model.infer(batch, noise, 1)
-    entropy = tf.reduce_mean(model.families[top].unit_entropy(trace.q[top]), [0, 1])
-    return trace.z[top][0], entropy, model.generate(n, noise).x
+    found = {'x': batch['x'], 'z': trace.z[top][0], 'generated': model.generate(n, noise).x}
+    if (entropy := model.families[top].unit_entropy(trace.q[top])) is not None:
+      found['entropy'] = tf.reduce_mean(entropy, [0, 1])
+    return found
 
   def evaluate(self, model, split):
     if len(model.shape) != 1:
       return Found({}, {})
     n = min(self.spec.eval.num_points, split.size)
     batch = split.source.first(split.name, n)
-    z, entropy, generated = (value.numpy() for value in self._found(model, batch))
+    arrays = {name: value.numpy() for name, value in self._found(model, batch).items()}
+    flat = {'z': arrays['z'].reshape(n, -1)} | ({'entropy': arrays['entropy'].ravel()} if 'entropy' in arrays else {})
     label = batch['label'].numpy() if 'label' in batch else np.zeros(n)
-    z, entropy = z.reshape(n, -1), entropy.reshape(-1)
-    return Found({}, {'x': batch['x'].numpy(), 'label': label, 'z': z, 'entropy': entropy, 'generated': generated})
+    return Found({}, {**arrays, **flat, 'label': label})

@@ -61,7 +61,8 @@ class DiagonalBernoulli(LatentFamily):
     # By rounding, the mean of a bit that is always 1 may exceed 1, which has no entropy.
     return tfd.Bernoulli(probs=tf.clip_by_value(probs, 0, 1)).entropy() - conditional
 
-  def combine(self, evidence, prior):
+  def combine(self, evidence, prior, features):
+    del features
     return independent(prior.distribution.logits_parameter() + evidence[None], len(self.shape))
 
   def sample(self, distribution, noise: Noise, name: str, lead, estimator=None):

@@ -154,10 +154,11 @@ class LatentFamily(Family):
       return self.head(features)
 
   @abc.abstractmethod
-  def combine(self, evidence: tf.Tensor, prior: tfd.Distribution | None) -> tfd.Distribution:
+  def combine(self, evidence: tf.Tensor, prior: tfd.Distribution | None, features: tf.Tensor) -> tfd.Distribution:
     """q(z_l | z_>l, x) of a ladder: `evidence` [B, ...] and the prior's natural parameters, added. Batch shape [S, B].
 
     prior: p(z_l | z_>l), batch shape [S, B], or [] at the top (then [1, B]). None: q of the evidence alone.
+    features: of x, [B, ...], which gave the evidence.
     """
 
 

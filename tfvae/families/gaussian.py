@@ -74,8 +74,9 @@ class DiagonalGaussian(LatentFamily):
     loc, raw = tf.split(outputs, 2, axis=-1)
     return loc, tf.exp(raw) if self.scale_head == 'log' else tf.nn.softplus(raw) + 1e-6
 
-  def combine(self, evidence, prior):
+  def combine(self, evidence, prior, features):
     """N(m, s^2) of evidence times the prior: precisions add, and means weighted by them (Sonderby et al. 2016)."""
+    del features
     loc, scale = self._loc_and_scale(evidence[None])
     if prior is None:
       return Gaussian(tfd.Normal(loc, scale), len(self.shape))

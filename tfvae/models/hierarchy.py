@@ -215,16 +215,21 @@ class Hierarchy(keras.Model):
 
     In a hierarchy those of encoder and prior are summed over the layers, E_q H[q(z_l | z_>l, x)] and
     E_q H[p(z_l | z_>l)]. The identity holds at stationary points only; `entropy_sum` is defined everywhere. What has no
-    closed form is left out, and then the sum is, too.
+    closed form is left out, and then the sum is, too. In place of the encoder's there is then
+    `entropy/encoder_sampled`, with -log q at the samples for the layers that have no closed form, and
+    `entropy_sum_sampled`.
     """
     batch = trace.x.shape[0] or tf.shape(trace.x)[0]
 
     def of_layers(distributions):
-      return [self.families[layer].entropy(distribution) for layer, distribution in distributions.items()]
+      return {layer: self.families[layer].entropy(distribution) for layer, distribution in distributions.items()}
 
+    encoder, encoder_name = of_layers(trace.q), 'encoder'
+    if sampled := {layer: -trace.log_q[layer] for layer, value in encoder.items() if value is None}:
+      encoder, encoder_name = encoder | sampled, 'encoder_sampled'
     sides = {
-      'encoder': of_layers(trace.q),
-      'prior': of_layers(trace.p),
+      encoder_name: encoder.values(),
+      'prior': of_layers(trace.p).values(),
       'decoder': [self.decoder.likelihood.entropy(trace.px)],
     }
     found = {
@@ -233,7 +238,8 @@ class Hierarchy(keras.Model):
       if all(value is not None for value in values)
     }
     if len(found) == len(sides):
-      found['entropy_sum'] = found['entropy/encoder'] - found['entropy/prior'] - found['entropy/decoder']
+      total = found[f'entropy/{encoder_name}'] - found['entropy/prior'] - found['entropy/decoder']
+      found['entropy_sum' + encoder_name.removeprefix('encoder')] = total
     return found
 
   @property
@@ -246,14 +252,16 @@ class Hierarchy(keras.Model):
     return [f'second_moment/{top.name}/{unit}' for unit in range(top.shape[0])] if self._prior.closed_form else []
 
   def _second_moments(self, trace):
-    """{name: E_q z_h^2, [B]} of the units of the top layer, where its prior is closed form."""
+    """{name: E_q z_h^2, [B]} of the units of the top layer, where its prior is closed form; else from the samples."""
     names = self._moment_names()
     if not names:
       return {}
     top = self.latents[0]
-    mean, variance = top.family.moments(trace.q[top.name])
-    moments = tf.reduce_mean(tf.square(mean) + variance, 0)
-    return dict(zip(names, tf.unstack(moments, axis=-1), strict=True))
+    if (moments := top.family.moments(trace.q[top.name])) is None:
+      squares = tf.square(trace.z[top.name])
+    else:
+      squares = tf.square(moments[0]) + moments[1]
+    return dict(zip(names, tf.unstack(tf.reduce_mean(squares, 0), axis=-1), strict=True))
 
   @property
   def variance_variables(self) -> list:
@@ -294,15 +302,16 @@ class Hierarchy(keras.Model):
 
   def _climb(self, x, choose: Callable):
     """The same in a ladder: one pass upwards, which takes no sample, and then down from the top."""
-    features, below, evidence = x, None, {}
+    features, below, found = x, None, {}
     for layer in self.latents[::-1]:
       features, below = layer.climb(features, below)
-      evidence[layer.name] = below
+      found[layer.name] = features, below
     z, q, p = {}, {}, {}
     for layer in self.latents:
       p[layer.name] = layer.conditional(self._above(layer.name, z))
       merged = z or self.inference == 'ladder'  # the top layer of an LVAE is not
-      q[layer.name] = layer.family.combine(evidence[layer.name], p[layer.name] if merged else None)
+      features, evidence = found[layer.name]
+      q[layer.name] = layer.family.combine(evidence, p[layer.name] if merged else None, features)
       z[layer.name] = choose(layer, q[layer.name])
     return z, q, p
 
@@ -385,7 +394,7 @@ def _generic(model, name, position, make):
   encoder = make.net(section.encoder, meeting, f'{name}_encoder', head=False)
   join = _join(section.posterior, meeting, f'{name}_posterior_join')
   net = make.net(section.posterior, section.grid, f'{name}_posterior')
-  family = _after(net, make.family(section, f'{name}_q', section.posterior.kernel))
+  family = _after(net, make.posterior(section, f'{name}_q', section.posterior.kernel))
   if section.above.kind == 'linear':  # `join` is linear already
     return encoder, family, Merge(join, net, name=f'{name}_merge')
   above = make.net(section.above, meeting, f'{name}_above', head=False)
@@ -418,14 +427,14 @@ def _reverse(model, name, position, make):
     return _from_x(section, name, make)
   join = _join(section.encoder, model[model.layers[position + 1]].grid, f'{name}_encoder_join')
   net = make.net(section.encoder, section.grid, f'{name}_encoder')
-  family = _after(net, make.family(section, f'{name}_q', section.encoder.kernel))
+  family = _after(net, make.posterior(section, f'{name}_q', section.encoder.kernel))
   encoder = keras.layers.Identity(name=f'{name}_x') if model.conditioning == 'all' else None
   return encoder, family, Merge(join, net, name=f'{name}_merge')
 
 
 def _from_x(section, name, make):
   encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
-  return encoder, _after(encoder, make.family(section, f'{name}_q', section.encoder.kernel)), None
+  return encoder, _after(encoder, make.posterior(section, f'{name}_q', section.encoder.kernel)), None
 
 
 def _after(net, family):

@@ -117,8 +117,3 @@ class RealNvp(keras.layers.Layer):
       z, log_determinant = move(z, context)
       log_determinants.append(log_determinant)
     return z, tf.add_n(log_determinants)
-
-  @classmethod
-  def from_section(cls, section, name: str):
-    """The flow of a layer's section."""
-    return cls(section.dim, section.flow_steps, section.flow_hidden, name=name)

@@ -103,7 +103,10 @@ def estimates(run: Run, split: str):
     return None
   drawn = figure(10, 3.8)
   left, right = drawn.subplots(1, 2)
-  for name, color, label in (('elbo', 'C0', 'ELBO'), ('entropies', 'C3', 'entropies')):
+  sampled = ('entropies_sampled', 'C3', 'entropies, from samples')
+  for name, color, label in (('elbo', 'C0', 'ELBO'), ('entropies', 'C3', 'entropies'), sampled):
+    if name not in arrays:
+      continue
     values, deviation = arrays[name], arrays[name].std(axis=1, ddof=1)
     left.errorbar(arrays['samples'], values.mean(1), deviation, fmt='o-', capsize=3, color=color, label=label)
     if np.any(deviation > 0):
@@ -146,7 +149,7 @@ def points(run: Run, split: str):
   if x.shape[1] == 2:
     for axis in axes[:2]:
       axis.set_aspect('equal', adjustable='box')
-  order = np.argsort(arrays['entropy'])  # the most active first
+  order = np.argsort(arrays['entropy']) if 'entropy' in arrays else np.arange(z.shape[1])  # the most active first
   first, second = z[:, order[0]], z[:, order[1]] if z.shape[1] > 1 else np.zeros(len(z))
   axes[2].scatter(first, second, **style)
   axes[2].set(

@@ -207,9 +207,9 @@ def latents(run: Run, split: str):
     moments.legend(fontsize=8)
     entropies.plot(units, of['prior_entropy'][order], color='C1', label='prior')
     entropies.plot(units, of['collapsed_above'][order], 'k:', label='collapsed above')
-    entropies.plot(
-      units, of['encoder_entropy'][order], 'o', color='C0', markersize=marker['markersize'], label='encoder'
-    )
+    if 'encoder_entropy' in of:
+      size = marker['markersize']
+      entropies.plot(units, of['encoder_entropy'][order], 'o', color='C0', markersize=size, label='encoder')
     entropies.set(title=f'{layer}: mean entropy of each unit', xlabel='unit, the most active first', ylabel='nats')
     entropies.legend(fontsize=8)
     shown = correlations.imshow(of['correlation'][np.ix_(order, order)], cmap='RdBu_r', vmin=-1, vmax=1)

@@ -185,7 +185,9 @@ def _traversal_title(layer):
 
 
 def _unit_labels(samples, units):
-  return [f'unit {unit}\n{samples["rate"][unit]:.2f} nats' for unit in units]
+  if 'rate' in samples:
+    return [f'unit {unit}\n{samples["rate"][unit]:.2f} nats' for unit in units]
+  return [f'unit {unit}\nspread {samples["spread"][unit]:.2f}' for unit in units]
 
 
 def _interpolation_images(samples, layer):
