@@ -3,8 +3,9 @@
     pip install -e ".[bench]"
     python benchmarks/step_time.py [--cases aevb_1 hit_cifar10] [--repeats 7] [--steps 1000] [--data_dir DIR]
 
-Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar10 and :binary_mnist;
-specs/entropies.py:circle,vae1 (one hidden layer of 128; two) and :mnist,vae1, in batches of 1024 with one sample;
+Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar10, :binary_mnist
+and :cifar10,conv_z; specs/entropies.py:circle,vae1 (one hidden layer of 128; two) and :mnist,vae1, in batches of 1024
+with one sample;
 specs/streaming.py, three linear VAEs in one program against three PyTorch modules in one loop;
 specs/symmetric.py:mnist, the published ladder in batches of 1024, both players. Real data (TensorFlow Datasets; nothing
 is downloaded) or made ones. chain_mnist does not train: a step is one of the limiting distribution's chain z -> x -> z
@@ -75,6 +76,7 @@ CASES = {
   'aevb_5': Case('aevb.py:mnist', {'objective.num_samples': 5}, 0.5),
   'hit_cifar10': Case('hit.py:cifar10', {}, 0.1),
   'hit_binary_mnist': Case('hit.py:binary_mnist', {}, 0.1),
+  'hit_conv_z': Case('hit.py:cifar10,conv_z', {}, 0.01),
   'vae1_circle': Case('entropies.py:circle,vae1', CONSTANT | ONE_HIDDEN),
   'vae1_circle_deep': Case('entropies.py:circle,vae1', CONSTANT),
   'vae1_mnist': Case('entropies.py:mnist,vae1', CONSTANT | {'data.batch_size': 1024}),
@@ -327,14 +329,14 @@ class Players:
 
 def torch_models_of(spec, shape) -> dict:
   """The networks of a spec for examples of this shape: {suffix of their metrics: model}."""
-  from torch_models import Aevb, Gaussian, Hit, Ladder, Linear
+  from torch_models import Aevb, Gaussian, Hit, HitConv, Ladder, Linear
 
   if spec.objective.name == 'symmetric':
     return {'': Ladder(spec.model.z2.dim, spec.model.z1.dim)}
   if spec.model.name == 'members':
     return {f'/h{units}': Linear(shape[0], units) for units in spec.model.members}
   if len(spec.model.layers) > 1:
-    return {'': Hit(grey=shape[0] == 1)}
+    return {'': HitConv(spec.model.z1.dim) if spec.model.z2.grid else Hit(grey=shape[0] == 1)}
   if spec.decoder.likelihood == 'bernoulli':
     return {'': Aevb(spec.objective.num_samples)}
   return {'': Gaussian(shape, spec.model.z1.encoder.hidden, spec.model.z1.dim)}

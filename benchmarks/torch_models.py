@@ -96,6 +96,23 @@ class Hit(nn.Module):
     return *self.log_px(x, self.decoder(z1)), tuple(value.sum() / len(x) for value in kls)
 
 
+class HitConv(Hit):
+  """z2, a 4 x 4 map of c channels, above z1, an 8 x 8 one: colour images of 32 x 32 pixels with N(loc, 0.71^2)."""
+
+  def __init__(self, c: int = 64):
+    nn.Module.__init__(self)
+    self.log_px = gaussian
+    down = lambda i, o, stride=2: nn.Conv2d(i, o, 5, stride, padding=2)
+    up = lambda i, o: nn.ConvTranspose2d(i, o, 5, 2, padding=2, output_padding=1)
+    keep = lambda i, o: down(i, o, 1)
+    self.encoder_2 = relus(down(3, c), down(c, c), down(c, 3 * c), keep(3 * c, 2 * c))
+    self.encoder_1 = relus(down(3, c), down(c, c), nn.Identity())
+    self.above_1 = relus(keep(c, c), up(c, c), nn.Identity())
+    self.posterior_1 = relus(keep(2 * c, 2 * c), keep(2 * c, 2 * c))
+    self.prior_1 = relus(keep(c, c + c // 2), up(c + c // 2, 2 * c))
+    self.decoder = relus(up(c, c), up(c, 3))
+
+
 class Gaussian(nn.Module):
   """A VAE-1: Dense layers with ReLU, one learned sigma of the decoder. A log-scale head, as tfvae's."""
 
@@ -230,6 +247,11 @@ def dense(inputs, hidden, activation=nn.ReLU):
   """Linear layers, each with the activation after it."""
   widths = (inputs, *hidden)
   return [layer for i, width in enumerate(hidden) for layer in (nn.Linear(widths[i], width), activation())]
+
+
+def relus(*layers):
+  """These, with ReLU between them."""
+  return nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))[:-1]
 
 
 def learned_gaussian(x, loc, log_sigma):
