@@ -34,7 +34,7 @@ class Selection(Evaluator):
     found, noise = {}, stateless(0, 0)
     for name, member in model.members.items():
       trace = member.infer({'x': tf.reshape(points, [-1, *model.shape])}, noise, 0)
-      values = (trace.terms()['elbo'], trace.entropies()['entropy_sum'])
+      values = (trace.terms()['elbo'], member.entropies(trace)['entropy_sum'])
       found[name] = [tf.reduce_mean(tf.reshape(value, points.shape[:2]), 1) for value in values]
     return found
 
