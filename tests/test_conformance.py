@@ -92,6 +92,7 @@ def steps_of(run):
 
 
 def is_shown(spec, capsys):
+  capsys.readouterr()
   commands.show(spec)
   said = capsys.readouterr().out
   text, _, rest = said.partition('\n\ndata: ')

@@ -72,7 +72,8 @@ def problems(spec, data: Dataset) -> list[str]:
         f'its splits: {", ".join(data.splits)}'
       )
   if 'ppca' in spec.eval.evaluators and (problem := _ppca_problem(spec, data)):
-    found.append(f'spec.model.z1.dim: got {spec.model.z1.dim}; {problem}')
+    layer = spec.model.layers[-1]
+    found.append(f'spec.model.{layer}.dim: got {spec.model[layer].dim}; {problem}')
   return found
 
 
@@ -81,12 +82,13 @@ def _ppca_problem(spec, data):
   from tfvae.theory import ppca
 
   dims, part, more = math.prod(data.shape), data.splits['train'], 'use fewer, or leave out the evaluator ppca'
-  if spec.model.z1.dim >= dims:
+  units = spec.model[spec.model.layers[-1]].dim
+  if units >= dims:
     return f'allowed: less than the {dims} dimensions of {data.name}, so that a noise variance is left; {more}'
   if isinstance(part, Part) or dims > 2000:
     return None  # read when needed, or slow: the evaluator will say
   try:
-    ppca.noise_variance(ppca.spectrum(part['x']), spec.model.z1.dim)
+    ppca.noise_variance(ppca.spectrum(part['x']), units)
   except ValueError as error:
     return f'{error} ({data.name}); {more}'
   return None

@@ -79,7 +79,7 @@ def _shape(change, shape):
 def nets(f: dict, shape: tuple[int, ...]) -> Iterator[Net]:
   """The nets of a model, as its class makes them (`Classifier`, `Hierarchy`), and what they get and lead to."""
   x = tuple(shape[:2]) if len(shape) == 3 else ()
-  if f['model.name'] == 'classifier':
+  if NAMES['model.name'][f['model.name']].labels:
     yield Net('model.classifier', x, 0, False, (), True)
     return
   layers = f['model.layers']
@@ -87,8 +87,9 @@ def nets(f: dict, shape: tuple[int, ...]) -> Iterator[Net]:
   yield from orders[f['model.inference']](f, layers, x)
   for above, name in itertools.pairwise(layers):
     yield _between(f, f'model.{name}.prior', f'model.{above}.grid', f'model.{name}.grid')
-  begin = _joined(f, 'decoder.net', f['model.z1.grid'] if x else 0)
-  yield Net('decoder.net', begin, x[0] if x else 0, True, ('model.z1.grid',), True)
+  meeting = f'model.{layers[-1]}.grid'
+  begin = _joined(f, 'decoder.net', f[meeting] if x else 0)
+  yield Net('decoder.net', begin, x[0] if x else 0, True, (meeting,), True)
 
 
 def _generic(f, layers, x):
@@ -106,7 +107,7 @@ def _generic(f, layers, x):
 
 def _ladder(f, layers, x):
   for name in layers[::-1]:
-    net = Net(f'model.{name}.encoder', x, f[f'model.{name}.grid'], True, (f'model.{name}.grid',), name == 'z1')
+    net = Net(f'model.{name}.encoder', x, f[f'model.{name}.grid'], True, (f'model.{name}.grid',), name == layers[-1])
     yield net
     if _misfit(f, net):
       return  # what the next one gets is not known
@@ -117,7 +118,7 @@ def _lvae(f, layers, x):
   for name in layers[::-1]:
     own, top = f'model.{name}.grid', name == layers[0]
     branch = own if top or not f[f'model.{name}.join_grid'] else f'model.{name}.join_grid'
-    net = Net(f'model.{name}.encoder', x, f[branch], top, (branch,), name == 'z1')
+    net = Net(f'model.{name}.encoder', x, f[branch], top, (branch,), name == layers[-1])
     yield net
     if _misfit(f, net):
       return  # what the next one gets is not known
@@ -127,7 +128,8 @@ def _lvae(f, layers, x):
 
 
 def _reverse(f, layers, x):
-  yield Net('model.z1.encoder', x, f['model.z1.grid'], True, ('model.z1.grid',), True)
+  own = f'model.{layers[-1]}.grid'
+  yield Net(f'model.{layers[-1]}.encoder', x, f[own], True, (own,), True)
   for name, below in zip(layers[-2::-1], layers[::-1], strict=False):
     yield _between(f, f'model.{name}.encoder', f'model.{below}.grid', f'model.{name}.grid')
 

@@ -6,6 +6,15 @@
 from typing import NamedTuple
 
 
+class Model(NamedTuple):
+  """A kind of model."""
+
+  path: str  # its object
+  verbs: bool = True  # whether it is used as one: encodes, decodes, samples
+  members: bool = False  # whether it is several, of spec.model.members
+  labels: bool = False  # whether it learns labels, and has no latent layers
+
+
 class Layer(NamedTuple):
   """A family of latent layers."""
 
@@ -43,9 +52,9 @@ NAMES = {
     **{name: 'tfvae.data.synthetic' for name in SYNTHETIC},
   },
   'model.name': {
-    'hierarchy': 'tfvae.models.hierarchy:Hierarchy',
-    'members': 'tfvae.models.members:Members',
-    'classifier': 'tfvae.models.classifier:Classifier',
+    'hierarchy': Model('tfvae.models.hierarchy:Hierarchy'),
+    'members': Model('tfvae.models.members:Members', verbs=False, members=True),
+    'classifier': Model('tfvae.models.classifier:Classifier', verbs=False, labels=True),
   },
   'model.initializer': {
     'keras': 'tfvae.nets.initial:as_keras',

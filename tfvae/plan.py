@@ -75,11 +75,8 @@ def model_line(spec, model, strategy) -> str:
   """The model, its size, and what it is trained on."""
   from tfvae import build
 
-  what = spec.model.name
-  if spec.model.name == 'hierarchy':
-    what = f'{", ".join(spec.model.layers)} ({spec.model.inference})' if len(spec.model.layers) > 1 else 'z1'
   parameters = f'{build.num_parameters(model.trainable_variables):,} parameters'
-  return f'model:   {what}, {parameters}, on {_devices(spec.train, strategy)}'
+  return f'model:   {model.title}, {parameters}, on {_devices(spec.train, strategy)}'
 
 
 def _devices(train, strategy):

@@ -179,7 +179,7 @@ def _estimator_rule(f):
       f'spec.objective.kl: got sampled, which is for the rates of spec.objective.name=elbo at samples, but {why}; use '
       'exact'
     )
-  if f['objective.chains'] and (name not in ('elbo', 'symmetric') or f['model.name'] != 'hierarchy'):
+  if f['objective.chains'] and (name not in ('elbo', 'symmetric') or not _model(f).verbs):
     yield (
       f'spec.objective.chains: got {f["objective.chains"]}; spec.objective.name=elbo and symmetric with '
       'spec.model.name=hierarchy have them; use 0'
@@ -298,22 +298,26 @@ def _strategy_rule(f):
     )
 
 
-LINEAR = {  # what makes a VAE linear
-  'model.layers': (('z1',),),
-  'model.z1.grid': (0,),
-  'model.z1.family': ('gaussian',),
-  'model.z1.flow': ('none',),
-  'decoder.likelihood': ('gaussian',),
-  'decoder.net.kind': ('linear',),
-  'decoder.variance': ('fixed', 'learned', 'per_dimension', 'optimal'),
-}
+def _linear(f):
+  """{field: what it may be} of what makes a VAE linear."""
+  layer = f['model.layers'][-1]
+  return {
+    'model.layers': ((layer,),),
+    f'model.{layer}.grid': (0,),
+    f'model.{layer}.family': ('gaussian',),
+    f'model.{layer}.flow': ('none',),
+    'decoder.likelihood': ('gaussian',),
+    'decoder.net.kind': ('linear',),
+    'decoder.variance': ('fixed', 'learned', 'per_dimension', 'optimal'),
+  }
 
 
 def _linear_rule(f):
   """What only linear VAEs have."""
-  wrong = next((name for name, allowed in LINEAR.items() if f[name] not in allowed), None)
+  linear = _linear(f)
+  wrong = next((name for name, allowed in linear.items() if f[name] not in allowed), None)
   but = wrong and (
-    f'but spec.{wrong} is {_shown(f[wrong])}; allowed there: {" | ".join(_shown(value) for value in LINEAR[wrong])}'
+    f'but spec.{wrong} is {_shown(f[wrong])}; allowed there: {" | ".join(_shown(value) for value in linear[wrong])}'
   )
   for field in ('objective.num_samples', 'eval.num_samples'):
     if f[field] == 0 and wrong:
@@ -346,9 +350,13 @@ def _stream_rule(f):
     yield f'spec.data.segments: got {_shown(f["data.segments"])}; allowed: at most spec.data.dims ({f["data.dims"]})'
 
 
+def _model(f):
+  return NAMES['model.name'][f['model.name']]
+
+
 def _members_rule(f):
-  members, sizes = f['model.name'] == 'members', list(f['model.members'])
-  if not members:
+  sizes = list(f['model.members'])
+  if not _model(f).members:
     if sizes:
       yield f'spec.model.members: got {_shown(sizes)}; only spec.model.name=members has them, not {f["model.name"]}'
     if 'selection' in f['eval.evaluators']:
@@ -356,7 +364,12 @@ def _members_rule(f):
     return
   if not sizes or len(sizes) != len(set(sizes)):
     yield f'spec.model.members: got {_shown(sizes) or "()"}; allowed: different numbers of units, such as 2,4,6'
-  wanted = {**LINEAR, 'prior.name': ('standard', 'learned'), 'objective.name': ('elbo',), 'train.strategy': ('one',)}
+  wanted = {
+    **_linear(f),
+    'prior.name': ('standard', 'learned'),
+    'objective.name': ('elbo',),
+    'train.strategy': ('one',),
+  }
   wanted['decoder.variance'] = ('fixed', 'learned', 'per_dimension')
   for name, allowed in wanted.items():
     if f[name] not in allowed:
@@ -369,9 +382,9 @@ def _members_rule(f):
 
 
 def _classifier_rule(f):
-  classifier, name, objective = f['model.name'] == 'classifier', f['model.name'], f['objective.name']
+  name, objective = f['model.name'], f['objective.name']
   evaluators = f['eval.evaluators']
-  if not classifier:
+  if not _model(f).labels:
     if objective == 'cross_entropy':
       yield f'spec.objective.name: got cross_entropy, which is for spec.model.name=classifier, not for {name}'
     if 'accuracy' in evaluators:
@@ -401,7 +414,7 @@ def _standardize_rule(f):
   if not f['model.standardize']:
     return
   for name, right in (
-    ('model.name', f['model.name'] == 'hierarchy'),
+    ('model.name', _model(f).verbs),
     ('decoder.likelihood', f['decoder.likelihood'] == 'gaussian'),
     ('data.binarize', f['data.binarize'] == 'none'),
   ):
@@ -413,7 +426,7 @@ def _standardize_rule(f):
 
 
 def _prior_rule(f):
-  top, constraint = f['model.layers'][0], f['prior.weight_constraint']
+  top, bottom, constraint = f['model.layers'][0], f['model.layers'][-1], f['prior.weight_constraint']
   if f['prior.name'] == 'optimal' and f[f'model.{top}.grid']:
     yield (
       f'spec.prior.name: got optimal, which is for vectors, but spec.model.{top}.grid is {f[f"model.{top}.grid"]}; use '
@@ -427,7 +440,7 @@ def _prior_rule(f):
   if constraint != 'none':
     for name, right in (
       ('model.layers', len(f['model.layers']) == 1),
-      ('model.z1.grid', not f['model.z1.grid']),
+      (f'model.{bottom}.grid', not f[f'model.{bottom}.grid']),
       ('decoder.net.kind', f['decoder.net.kind'] in ('mlp', 'linear')),
     ):
       if not right:

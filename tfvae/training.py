@@ -42,7 +42,7 @@ def mode_of(spec, model, batch_size: int) -> str:
 
 def _values(spec, model, batch_size):
   """Numbers in E[x | z] of all samples of a step."""
-  samples = spec.objective.num_samples or 2 * max(spec.model.members or (spec.model.z1.dim,))
+  samples = spec.objective.num_samples or 2 * max(spec.model.members or (spec.model[spec.model.layers[-1]].dim,))
   return samples * batch_size * math.prod(model.shape)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tfvae import memory
 from tfvae.data import scaling as scaling_lib
 from tfvae.errors import RunError, UserError, cut
+from tfvae.names import NAMES
 from tfvae.observation import Observation
 
 
@@ -360,7 +361,9 @@ def problems(spec, dataset: Dataset) -> list[str]:
         f'images of whole numbers with a Gaussian one, but this is {spec.decoder.likelihood} on '
         f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
       )
-  if spec.model.name == 'classifier' and (problem := _label_problem(dataset, spec.model.classifier.classes)):
+  if NAMES['model.name'][spec.model.name].labels and (
+    problem := _label_problem(dataset, spec.model.classifier.classes)
+  ):
     found.append(problem)
   if section.flip != 'none' and len(dataset.shape) != 3:
     found.append(

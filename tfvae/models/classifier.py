@@ -20,6 +20,8 @@ class Classifier(keras.Model):
 
   closed_form = False  # nothing is set but by gradients
   variance_variables = []
+  layer_names = []
+  title = 'classifier'
 
   def __init__(self, net: keras.layers.Layer, dense: keras.layers.Layer, classes: int, shape: tuple[int, ...]):
     super().__init__(name='classifier')

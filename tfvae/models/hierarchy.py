@@ -92,6 +92,12 @@ class Hierarchy(keras.Model):
     return {layer.name: layer.family for layer in self.latents}
 
   @property
+  def title(self) -> str:
+    """What it is called where a run begins: its layers, and how they are inferred."""
+    names = ', '.join(self.layer_names)
+    return f'{names} ({self.inference})' if len(self.latents) > 1 else names
+
+  @property
   def decoded_layers(self) -> list[str]:
     """The names of the layers that x depends on, the nearest first."""
     return self.layer_names[::-1][: 1 if self.markov else None]
@@ -349,7 +355,7 @@ class Hierarchy(keras.Model):
     layers = [_latent_layer(model, name, spec.prior, make, infer) for name in model.layers]
     decoder_net = make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net')
     decoder = Decoder(
-      _join(net, model.z1.grid if len(shape) == 3 else 0, 'decoder_join'),
+      _join(net, model[model.layers[-1]].grid if len(shape) == 3 else 0, 'decoder_join'),
       decoder_net,
       _after(decoder_net, make.likelihood(spec.decoder, observation, 'likelihood')),
       Standardized(shape) if model.standardize else None,
@@ -423,7 +429,7 @@ def _lvae(model, name, position, make):
 def _reverse(model, name, position, make):
   """Encoder, family and merge of q(z_l | z_<l), or of q(z_l | z_<l, x) where layers depend on all below."""
   section = model[name]
-  if name == 'z1':
+  if position == len(model.layers) - 1:
     return _from_x(section, name, make)
   join = _join(section.encoder, model[model.layers[position + 1]].grid, f'{name}_encoder_join')
   net = make.net(section.encoder, section.grid, f'{name}_encoder')

@@ -14,6 +14,7 @@ class Members(keras.Model):
   """
 
   closed_form = False
+  title = 'members'
 
   def __init__(self, members: dict[str, Hierarchy]):
     super().__init__(name='members')
@@ -24,6 +25,11 @@ class Members(keras.Model):
   @property
   def members(self) -> dict[str, Hierarchy]:
     return {name: getattr(self, name) for name in self._names}
+
+  @property
+  def layer_names(self) -> list[str]:
+    """Of each member."""
+    return next(iter(self.members.values())).layer_names
 
   def build(self, input_shape=None):
     """Makes all weights."""
@@ -44,12 +50,12 @@ class Members(keras.Model):
 
   @classmethod
   def from_spec(cls, spec, observation: Observation, make) -> 'Members':
-    """One hierarchy for each of spec.model.members, like spec's but for spec.model.z1.dim."""
+    """One hierarchy for each of spec.model.members, like spec's but for the number of units of its one layer."""
     from ml_collections import ConfigDict
 
     members = {}
     for units in spec.model.members:
       own = ConfigDict(spec.to_dict())
-      own.model.z1.dim = units
+      own.model[own.model.layers[-1]].dim = units
       members[f'h{units}'] = Hierarchy.from_spec(own, observation, make)
     return cls(members)

@@ -96,7 +96,7 @@ class Elbo(Objective):
       betas,
       o.num_samples,
       factor,
-      entropies=spec.model.name == 'members',
+      entropies=bool(spec.model.members),
       estimator=make.estimator(spec),
       information=Information.of(model) if o.information else None,
       chain=PersistentChain(model, o.chains, spec.seed) if o.chains else None,

@@ -11,7 +11,7 @@ from tfvae.run import Run
 def selection(run: Run):
   """Members on a stream: ELBO and entropies, BIC from each, and the size that it selects, over training."""
   spec, train = run.spec, run.metrics.get('train', {})
-  if spec.model.name != 'members' or 'step' not in train:
+  if not spec.model.members or 'step' not in train:
     return None
   sizes, dims = sorted(spec.model.members), math.prod(run.summary['shape'])
   batch = spec.data.batch_size or run.summary['sizes']['train']
