@@ -3,7 +3,7 @@
     pip install -e ".[bench]"
     python benchmarks/step_time.py [--cases aevb_1 hit_cifar10] [--repeats 7] [--steps 1000] [--data_dir DIR]
 
-Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar10, :binary_mnist
+Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar10, :cifar10,mixture, :binary_mnist
 and :cifar10,conv_z; specs/entropies.py:circle,vae1 (one hidden layer of 128; two) and :mnist,vae1, in batches of 1024
 with one sample;
 specs/streaming.py, three linear VAEs in one program against three PyTorch modules in one loop;
@@ -75,6 +75,7 @@ CASES = {
   'aevb_1': Case('aevb.py:mnist', {'objective.num_samples': 1}),
   'aevb_5': Case('aevb.py:mnist', {'objective.num_samples': 5}, 0.5),
   'hit_cifar10': Case('hit.py:cifar10', {}, 0.1),
+  'hit_cifar10_mixture': Case('hit.py:cifar10,mixture', {}, 0.03),
   'hit_binary_mnist': Case('hit.py:binary_mnist', {}, 0.1),
   'hit_conv_z': Case('hit.py:cifar10,conv_z', {}, 0.01),
   'vae1_circle': Case('entropies.py:circle,vae1', CONSTANT | ONE_HIDDEN),
@@ -336,7 +337,10 @@ def torch_models_of(spec, shape) -> dict:
   if spec.model.name == 'members':
     return {f'/h{units}': Linear(shape[0], units) for units in spec.model.members}
   if len(spec.model.layers) > 1:
-    return {'': HitConv(spec.model.z1.dim) if spec.model.z2.grid else Hit(grey=shape[0] == 1)}
+    mixture = spec.decoder.likelihood == 'logistic_mixture'
+    if spec.model.z2.grid:
+      return {'': HitConv(spec.model.z1.dim)}
+    return {'': Hit(grey=shape[0] == 1, components=spec.decoder.components if mixture else 0)}
   if spec.decoder.likelihood == 'bernoulli':
     return {'': Aevb(spec.objective.num_samples)}
   return {'': Gaussian(shape, spec.model.z1.encoder.hidden, spec.model.z1.dim)}

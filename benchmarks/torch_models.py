@@ -34,14 +34,15 @@ class Aevb(nn.Module):
 class Hit(nn.Module):
   """z2, a vector of c units, above z1, a 4 x 4 map of c channels; one sample of each.
 
-  Grey images of 28 x 28 pixels with Bernoulli pixels, or colour ones of 32 x 32 with N(loc, 0.71^2).
+  Grey images of 28 x 28 pixels with Bernoulli pixels, or colour ones of 32 x 32 with N(loc, 0.71^2), or, with
+  `components`, mixtures of so many logistics.
   """
 
   layers = ('z2', 'z1')
 
-  def __init__(self, grey: bool, c: int = 32):
+  def __init__(self, grey: bool, c: int = 32, components: int = 0):
     super().__init__()
-    colours, self.log_px = (1, bernoulli) if grey else (3, gaussian)
+    colours, self.log_px = (1, bernoulli) if grey else (3, logistics if components else gaussian)
     by_two = {'kernel_size': 4, 'stride': 2, 'padding': 1}
     by_three = {'kernel_size': 4} if grey else by_two  # between 4 x 4 and 7 x 7, or 8 x 8
     self.encoder_2 = nn.Sequential(
@@ -83,7 +84,7 @@ class Hit(nn.Module):
       nn.ReLU(),
       nn.ConvTranspose2d(c, c, **by_two),
       nn.ReLU(),
-      nn.ConvTranspose2d(c, colours, **by_two),
+      nn.ConvTranspose2d(c, 10 * components or colours, **by_two),
     )
 
   def forward(self, x):
@@ -292,3 +293,39 @@ def gaussian(x, loc, sigma: float = 0.71):
   """log N(x; loc, sigma^2) and the squared error."""
   error, constant = F.mse_loss(loc, x), math.log(sigma) + 0.5 * math.log(2 * math.pi)
   return -x[0].numel() * (0.5 * error / sigma**2 + constant), error.detach()
+
+
+def logistics(x, raw):
+  """log P(x | z) by mixtures of discretised logistics (tfvae/families/logistic_mixture.py) and the squared error.
+
+  x: [B, 3, H, W] of 256 levels. raw: [B, 10 K, H, W].
+  """
+  k = raw.shape[1] // 10
+  logits, *parts = raw.split(k, dim=1)
+  locs, log_scales, coefficients = parts[:3], [part.clamp(-7, 7) for part in parts[3:6]], [p.tanh() for p in parts[6:]]
+  log_probs, before = logits, []
+  for channel in range(3):
+    level = (255 * x[:, channel : channel + 1]).round()
+    loc = (conditional(channel, locs, coefficients, before) + 1) * 127.5
+    width = (-log_scales[channel]).exp() / 127.5
+    lower, upper = (level - 0.5 - loc) * width, (level + 0.5 - loc) * width
+    has_lower, has_upper = (level > 0).to(raw.dtype), (level < 255).to(raw.dtype)
+    inside = has_lower * has_upper * (-torch.expm1(-width)).log()
+    log_probs = log_probs + inside - has_upper * F.softplus(-upper) - has_lower * F.softplus(lower)
+    before.append(level / 127.5 - 1)
+  log_px = (log_probs.logsumexp(1) - logits.logsumexp(1)).sum() / len(x)
+  with torch.no_grad():
+    weights, means = logits.softmax(1), []
+    for channel, log_scale in enumerate(log_scales):
+      loc, scale = conditional(channel, locs, coefficients, means), log_scale.exp()
+      means.append(scale * (F.softplus((loc + 1) / scale) - F.softplus((loc - 1) / scale)) - 1)
+    mean = torch.cat([(weights * mean).sum(1, keepdim=True) for mean in means], dim=1)
+    return log_px, F.mse_loss((mean + 1) / 2, x)
+
+
+def conditional(channel, locs, coefficients, before):
+  """The components' locations of a channel, given the channels before it."""
+  loc = locs[channel]
+  for i, y in enumerate(before):
+    loc = loc + coefficients[channel * (channel - 1) // 2 + i] * y
+  return loc

@@ -21,6 +21,10 @@ The layers and their inference:
     generic (default) | lvae          q(z2 | x) q(z1 | z2, x), or the Gaussian ladder of Sonderby et al. (2016)
     warmup (default) | no_warmup      lvae: the betas rise from 0 over the first fifth of training, or do not
 
+The decoder:
+
+    plain (default) | mixture         that of the data (below), or discretised mixtures of logistics (not: binary_mnist)
+
 With `digits`: a learned decoder variance, and convolutions fit for 8 x 8 pixels. z2 is a vector of 16 units, or a 2 x 2
 map of 4 channels.
 
@@ -51,10 +55,11 @@ from tfvae.errors import SpecError
 DATA = ('digits', 'mnist', 'binary_mnist', 'cifar10', 'svhn', 'celeb_a', 'folder256')
 LAYERS = (('two_layers', 'three_layers'), ('vector_z', 'conv_z'), ('map', 'vector'))
 INFERENCE = (('generic', 'lvae'), ('warmup', 'no_warmup'))
+DECODERS = ('plain', 'mixture')
 
 
 def get_config(variant=''):
-  words = spec_lib.words(variant, DATA, *LAYERS, *INFERENCE)
+  words = spec_lib.words(variant, DATA, *LAYERS, *INFERENCE, DECODERS)
   data = next(word for word in DATA if word in words)
   if unfit := [why for pair, why in UNFIT.items() if set(pair) <= words]:
     raise SpecError([f'variant {variant!r}: {why}' for why in unfit])
@@ -65,6 +70,10 @@ def get_config(variant=''):
     if 'warmup' in words:
       spec.objective.anneal = 'linear'
       spec.objective.anneal_end = 0.2
+  if 'mixture' in words:
+    spec.decoder.likelihood = 'logistic_mixture'
+    spec.decoder.components = 10
+    spec.eval.evaluators = (*spec.eval.evaluators, 'bits_per_dim')
   return spec
 
 
@@ -75,6 +84,7 @@ UNFIT = {
   ('folder256', 'conv_z'): 'folder256 has a feature map on top without conv_z',
   ('folder256', 'three_layers'): 'folder256 has two layers',
   ('generic', 'no_warmup'): 'no_warmup is there for lvae only',
+  ('binary_mnist', 'mixture'): 'mixture is for grey and colour values, not for binary_mnist',
 }
 
 

@@ -189,7 +189,7 @@ def test_the_files_of_an_export(tmp_path, capsys):
 
   about, exported = json.loads((run.workdir / 'export/signatures.json').read_text()), signatures(run)
   assert (about['step'], about['layers'], about['num_samples']) == (7, ['z2', 'z1'], SAMPLES)
-  assert about['scaling'] == {'center': 0.0, 'width': 16.0, 'binarize': 'threshold', 'threshold': 0.3}
+  assert about['scaling'] == {'center': 0.0, 'width': 16.0, 'bits': 0, 'binarize': 'threshold', 'threshold': 0.3}
   assert about['signatures'].keys() == exported.keys()
   for verb, signature in exported.items():
     _, inputs = signature.structured_input_signature

@@ -79,6 +79,7 @@ NAMES = {
   'decoder.likelihood': {
     'gaussian': 'tfvae.families.gaussian:GaussianLikelihood',
     'bernoulli': 'tfvae.families.bernoulli:BernoulliLikelihood',
+    'logistic_mixture': 'tfvae.families.logistic_mixture:LogisticMixture',
   },
   'decoder.variance': {
     'fixed': 'tfvae.families.variance:Fixed',

@@ -130,6 +130,38 @@ def _random_crop_rule(f):
     )
 
 
+def _levels_rule(f):
+  """What needs the levels of discrete data, and what takes them away."""
+  binary, likelihood = f['data.binarize'] != 'none', f['decoder.likelihood']
+  if f['data.bits'] and binary:
+    yield (
+      f'spec.data.bits: got {f["data.bits"]}, a depth of grey values, but spec.data.binarize is {f["data.binarize"]}, '
+      'which makes them binary; use one of them'
+    )
+  if f['data.dequantize'] and binary:
+    yield (
+      f'spec.data.dequantize: got True, which is for grey values, but spec.data.binarize is {f["data.binarize"]}; use '
+      'False'
+    )
+  elif f['data.dequantize'] and likelihood != 'gaussian':
+    of = 'data in [0, 1]' if likelihood == 'bernoulli' else 'the levels themselves'
+    yield (
+      'spec.data.dequantize: got True, which is for a density, but spec.decoder.likelihood='
+      f'{likelihood} has probabilities of {of}; use False, or gaussian'
+    )
+  if likelihood != 'logistic_mixture':
+    return
+  for name, right, instead in (
+    ('data.binarize', not binary, 'use bernoulli'),
+    ('data.jitter', not f['data.jitter'], 'use gaussian, or no jitter'),
+  ):
+    if not right:
+      yield (
+        f'spec.decoder.likelihood: got logistic_mixture, which is for the levels of grey and RGB images, but '
+        f'spec.{name} is {f[name]}; {instead}'
+      )
+
+
 NO_BETAS = {'iwae': 'the importance-weighted bound', 'symmetric': 'symmetric equilibrium learning'}
 
 
@@ -472,6 +504,7 @@ RULES: tuple[Callable, ...] = (
   _split_rule,
   _net_rule,
   _sigma_rule,
+  _levels_rule,
   _evaluator_rule,
   _sample_rule,
   _linear_rule,

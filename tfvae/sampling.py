@@ -88,16 +88,21 @@ class Sampler:
   def reconstructions(self) -> dict[str, np.ndarray]:
     """Of n examples x [n, ...]: mean [n, ...] at the posterior means, samples [n, draws, ...] at z ~ q(z | x).
 
-    And their mean squared errors: mse [n], samples_mse [n, draws].
+    And their mean squared errors: mse [n], samples_mse [n, draws]. Where it is another one than the mean also mode
+    [n, ...], the most probable x at the posterior means.
     """
     x = self._examples
-    n = len(x)
+    n, likelihood = len(x), self._model.decoder.likelihood
 
     def reconstruct(rows):
       trace = self._model.infer({'x': rows['x']}, self._noise('reconstructions', rows['row'], n), self._section.draws)
-      return {'mean': self._model(rows['x']), 'samples': tf.einsum('sb...->bs...', trace.mean)}
+      px = self._model.decode(self._model.encode(rows['x'])[0])
+      at_mean = {'mean': likelihood.mean(px)[0], 'mode': likelihood.mode(px)[0]}
+      return at_mean | {'samples': tf.einsum('sb...->bs...', trace.mean)}
 
     arrays = self._rows(tf.function(reconstruct, autograph=False), n, lambda row: {'row': row, 'x': x[row]})
+    if np.array_equal(arrays['mode'], arrays['mean']):
+      del arrays['mode']
     mse = lambda error: np.square(error, dtype=np.float64).mean(tuple(range(1 - x.ndim, 0)))
     return {
       'x': x,

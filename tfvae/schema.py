@@ -286,6 +286,13 @@ DATA = {
     'split, and kept in the run.',
     choices=('none', 'min_max', 'standard'),
   ),
+  'bits': Field(
+    0,
+    'Bit depth of images: n reduces their values to 2^n levels, evenly spaced on the same range, from black to white. '
+    '0: as stored.',
+    low=0,
+    high=32,
+  ),
   'binarize': Field(
     'none',
     'none. threshold: 1 where the scaled value exceeds `threshold`. static: drawn once, dynamic: drawn '
@@ -310,6 +317,11 @@ DATA = {
     'Standard deviation of the noise added to the scaled values of a training example, afresh each step (not with '
     'binarize).',
     low=0,
+  ),
+  'dequantize': Field(
+    False,
+    'Images: uniform noise of one level, (u - 1/2) levels, is added to each value of a training example, afresh each '
+    'step; never in evaluation.',
   ),
   'pool': Field(
     'train',
@@ -345,8 +357,13 @@ PRIOR = {
 DECODER = {
   'likelihood': Field(
     'gaussian',
-    'gaussian, or bernoulli (for data in [0, 1]; the variance fields are then without effect).',
+    'gaussian. bernoulli: for data in [0, 1]. logistic_mixture: discretised mixtures of logistics (PixelCNN++), exact '
+    'probabilities of the levels of grey and RGB images, whose channels are autoregressive. The variance fields are of '
+    'gaussian alone.',
     choices=tuple(NAMES['decoder.likelihood']),
+  ),
+  'components': Field(
+    10, 'logistic_mixture: components of the mixture of each pixel, which its channels share.', low=1, high=1000
   ),
   'variance': Field(
     'learned',

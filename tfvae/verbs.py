@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import memory
+from tfvae.data.scaling import reduced
 from tfvae.errors import UserError
 from tfvae.noise import stateless
 
@@ -30,14 +31,15 @@ class Verbs:
   sample: n [], seed [2] -> <layer>, z ~ p(z); x ~ p(x | z); mean, E[x | z]: [n, ...].
   elbo: x [B, ...], seed [2] -> elbo (beta 1), log_likelihood, rate and rate_<layer>, [B] nats, from
     spec.eval.num_samples samples of q.
-  scale: values [B, ...] as they are stored (pixels, columns of a table) -> x [B, ...] as the model takes it, binary
-    with data.binarize=threshold. With static or dynamic, x are the probabilities that binary values are drawn with.
+  scale: values [B, ...] as they are stored (pixels, columns of a table) -> x [B, ...] as the model takes it, in as many
+    bits as data.bits says, binary with data.binarize=threshold. With static or dynamic, x are the probabilities that
+    binary values are drawn with.
 
   The noise is that of `noise.stateless(seed[0], seed[1])`.
 
   Args:
     model: a `Hierarchy` with its weights.
-    spec: for data.binarize, data.threshold, eval.num_samples, eval.batch_size and train.precision.
+    spec: for data.bits, data.binarize, data.threshold, eval.num_samples, eval.batch_size and train.precision.
     scaling: of the data, as a run keeps it: {'center', 'width'}, two numbers or two lists, of a number for each column.
     range_: the smallest and the largest scaled value of the training split. None: not known.
   """
@@ -91,8 +93,15 @@ class Verbs:
     if isinstance(center, list):  # a table as `dataset.make` scales it, images as `Source` does: to the same bits
       x = tf.cast((values - tf.constant(center, tf.float64)) / tf.constant(width, tf.float64), tf.float32)
     else:
-      x = tf.cast(values, self._dtype) * (1 / width) - center / width
+      x = self._reduced(tf.cast(values, self._dtype)) * (1 / width) - center / width
     return {'x': x > self._spec.data.threshold if self._spec.data.binarize == 'threshold' else x}
+
+  def _reduced(self, values):
+    """Stored values in as many bits as spec.data.bits says."""
+    if not self._spec.data.bits:
+      return values
+    stored = [round(end * self._scaling['width'] + self._scaling['center']) for end in self._range]
+    return reduced(values, stored, self._spec.data.bits)
 
   def function(self, verb: str):
     """The compiled function of a verb, made when it is first asked for."""
@@ -190,7 +199,7 @@ class Verbs:
       'step': step,
       'layers': self._model.layer_names,
       'num_samples': self._spec.eval.num_samples,
-      'scaling': {**self._scaling, 'binarize': self._spec.data.binarize, 'threshold': self._spec.data.threshold},
+      'scaling': {**self._scaling, **{name: self._spec.data[name] for name in ('bits', 'binarize', 'threshold')}},
       'signatures': {
         verb: {'inputs': _described(self._verbs[verb][1]), 'outputs': _described(function.structured_outputs)}
         for verb, function in signatures.items()

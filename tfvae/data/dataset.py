@@ -76,6 +76,7 @@ class Dataset(NamedTuple):
   offset: float
   limits: tuple[float, float]  # smallest and largest stored value of the training split
   extremes: tuple[float, float]  # of all splits
+  bits: int  # depth that values are reduced to; 0: as stored
   binary: bool  # whether observations are made binary, however they are stored
   summary: dict  # what a run keeps of its data (data.json)
 
@@ -94,11 +95,20 @@ class Dataset(NamedTuple):
     return _size(self.splits[split])
 
   @property
-  def levels(self) -> int | None:
+  def stored_levels(self) -> int | None:
     """How many values a pixel may have (256, say), where they are whole numbers; None for other data."""
     part = self.splits['train']
     dtype = part.reader.dtype if isinstance(part, Part) else part['x'].dtype
     return int(self.limits[1] - self.limits[0]) + 1 if np.issubdtype(dtype, np.integer) else None
+
+  @property
+  def levels(self) -> int | None:
+    """How many are left of them."""
+    return 2**self.bits if self.bits and self.stored_levels else self.stored_levels
+
+  def reduced(self, x):
+    """Stored values, of a tensor of floating point, in so many levels."""
+    return scaling_lib.reduced(x, self.limits, self.bits)
 
   def range(self) -> tuple[float, float]:
     """The smallest and the largest value of the scaled (and not yet binarised) training split."""
@@ -181,12 +191,14 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     limits = extremes = stored.limits
     # A pass over a large set is made once: data.json has a checksum, too.
     passes = isinstance(splits['train'], Part) and kind == 'standard'
-    fit = lambda: scaling_lib.fit_images(limits, lambda: _moments(splits['train']), kind)
+    change = functools.partial(scaling_lib.reduced, limits=limits, bits=section.bits) if section.bits else None
+    fit = lambda: scaling_lib.fit_images(limits, lambda: _moments(splits['train'], change), kind)
     scaling = scaling_lib.agreed(scaling, fit, not passes)
     scale, offset = 1 / scaling['width'], -scaling['center'] / scaling['width']
   if section.pool == 'train+test':
     splits['train'] = _joined(splits['train'], splits['test'], stored.name)
-  data = Dataset(stored.name, splits, scale, offset, limits, extremes, section.binarize != 'none', {})
+  binary = section.binarize != 'none'
+  data = Dataset(stored.name, splits, scale, offset, limits, extremes, section.bits, binary, {})
   data.summary.update(_summary(data, scaling))
   if kept is not None:
     _compare(kept, data.summary)
@@ -258,12 +270,13 @@ def _names(stored):
   return [f'column {number}' if name is None else f'column {cut(name, 60)!r}' for number, name in enumerate(columns)]
 
 
-def _moments(train):
-  """Mean and standard deviation of all values of a split of images."""
-  if isinstance(train, Part):
-    from tfvae.data.reading import moments
+def _moments(train, change=None):
+  """Mean and standard deviation of all values of a split of images; of what `change` makes of them."""
+  if isinstance(train, Part) or change:
+    from tfvae.data.reading import ArrayReader, moments
 
-    return moments(train)
+    part = train if isinstance(train, Part) else Part(ArrayReader(train), np.arange(len(train['x'])))
+    return moments(part, change)
   return train['x'].mean(dtype=np.float64), train['x'].std(dtype=np.float64)
 
 
@@ -353,12 +366,13 @@ def problems(spec, dataset: Dataset) -> list[str]:
       f'spec.decoder.likelihood: got bernoulli, which needs data in [0, 1], but the values of {dataset.name} are in '
       f'[{low:g}, {high:g}]; use spec.data.scaling=min_max, spec.data.binarize, or spec.decoder.likelihood=gaussian'
     )
+  found += _level_problems(spec, dataset)
   if 'bits_per_dim' in spec.eval.evaluators:
     bernoulli, binary = spec.decoder.likelihood == 'bernoulli', section.binarize != 'none'
     if bernoulli != binary or not (binary or dataset.levels):
       found.append(
         'spec.eval.evaluators: got bits_per_dim, which is there for binary data with a Bernoulli decoder, and for '
-        f'images of whole numbers with a Gaussian one, but this is {spec.decoder.likelihood} on '
+        f'images of whole numbers with another one, but this is {spec.decoder.likelihood} on '
         f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
       )
   if NAMES['model.name'][spec.model.name].labels and (
@@ -371,6 +385,33 @@ def problems(spec, dataset: Dataset) -> list[str]:
       f'{dataset.shape}'
     )
   return found
+
+
+def _level_problems(spec, dataset):
+  """What needs discrete values that these data do not have."""
+  section, levels, shape = spec.data, dataset.stored_levels, dataset.shape
+  what = f'but the values of {dataset.name} are not discrete'
+  if section.bits and not levels:
+    yield f'spec.data.bits: got {section.bits}, a depth of images of whole numbers, {what}; use 0'
+  elif section.bits and 2**section.bits > levels:
+    most = int(math.log2(levels))
+    yield (
+      f'spec.data.bits: got {section.bits}, but {dataset.name} has {levels} levels; allowed: at most {most}, or 0: as '
+      'stored'
+    )
+  if section.dequantize and not levels:
+    yield f'spec.data.dequantize: got True, which is for images of whole numbers, {what}; use False'
+  if spec.decoder.likelihood == 'logistic_mixture' and section.binarize == 'none':
+    if not levels:
+      yield (
+        f'spec.decoder.likelihood: got logistic_mixture, which is for the levels of grey and RGB images, {what}; use '
+        'gaussian'
+      )
+    elif len(shape) != 3 or shape[-1] not in (1, 3):
+      yield (
+        'spec.decoder.likelihood: got logistic_mixture, which is for grey and RGB images, but examples of '
+        f'{dataset.name} have the shape {shape}; use gaussian'
+      )
 
 
 def _label_problem(dataset, classes):

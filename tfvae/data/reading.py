@@ -90,11 +90,12 @@ def read(part: Part, transform: Callable = lambda example: example) -> dict[str,
   return arrays
 
 
-def moments(part: Part) -> tuple[float, float]:
-  """Mean and standard deviation of all values of a split, in one pass over it."""
+def moments(part: Part, change: Callable | None = None) -> tuple[float, float]:
+  """Mean and standard deviation of all values of a split, or of what `change` makes of them, in one pass over it."""
   count, total, squares = 0, 0.0, 0.0
   for batch in _batches(part):
     x = batch['x'].astype(np.float64)
+    x = change(x) if change else x
     count, total, squares = count + x.size, total + x.sum(), squares + np.square(x).sum()
   mean = total / count
   return mean, float(np.sqrt(max(squares / count - mean**2, 0.0)))

@@ -11,6 +11,19 @@ LARGEST = float(np.finfo(np.float32).max)
 LEAST = {'none': 1e-37, 'min_max': 1e-307, 'standard': 1e-146}  # the spread of a column, so that no bits of it are lost
 
 
+def reduced(x, limits: tuple[float, float], bits: int):
+  """Whole numbers x, from limits[0] (black) to limits[1] (white), in 2^bits levels evenly spaced from there to there.
+
+  An array or a tensor of floating point; bits 0: as it is. The levels have equal shares of the numbers, as where the
+  last of 8 bits are dropped.
+  """
+  if not bits:
+    return x
+  low, high = limits
+  level = (x - low) * 2**bits // (high - low + 1)
+  return level * ((high - low) / (2**bits - 1)) + low
+
+
 def fit_columns(x: np.ndarray, names: list[str], train: np.ndarray, kind: str) -> dict[str, list[float]]:
   """{'center', 'width'} of each column of x [N, D], or of all values where an example is no vector.
 

@@ -22,7 +22,7 @@ class Source:
   Args:
     dataset: the splits.
     section: spec.data: batch_size (B, over all replicas together; 0: all training examples), order, crop_at, binarize,
-      threshold, flip, pixel_flip, jitter.
+      threshold, flip, pixel_flip, dequantize, jitter.
     seed: of the order of the examples, of their crops and of the binarisation.
     dtype: of the observations.
   """
@@ -124,9 +124,10 @@ class Source:
     return {name: tf.zeros([n, *shape], dtype) for name, (shape, dtype) in shapes.items()}
 
   def batch(self, examples: dict[str, tf.Tensor], noise: Noise) -> dict[str, tf.Tensor]:
-    """The training batch of stored examples: scaled, mirrored, binarised, with noise.
+    """The training batch of stored examples: in fewer bits, scaled, mirrored, binarised, with noise.
 
-    noise: one draw 'binarize' where binarisation is dynamic, 'flip' where images are mirrored, 'pixel_flip', 'jitter'.
+    noise: one draw 'binarize' where binarisation is dynamic, 'flip' where images are mirrored, 'pixel_flip',
+      'dequantize', 'jitter'.
     """
     x = self._scaled(examples['x'])
     if self.section.flip == 'horizontal':
@@ -138,6 +139,8 @@ class Source:
     if self.section.pixel_flip:
       flipped = noise.uniform('pixel_flip', x.shape) < self.section.pixel_flip
       x = tf.where(flipped, 1 - x, x)
+    if self.section.dequantize:
+      x += self.dataset.observation.step * (noise.uniform('dequantize', x.shape, dtype=self.dtype) - 0.5)
     if self.section.jitter:
       x += self.section.jitter * noise.normal('jitter', x.shape, dtype=self.dtype)
     return examples | {'x': x}
@@ -207,7 +210,9 @@ class Source:
 
   def _scaled(self, x):
     x = tf.cast(x, self.dtype)
-    return x if self.section.binarize == 'static' else x * self.dataset.scale + self.dataset.offset
+    if self.section.binarize == 'static':
+      return x
+    return self.dataset.reduced(x) * self.dataset.scale + self.dataset.offset
 
   def _thresholded(self, x):
     return tf.cast(x > self.section.threshold, self.dtype) if self.section.binarize == 'threshold' else x

@@ -157,12 +157,15 @@ def _origin(samples):
 
 def _reconstruction_images(samples, layer):
   n, draws = min(len(samples['x']), MOST['examples']), min(samples['samples'].shape[1], MOST['samples of q'])
-  images = [samples['x'][:n], samples['mean'][:n], *samples['samples'][:n, :draws].swapaxes(0, 1)]
+  modes = [samples['mode'][:n]] if 'mode' in samples else []
+  images = [samples['x'][:n], samples['mean'][:n], *modes, *samples['samples'][:n, :draws].swapaxes(0, 1)]
   errors = zip(samples['mse'][:n], samples['samples_mse'][:n].mean(1), strict=True)
   tails = tuple(f'{mean:.2g}\n{sample:.2g}' for mean, sample in errors)
-  labels = ['x', 'mean of q', *(f'sample {i + 1} of q' for i in range(draws)), 'mse, mean\nmse, samples']
+  at_mean = ['mean of q', *(['mean of q:\nmode of x'] if modes else [])]
+  labels = ['x', *at_mean, *(f'sample {i + 1} of q' for i in range(draws)), 'mse, mean\nmse, samples']
+  also = ', and the mode of p(x | z) at the mean' if modes else ''
   return sheet(
-    f'Examples of the {samples["split"]} split, and E[x | z] at the mean and at samples of q',
+    f'Examples of the {samples["split"]} split, and E[x | z] at the mean and at samples of q{also}',
     [(labels, [Panel(*_rows(np.stack(images)), tails=tails)])],
     samples['value_range'],
   )
@@ -226,7 +229,7 @@ def _layer_title(samples, layer):
 def _flat(samples, leading):
   """The same with examples [D] of one axis."""
   rank = samples['mean'].ndim - leading
-  flat = {name: samples[name] for name in ('x', 'mean', 'samples', 'draw') if name in samples}
+  flat = {name: samples[name] for name in ('x', 'mean', 'mode', 'samples', 'draw') if name in samples}
   return samples | {name: value.reshape(*value.shape[:-rank], -1) for name, value in flat.items()}
 
 
@@ -307,6 +310,8 @@ def _reconstruction_lines(samples, layer):
       (sample, {'color': 'C0', 'alpha': 0.3, 'marker': ''}) for sample in samples['samples'][i, : MOST['samples of q']]
     ]
     curves += [(samples['mean'][i], {'color': 'C0', 'label': 'q at its mean'})]
+    if 'mode' in samples:
+      curves += [(samples['mode'][i], {'color': 'C1', 'linestyle': '', 'label': 'mode of x there'})]
     curves += [(samples['x'][i], {'color': 'k', 'linestyle': '', 'label': 'x'})]
     cells.append((f'mse {samples["mse"][i]:.3g}', curves))
   return _lines(f'Examples of the {samples["split"]} split and E[x | z]; pale: at samples of q', cells)
