@@ -1,11 +1,15 @@
 """The house's rules, of the syntax trees of tfvae/: imports go down, and nobody reaches inside a distribution."""
 
 import ast
+import inspect
 import pathlib
 import re
 
 import pytest
 from conftest import ROOT
+
+from tfvae import build
+from tfvae.making import Make
 
 PACKAGE = ROOT / 'tfvae'
 TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(), str(path)) for path in PACKAGE.rglob('*.py')}
@@ -47,6 +51,21 @@ def test_imports_go_down():
   found = {(room(file), other) for file, tree in TREES.items() for other in imported(tree) if room(file) in places}
   upwards = {(name, other) for name, other in found if other != name and places[other] <= places[name]}
   assert upwards == set(UPWARDS)
+
+
+def test_build_is_what_make_says():
+  """And each `make` is declared as one, and asked for nothing else."""
+  parts = {name: of for name, of in vars(Make).items() if inspect.isfunction(of) and not name.startswith('_')}
+  for name, of in parts.items():
+    own = list(inspect.signature(of).parameters.values())[1:]
+    theirs = list(inspect.signature(getattr(build, name)).parameters.values())
+    assert [(p.name, p.default) for p in own] == [(p.name, p.default) for p in theirs], name
+  for file, tree in TREES.items():
+    for node in ast.walk(tree):
+      if isinstance(node, ast.arg) and node.arg == 'make':
+        assert node.annotation is not None and ast.unparse(node.annotation) == 'Make', f'{file}:{node.lineno}'
+      if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == 'make':
+        assert node.attr in parts, f'{file}:{node.lineno}'
 
 
 # Distributions: what they are made of is known to families alone.

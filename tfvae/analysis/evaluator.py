@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import memory
+from tfvae.making import Make
 from tfvae.models.trace import Trace
 from tfvae.noise import Noise, stateless
 
@@ -176,7 +177,7 @@ class Evaluator(abc.ABC):
     self.spec = spec
 
   @classmethod
-  def from_spec(cls, spec, shape: tuple[int, ...], make, run=None) -> 'Evaluator':
+  def from_spec(cls, spec, shape: tuple[int, ...], make: Make, run=None) -> 'Evaluator':
     """The evaluator of a spec for examples of `shape`.
 
     make: builds by name what it needs.

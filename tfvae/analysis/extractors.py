@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvae import paths
 from tfvae.errors import RunError, SpecError, cut
+from tfvae.making import Make
 from tfvae.nets import inception, torch_weights
 
 
@@ -49,7 +50,7 @@ class Extractor(abc.ABC):
 
   @classmethod
   @abc.abstractmethod
-  def from_section(cls, section, shape: tuple[int, ...], make) -> 'Extractor':
+  def from_section(cls, section, shape: tuple[int, ...], make: Make) -> 'Extractor':
     """From spec.eval, for images of `shape`. Raises SpecError where its weights are not there, or not right."""
 
 
@@ -78,7 +79,7 @@ class ClassifierFeatures(Extractor):
     return self._model.features(x)
 
   @classmethod
-  def from_section(cls, section, shape, make):
+  def from_section(cls, section, shape, make: Make):
     try:
       trained = make.classifier(section.fid_classifier, shape)
     except RunError as error:
@@ -119,7 +120,7 @@ class InceptionFeatures(_Resized):
   name = 'inception'
 
   @classmethod
-  def from_section(cls, section, shape, make):
+  def from_section(cls, section, shape, make: Make):
     path = _file('fid_inception', section.fid_inception, "give pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
     _require_channels(cls.name, shape)
     model = inception.network()
@@ -136,7 +137,7 @@ class KerasInceptionFeatures(_Resized):
   name = 'keras_inception'
 
   @classmethod
-  def from_section(cls, section, shape, make):
+  def from_section(cls, section, shape, make: Make):
     import keras
 
     path = _file(

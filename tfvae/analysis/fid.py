@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfvae.analysis.evaluator import Evaluator, Found
 from tfvae.data.source import Source
+from tfvae.making import Make
 from tfvae.noise import stateless
 from tfvae.theory.frechet import Accumulator, Moments, distance
 
@@ -47,7 +48,7 @@ class Fid(Evaluator):
     self._reconstructed = tf.function(self._reconstructions, autograph=False)
 
   @classmethod
-  def from_spec(cls, spec, shape, make, run=None):
+  def from_spec(cls, spec, shape, make: Make, run=None):
     section = spec.eval
     return cls(spec, [make.extractor(name, section, shape) for name in section.fid_extractors], run)
 

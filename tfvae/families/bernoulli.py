@@ -5,6 +5,7 @@ import tensorflow_probability as tfp
 
 from tfvae.families.estimators import Draw
 from tfvae.families.family import LatentFamily, Likelihood
+from tfvae.making import Make
 from tfvae.nets.heads import Head
 from tfvae.noise import Noise
 from tfvae.observation import Observation
@@ -117,6 +118,6 @@ class BernoulliLikelihood(Likelihood):
     return {'logits': distribution.distribution.logits_parameter()}
 
   @classmethod
-  def from_section(cls, section, observation, make, name: str):
+  def from_section(cls, section, observation, make: Make, name: str):
     del make
     return cls(observation, section.net.kernel, section.head_kernel, name=name)

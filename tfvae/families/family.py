@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.families.estimators import Estimator
+from tfvae.making import Make
 from tfvae.noise import Noise
 from tfvae.observation import Observation
 
@@ -182,7 +183,7 @@ class Likelihood(Family):
 
   @classmethod
   @abc.abstractmethod
-  def from_section(cls, section, observation: Observation, make, name: str) -> 'Likelihood':
+  def from_section(cls, section, observation: Observation, make: Make, name: str) -> 'Likelihood':
     """The likelihood of spec.decoder. `make` builds by name what it needs."""
 
   @abc.abstractmethod

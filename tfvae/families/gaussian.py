@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.families.family import LatentFamily, Likelihood
+from tfvae.making import Make
 from tfvae.nets.heads import Head, density_dtype
 from tfvae.noise import Noise
 from tfvae.observation import Observation
@@ -147,7 +148,7 @@ class GaussianLikelihood(Likelihood):
     return {'scale': distribution.stddev()}
 
   @classmethod
-  def from_section(cls, section, observation, make, name: str):
+  def from_section(cls, section, observation, make: Make, name: str):
     variance = make.variance(section, observation.shape, 'variance')
     return cls(observation, variance, section.net.kernel, section.head_kernel, name=name)
 

@@ -4,6 +4,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.families.family import Likelihood
+from tfvae.making import Make
 from tfvae.nets.heads import Head
 from tfvae.noise import Noise
 from tfvae.observation import Observation
@@ -229,6 +230,6 @@ class LogisticMixture(Likelihood):
     return {'scale': px.mean_scale()}
 
   @classmethod
-  def from_section(cls, section, observation, make, name: str):
+  def from_section(cls, section, observation, make: Make, name: str):
     del make
     return cls(observation, section.components, section.net.kernel, section.head_kernel, name=name)

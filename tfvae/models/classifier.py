@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfvae.making import Make
 from tfvae.nets.heads import Head, density_dtype
 from tfvae.nets.mlp import Mlp
 from tfvae.observation import Observation
@@ -56,7 +57,7 @@ class Classifier(keras.Model):
     return self.logits(x)
 
   @classmethod
-  def from_spec(cls, spec, observation: Observation, make) -> 'Classifier':
+  def from_spec(cls, spec, observation: Observation, make: Make) -> 'Classifier':
     """The classifier of a spec for such examples. `make` builds nets by name."""
     section = spec.model.classifier
     net = make.net(section, 0, 'net', head=False)

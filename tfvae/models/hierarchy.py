@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.families.family import LatentFamily, Likelihood
+from tfvae.making import Make
 from tfvae.models.latent import LatentLayer, Merge, fold, sizes
 from tfvae.models.standardized import Standardized
 from tfvae.models.trace import Trace
@@ -348,7 +349,7 @@ class Hierarchy(keras.Model):
     return Trace(batch['x'], z, mean, px.log_prob(batch['x']), log_p, log_q, kls, q, p, px)
 
   @classmethod
-  def from_spec(cls, spec, observation: Observation, make) -> 'Hierarchy':
+  def from_spec(cls, spec, observation: Observation, make: Make) -> 'Hierarchy':
     """The hierarchy of a spec for such examples. `make` builds nets, families and priors by name."""
     net, model, shape = spec.decoder.net, spec.model, observation.shape
     infer = {'generic': _generic, 'ladder': _ladder, 'lvae': _lvae, 'reverse': _reverse}[model.inference]
@@ -371,7 +372,7 @@ def _mean_over_samples(value):
   return tf.reduce_mean(tf.reshape(value, [1, 1]) if value.shape.rank == 0 else value, 0)
 
 
-def _latent_layer(model, name, top_prior, make, infer):
+def _latent_layer(model, name, top_prior, make: Make, infer):
   shape, position = make.latent_shape(model[name]), model.layers.index(name)
   if position == 0:
     prior = make.prior(top_prior, model[name].family, shape, f'{name}_prior')
@@ -381,7 +382,7 @@ def _latent_layer(model, name, top_prior, make, infer):
   return LatentLayer(shape, encoder, family, prior, merge, name)
 
 
-def _conditional_prior(section, above_grid, name, make):
+def _conditional_prior(section, above_grid, name, make: Make):
   net = make.net(section.prior, section.grid, f'{name}_prior_net')
   return make.conditional_prior(
     _join(section.prior, above_grid, f'{name}_prior_join'),
@@ -391,7 +392,7 @@ def _conditional_prior(section, above_grid, name, make):
   )
 
 
-def _generic(model, name, position, make):
+def _generic(model, name, position, make: Make):
   """Encoder, family and merge of q(z_l | z_>l, x)."""
   section = model[name]
   if position == 0:
@@ -408,13 +409,13 @@ def _generic(model, name, position, make):
   return encoder, family, Merge(join, net, above, above_join, f'{name}_merge')
 
 
-def _ladder(model, name, position, make):
+def _ladder(model, name, position, make: Make):
   """Encoder and family of what x adds to p(z_l | z_>l); the encoder of z_l leads on from that of z_l-1."""
   del position
   return _from_x(model[name], name, make)
 
 
-def _lvae(model, name, position, make):
+def _lvae(model, name, position, make: Make):
   """The same of an LVAE: below the top the way up is `encoder`, and `posterior` leads aside from it to the family."""
   section = model[name]
   if position == 0:
@@ -426,7 +427,7 @@ def _lvae(model, name, position, make):
   return encoder, _after(net, make.family(section, f'{name}_q', section.posterior.kernel)), merge
 
 
-def _reverse(model, name, position, make):
+def _reverse(model, name, position, make: Make):
   """Encoder, family and merge of q(z_l | z_<l), or of q(z_l | z_<l, x) where layers depend on all below."""
   section = model[name]
   if position == len(model.layers) - 1:
@@ -438,7 +439,7 @@ def _reverse(model, name, position, make):
   return encoder, family, Merge(join, net, name=f'{name}_merge')
 
 
-def _from_x(section, name, make):
+def _from_x(section, name, make: Make):
   encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
   return encoder, _after(encoder, make.posterior(section, f'{name}_q', section.encoder.kernel)), None
 

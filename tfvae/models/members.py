@@ -2,6 +2,7 @@
 
 import keras
 
+from tfvae.making import Make
 from tfvae.models.hierarchy import Hierarchy
 from tfvae.observation import Observation
 
@@ -49,7 +50,7 @@ class Members(keras.Model):
     return [variable for member in self.members.values() for variable in member.variance_variables]
 
   @classmethod
-  def from_spec(cls, spec, observation: Observation, make) -> 'Members':
+  def from_spec(cls, spec, observation: Observation, make: Make) -> 'Members':
     """One hierarchy for each of spec.model.members, like spec's but for the number of units of its one layer."""
     from ml_collections import ConfigDict
 

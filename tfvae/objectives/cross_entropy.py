@@ -1,5 +1,6 @@
 """The cross-entropy of a classifier."""
 
+from tfvae.making import Make
 from tfvae.objectives.objective import Objective
 
 
@@ -22,7 +23,7 @@ class CrossEntropy(Objective):
     return found['cross_entropy'], found
 
   @classmethod
-  def from_spec(cls, spec, model, make) -> 'CrossEntropy':
+  def from_spec(cls, spec, model, make: Make) -> 'CrossEntropy':
     """The objective of a spec."""
     del spec, make
     return cls(model)

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfvae.families.estimators import Estimator
+from tfvae.making import Make
 from tfvae.objectives.information import Information
 from tfvae.objectives.objective import Objective
 from tfvae.objectives.persistent import PersistentChain
@@ -86,7 +87,7 @@ class Elbo(Objective):
     super().update(means, step)
 
   @classmethod
-  def from_spec(cls, spec, model, make) -> 'Elbo':
+  def from_spec(cls, spec, model, make: Make) -> 'Elbo':
     """The objective of a spec."""
     o = spec.objective
     factor = annealing(o.anneal, o.anneal_from, o.anneal_begin, o.anneal_end, o.anneal_cycles, spec.train.steps)

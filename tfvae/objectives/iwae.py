@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfvae.making import Make
 from tfvae.models.trace import Trace
 from tfvae.objectives.objective import Objective
 
@@ -54,6 +55,6 @@ class Iwae(Objective):
     return trace, tf.stop_gradient(surrogate - trace.importance_bound()) - surrogate
 
   @classmethod
-  def from_spec(cls, spec, model, make) -> 'Iwae':
+  def from_spec(cls, spec, model, make: Make) -> 'Iwae':
     """The objective of a spec."""
     return cls(model, spec.objective.num_samples, make.estimator(spec).doubly)

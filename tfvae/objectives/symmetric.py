@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfvae.making import Make
 from tfvae.objectives.information import Information
 from tfvae.objectives.objective import Objective
 from tfvae.objectives.persistent import PersistentChain
@@ -57,7 +58,7 @@ class Symmetric(Objective):
     super().update(means, step)
 
   @classmethod
-  def from_spec(cls, spec, model, make) -> 'Symmetric':
+  def from_spec(cls, spec, model, make: Make) -> 'Symmetric':
     """The objective of a spec."""
     del make
     o = spec.objective

@@ -1,0 +1,45 @@
+"""What is built asks for its parts by name. Importing this imports nothing heavy."""
+
+from typing import Any, Protocol
+
+from tfvae.observation import Observation
+
+
+class Make(Protocol):
+  """The module `tfvae.build` to what it builds, which is below it: `make` of every from_spec and from_section.
+
+  A section is a part of a spec. `name` is that of the Keras layer, which its initial weights depend on.
+  """
+
+  def latent_shape(self, section) -> tuple[int, ...]:
+    """Of z, by the section of its layer."""
+
+  def net(self, section, grid: int, name: str, head: bool = True):
+    """A net to a `grid` x `grid` variable (0: a vector)."""
+
+  def family(self, section, name: str, kernel: int):
+    """A `LatentFamily`, of p(z_l | z_>l)."""
+
+  def posterior(self, section, name: str, kernel: int):
+    """A `LatentFamily`, of q(z_l | ., x): that of the layer, or a flow of it."""
+
+  def prior(self, section, family_: str, shape: tuple[int, ...], name: str):
+    """The prior of the top layer."""
+
+  def conditional_prior(self, join, net_, family_, name: str):
+    """The prior of a layer below it."""
+
+  def likelihood(self, section, observation: Observation, name: str):
+    """A `Likelihood`."""
+
+  def variance(self, section, shape: tuple[int, ...], name: str):
+    """The variance of a Gaussian decoder."""
+
+  def estimator(self, spec):
+    """An `Estimator` of the gradient through samples."""
+
+  def extractor(self, name: str, section, shape: tuple[int, ...]):
+    """An `Extractor` of the features of images."""
+
+  def classifier(self, workdir: str, shape: tuple[int, ...] | None = None) -> Any:
+    """A classifier of a run, frozen."""
