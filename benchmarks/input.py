@@ -43,14 +43,17 @@ BATCH = 256
 EPOCHS = 2
 
 
-def write_folder(root, files, side):
-  """JPEG files of smooth noise in ten directories."""
+def write_folder(root, files, least, most):
+  """JPEG files of smooth noise in ten directories; their sides are drawn from `least` to `most`."""
   from PIL import Image
 
   def write(number):
     rng = np.random.default_rng(number)
+    height, width = rng.integers(least, most + 1, 2)
     noise = sum(
-      np.asarray(Image.fromarray(rng.integers(0, 256, (side // s, side // s, 3), np.uint8)).resize((side, side)), float)
+      np.asarray(
+        Image.fromarray(rng.integers(0, 256, (height // s, width // s, 3), np.uint8)).resize((width, height)), float
+      )
       for s in (4, 12, 32)
     )
     path = root / f'{number % 10}' / f'{number:06}.jpg'
@@ -169,7 +172,7 @@ def cases(args):
     print(f'CIFAR-10: left out, not in {root}')
   with tempfile.TemporaryDirectory() as directory:
     begun = time.perf_counter()
-    write_folder(pathlib.Path(directory), args.files, args.side)
+    write_folder(pathlib.Path(directory), args.files, args.side, args.side)
     print(f'({args.files:,} files written in {time.perf_counter() - begun:.0f} s)', flush=True)
     yield (
       f'a folder of {args.files:,} JPEG files of {args.side} x {args.side}',
