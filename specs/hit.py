@@ -177,7 +177,10 @@ def published(layers, data, words):
   spec.train.learning_rate, spec.train.epsilon = 3e-4, 1e-8
   spec.train.checkpoint_every = 2000
   spec.eval.every = 5000
-  spec.eval.batch_size = 250 if data != 'folder256' else 8
+  spec.eval.batch_size = 250
+  if data == 'folder256':  # 10 samples of 8 images are computed at once; what is drawn and kept is as much as of others
+    spec.eval.batch_size = 8
+    spec.sample.num, spec.sample.draws, spec.sample.units, spec.sample.points = 16, 4, 4, 200
   return spec
 
 
