@@ -10,6 +10,7 @@ from conftest import ROOT
 
 from tfvae import build
 from tfvae.making import Make
+from tfvae.names import NAMES
 
 PACKAGE = ROOT / 'tfvae'
 TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(), str(path)) for path in PACKAGE.rglob('*.py')}
@@ -235,8 +236,8 @@ BRANCHES = {  # (file, function): what is asked there
 }
 
 
-def compares(tree):
-  """The functions in which something is compared with one of KINDS."""
+def compares(tree, kinds):
+  """The functions in which something is compared with one of `kinds`."""
   found = set()
 
   def visit(node, function):
@@ -244,7 +245,7 @@ def compares(tree):
       function = node.name
     if isinstance(node, ast.Compare):
       values = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
-      found.update({function} if values & KINDS else ())
+      found.update({function} if values & kinds else ())
     for child in ast.iter_child_nodes(node):
       visit(child, function)
 
@@ -253,7 +254,26 @@ def compares(tree):
 
 
 def test_nobody_asks_for_bits_who_means_something_else():
-  assert compares(ast.parse("def f(x):\n  return x.space in ('bits', 'one-hot')")) == {'f'}
-  assert not compares(ast.parse("def f(x):\n  return 'bits' if x.pathwise else x['bits']"))
-  found = {(file, name) for file, tree in TREES.items() if room(file) != 'families' for name in compares(tree)}
+  assert compares(ast.parse("def f(x):\n  return x.space in ('bits', 'one-hot')"), KINDS) == {'f'}
+  assert not compares(ast.parse("def f(x):\n  return 'bits' if x.pathwise else x['bits']"), KINDS)
+  found = {(file, name) for file, tree in TREES.items() if room(file) != 'families' for name in compares(tree, KINDS)}
   assert found == set(BRANCHES)
+
+
+def test_models_are_not_told_by_their_names():
+  """They say what they can; only what builds them looks them up."""
+  kinds = set(NAMES['model.name'])
+  assert {file for file, tree in TREES.items() if compares(tree, kinds)} <= {'build.py'}
+
+
+def test_the_bottom_layer_is_told_by_its_place():
+  """Only the fields, and the rules of names, know what it is called."""
+  found = set()
+  for file, tree in TREES.items():
+    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+      named = isinstance(node, ast.Attribute) and node.attr == 'z1'
+      spelt = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts
+      if named or (spelt and re.search(r'\bz1\b', node.value)):
+        found.add(file)
+  assert found <= {'schema.py', 'spec.py'}
