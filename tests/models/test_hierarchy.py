@@ -381,6 +381,26 @@ def test_a_feature_map_on_top():
   assert [layer.shape for layer in model.latents] == [(4, 4, c), (8, 8, c)]
 
 
+def test_priors_of_a_feature_map_on_top():
+  path, priors = f'{ROOT}/specs/hit.py:conv_z', {}
+  for name in ('standard', 'learned'):
+    model = build.model(spec_lib.load(path, {'prior.name': name}), Observation(SHAPE))
+    alpha, (top, _) = np.ones((2, 2, 4)), model.latents
+    if name == 'learned':
+      alpha = np.linspace(0.5, 2, 16).reshape(2, 2, 4)
+      top.prior.log_alpha.assign(np.log(alpha))
+    trace = model.infer(batch_of(3), noise_lib.stateless(0, 0), 2)
+    loc, scale = (value.numpy() for value in top.family.parameters(trace.q['z2']).values())
+    kl = np.log(alpha / scale) + (scale**2 + loc**2) / (2 * alpha**2) - 0.5
+    np.testing.assert_allclose(trace.kl['z2'][0], kl.sum((-3, -2, -1))[0], rtol=1e-5)
+    priors[name] = trace.z['z2'].shape
+  assert set(priors.values()) == {(2, 3, 2, 2, 4)}
+  with pytest.raises(
+    SpecError, match=r'spec.prior.name: got optimal, which is for vectors, but spec.model.z2.grid is 2'
+  ):
+    spec_lib.load(path, {'prior.name': 'optimal'})
+
+
 SIDES = {'digits': (8, 8, 1), 'mnist': (28, 28, 1), 'cifar10': (32, 32, 3), 'celeb_a': (64, 64, 3)}
 GRIDS = {  # of z1, z2, ...; 0: a vector
   'conv_z': {'digits': (4, 2), 'mnist': (7, 4), 'cifar10': (8, 4), 'celeb_a': (8, 4)},

@@ -147,6 +147,17 @@ def test_what_says_nothing_leaves_the_prior():
   assert np.max(trace.kl['z2']) < 1e-9 and np.max(trace.kl['z1']) < 1e-9 < np.min(trace.kl['z3'])
 
 
+@pytest.mark.parametrize('layer', DIMS)
+def test_a_flow_moves_what_was_merged(layer):
+  """By the features beside the way up, which the evidence is made of; z2 and z1 are moved after they are merged."""
+  model = make(**{f'model.{layer}.flow': 'real_nvp'})
+  trace = model.infer({'x': tf.constant(np.random.default_rng(1).random((3, 5)))}, NOISE, 2)
+  flows = [variable.path for variable in model.trainable_variables if 'flow' in variable.path]
+  assert flows and all(path.startswith(f'hierarchy/{layer}_q/flow') for path in flows)
+  np.testing.assert_allclose(model.score({'x': trace.x}, trace.z).log_weights(), trace.log_weights(), rtol=1e-9)
+  assert {name: q.batch_shape for name, q in trace.q.items()} == {'z3': (1, 3), 'z2': (2, 3), 'z1': (2, 3)}
+
+
 def counts(kernel, *channels):
   return sum(kernel**2 * a * b + b for a, b in itertools.pairwise(channels))
 

@@ -309,9 +309,9 @@ class Hierarchy(keras.Model):
 
   def _climb(self, x, choose: Callable):
     """The same in a ladder: one pass upwards, which takes no sample, and then down from the top."""
-    features, below, found = x, None, {}
+    way, below, found = x, None, {}
     for layer in self.latents[::-1]:
-      features, below = layer.climb(features, below)
+      way, features, below = layer.climb(way, below)
       found[layer.name] = features, below
     z, q, p = {}, {}, {}
     for layer in self.latents:
@@ -424,7 +424,7 @@ def _lvae(model, name, position, make: Make):
   encoder = make.net(section.encoder, branch, f'{name}_encoder', head=False)
   net = make.net(section.posterior, section.grid, f'{name}_posterior')
   merge = Merge(_join(section.posterior, branch, f'{name}_posterior_join'), net, name=f'{name}_merge')
-  return encoder, _after(net, make.family(section, f'{name}_q', section.posterior.kernel)), merge
+  return encoder, _after(net, make.posterior(section, f'{name}_q', section.posterior.kernel)), merge
 
 
 def _reverse(model, name, position, make: Make):

@@ -96,15 +96,18 @@ class LatentLayer(keras.layers.Layer):
     merged = self.merge.features(features, [fold(z) for z in others])
     return self.family(merged, batch_shape=(samples, batch))
 
-  def climb(self, features: tf.Tensor, below: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
-    """A step of a ladder's way up: (features, evidence), each [B, ...], from those of the layer below (z1: x, None).
+  def climb(self, features: tf.Tensor, below: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """A step of a ladder's way up, from features and evidence of the layer below (z1: x, None).
 
-    A net with a skip connection leads the evidence of the layer below past its hidden layers. `merge`, where there is
-    one, leads aside from the way up to the evidence.
+    A net with a skip connection leads the evidence of the layer below past its hidden layers.
+
+    Returns:
+      (features where the way goes on, features where `merge` leads aside from it, evidence of the latter), [B, ...].
     """
     past = {} if below is None or not self.encoder.skip else {'past': below}
     features = self.encoder(features, **past)
-    return features, self.family.evidence(self.merge.features(features, []) if self.merge else features)
+    own = self.merge.features(features, []) if self.merge else features
+    return features, own, self.family.evidence(own)
 
   def conditional(self, above: list[tf.Tensor]) -> tfd.Distribution:
     """p(z_l | above): batch shape [S, B], or [] where there is no layer above."""
