@@ -31,6 +31,7 @@ MAIN = {
   'psnr': 'dB',
   'ssim': '',
   'sigma': 'units of x',
+  'scale': 'units of x',
   'active_units/*': 'units',
   'unit_information/*/*': 'nats per bit',
   'selected_elbo/*': 'units, by the ELBO',
