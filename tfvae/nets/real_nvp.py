@@ -12,9 +12,9 @@ NEAR_IDENTITY = 0.01  # the last map's initial weights, in units of those of oth
 class Coupling(keras.layers.Layer):
   """One half of z stays, and moves the other one affinely: y = z exp(s) + t (Dinh et al. 2017, eqs. 4 and 5).
 
-  (s, t) is a net of the half that stays and of the features. s is between -`LIMIT` and `LIMIT`, by LIMIT tanh(s /
-  LIMIT). The last map's weights begin small, so that the coupling begins near the identity. It computes in the dtype of
-  densities: log q(z) at the sample and at z given rest on the inverse being one.
+  (s, t) is a net of the half that stays and of the features. s is bounded, LIMIT tanh(its output / LIMIT). The last
+  map's weights begin small, so that the coupling begins near the identity. All of it is in the dtype of densities, also
+  where nets are in bfloat16: rounded there, the inverse would not lead back to where a sample came from.
 
   Args:
     units: of z, at least 2. The first half has units // 2.
