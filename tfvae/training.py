@@ -319,7 +319,7 @@ class Trainer:
 
   def _keep_frame(self, split, arrays):
     if points := arrays.get('points'):
-      kept = {name: points[name] for name in ('z', 'label', 'entropy')}
+      kept = {name: points[name] for name in ('z', 'label', 'entropy') if name in points}
       self.run.write_frame('points', split, self.step, kept)
 
   def _close_eval_events(self):

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfvae.files import atomic
 from tfvae.report.axes import figure
+from tfvae.report.entropies import by_entropy
 from tfvae.run import Run
 
 MILLISECONDS = 300  # of a frame; the last one stays ten times as long
@@ -15,8 +16,8 @@ MILLISECONDS = 300  # of a frame; the last one stays ten times as long
 def latent_space(run: Run) -> pathlib.Path | None:
   """Writes figures/latent_space.gif: where q puts the points of spec.eval.split at each evaluation; its path.
 
-  The two units are those with the least entropy at the end; colours are the points' labels. None where the run kept
-  less than two frames (the evaluator `points` must be in spec.eval.during).
+  The two units are those with the least entropy at the end (the first two, where it has no closed form); colours are
+  the points' labels. None where the run kept less than two frames (the evaluator `points` must be in spec.eval.during).
   """
   frames = run.frames('points', run.spec.eval.split)
   if len(frames) < 2:
@@ -24,7 +25,7 @@ def latent_space(run: Run) -> pathlib.Path | None:
   from PIL import Image
 
   last = frames[-1][1]
-  units = np.argsort(last['entropy'])[:2]
+  units = by_entropy(last)[:2]
   rows = lambda z: z[:, [units[0], units[-1]]] if len(units) > 1 else np.stack([z[:, 0], 0 * z[:, 0]], -1)
   limit = max(np.quantile(np.abs(rows(arrays['z'])), 0.995) for _, arrays in frames) * 1.1
   pictures = []

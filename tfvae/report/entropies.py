@@ -120,6 +120,11 @@ def estimates(run: Run, split: str):
   return drawn
 
 
+def by_entropy(arrays: dict[str, np.ndarray]) -> np.ndarray:
+  """The units of `points`, the most active first: by the entropies of q; as they are where these are not known."""
+  return np.argsort(arrays['entropy']) if 'entropy' in arrays else np.arange(arrays['z'].shape[1])
+
+
 def points(run: Run, split: str):
   """Data that are vectors, samples of the model, and where q puts the data, coloured by their labels."""
   arrays = run.arrays('points', split)
@@ -149,7 +154,7 @@ def points(run: Run, split: str):
   if x.shape[1] == 2:
     for axis in axes[:2]:
       axis.set_aspect('equal', adjustable='box')
-  order = np.argsort(arrays['entropy']) if 'entropy' in arrays else np.arange(z.shape[1])  # the most active first
+  order = by_entropy(arrays)
   first, second = z[:, order[0]], z[:, order[1]] if z.shape[1] > 1 else np.zeros(len(z))
   axes[2].scatter(first, second, **style)
   axes[2].set(
