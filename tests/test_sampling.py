@@ -96,6 +96,7 @@ KINDS = {
   'a table': (('z1',), {'data.name': 'table', 'data.scaling': 'standard', 'decoder.sigma': 0.5}),
   'three layers, all above, maps': (('z3', 'z2', 'z1'), MAP | TOP | BINARY | {'model.conditioning': 'all'}),
   'reverse': (('z2', 'z1'), {'model.inference': 'reverse', 'sample.interpolation': 'spherical'}),
+  'a flow': (('z1',), {'model.z1.flow': 'real_nvp'}),
 }
 
 
@@ -124,7 +125,9 @@ def test_any_hierarchy(kind):
     moved = samples[f'traversals-{layer}']
     np.testing.assert_allclose(moved['mean'][:, :, 1], np.repeat(reconstruction[:, None], units[layer], 1), atol=2e-5)
     assert np.all(np.ptp(moved['mean'], axis=2).reshape(4, units[layer], -1).max(-1) > 1e-4)  # and elsewhere it is not
-    assert moved['rate'].shape == (model.latents[layers.index(layer)].shape[-1],) and np.all(moved['rate'] > 0)
+    of = 'spread' if fields.get(f'model.{layer}.flow') else 'rate'  # what units are ranked by
+    assert moved[of].shape == (model.latents[layers.index(layer)].shape[-1],) and np.all(moved[of] > 0)
+    assert list(moved['units']) == list(np.argsort(-moved[of])[: units[layer]])
   z, _ = model.encode(x)
   _, p = model.descend(lambda layer, p: z[layer.name])
   moved, there = samples['traversals-z1'], z['z1'].numpy()

@@ -135,6 +135,24 @@ def test_any_hierarchy(layers, inference, flows):
   assert model.generate(7, NOISE).x.shape == (7, 5)
 
 
+@pytest.mark.parametrize('inference', ['reverse', 'ladder'])
+def test_batches_of_unknown_size(inference):
+  """As exported functions take them: one traced function, with the numbers of batches of a known size."""
+  model = make(TWO, **{'model.inference': inference})
+
+  def numbers(x):
+    z, q = model.encode(x)
+    found = {f'{name}/{key}': v for name in z for key, v in model.families[name].parameters(q[name]).items()}
+    return found | model.infer({'x': x}, NOISE, 3).terms()
+
+  of_any = tf.function(numbers, input_signature=[tf.TensorSpec([None, 5], tf.float64)], autograph=False)
+  for n in (1, 4):
+    found, want = of_any(BATCH['x'][:n]), numbers(BATCH['x'][:n])
+    for name in want:
+      assert found[name].shape == want[name].shape, name
+      np.testing.assert_allclose(found[name], want[name], rtol=1e-9, err_msg=name)
+
+
 def test_features_of_x_move_it():
   """Of one z before the flow, the image depends on x, and with it the ladder's beyond its Gaussian."""
   for inference in ('generic', 'ladder'):

@@ -23,6 +23,7 @@ NOISE = noise_lib.stateless(0, 0)
 ONE, TWO, THREE = ('z1',), ('z2', 'z1'), ('z3', 'z2', 'z1')
 REVERSE, ALL = {'model.inference': 'reverse'}, {'model.conditioning': 'all'}
 BATCH = {'x': tf.constant(np.random.default_rng(0).random((3, 4)))}
+FLOW = {'model.z1.flow': 'real_nvp', 'model.z1.flow_steps': 2, 'model.z1.flow_hidden': (3,)}
 CHAINS = [(ONE, 'generic'), (TWO, 'generic'), (TWO, 'reverse')]
 
 
@@ -155,11 +156,11 @@ def test_both_estimators_have_one_expectation(layers, inference, k):
     np.testing.assert_allclose(doubly[path], want, rtol=0, atol=1e-4 if len(axes) == 4 else 1e-9, err_msg=path)
 
 
-@pytest.mark.parametrize(('layers', 'inference'), CHAINS)
-def test_the_doubly_reparameterised_gradient_of_five_samples_is_unbiased(layers, inference):
+@pytest.mark.parametrize(('layers', 'inference', 'fields'), [*((*c, {}) for c in CHAINS), (ONE, 'generic', FLOW)])
+def test_the_doubly_reparameterised_gradient_of_five_samples_is_unbiased(layers, inference, fields):
   """Against finite differences of the bound at the same noise, by Monte Carlo in blocks."""
   k, blocks, size, h = 5, 40, 50, 1e-5
-  model, _ = make(layers, **{'model.inference': inference})
+  model, _ = make(layers, **{'model.inference': inference, **fields})
   standard, doubly = Iwae(model, k), Iwae(model, k, doubly_reparameterized=True)
   names, examples = [f'z/{n}' for n in layers], blocks * size
   eps = [NOISE.normal(n, (k, examples, 2), batch_axis=1, dtype='float64') for n in names]
