@@ -302,7 +302,7 @@ class Run(Records):
     return self.verbs.run('scale', values=values)
 
   def encode(self, x) -> dict[str, np.ndarray]:
-    """<layer>_loc, <layer>_scale [B, ...]: q(z | x) of x [B, ...]."""
+    """<layer>_loc, <layer>_scale [B, ...]: q(z | x) of x [B, ...]. Other families have others: `Verbs`."""
     return self.verbs.run('encode', x=x)
 
   def decode(self, **z) -> dict[str, np.ndarray]:

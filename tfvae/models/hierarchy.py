@@ -138,7 +138,8 @@ class Hierarchy(keras.Model):
   def encode(self, x) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
     """The posterior at its locations: ({layer: z_l, [1, B, ...]}, {layer: q(z_l | ., x), batch shape [1, B]}).
 
-    z_l is the mean of q, or the most probable bits. Each layer is conditioned on those of the ones inferred before it.
+    z_l is the `location` of q: its mean, the most probable bits, or the image of the mean before a flow. Each layer is
+    conditioned on those of the ones inferred before it.
     """
     z, q, _ = self._infer(x, lambda layer, q: layer.family.location(q))
     return z, q
