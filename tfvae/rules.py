@@ -63,7 +63,7 @@ def _evaluator_rule(f):
   if checkpoint not in ('newest', 'all') and not re.fullmatch(r'[0-9]{1,12}', checkpoint):
     hint = nearest(checkpoint, ('newest', 'all'))
     yield f'spec.eval.checkpoint: got {short(checkpoint)}; allowed: newest | all | a step such as 2000.{hint}'
-  what = 'a model of several layers' if len(f['model.layers']) > 1 else 'one with a flow'
+  what = 'a model of several layers' if len(f['model.layers']) > 1 else 'a model with a flow'
   if 'latents' in f['eval.evaluators'] and (len(f['model.layers']) > 1 or _flows(f)) and f['eval.num_samples'] < 2:
     yield (
       f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in {what} (or leave '

@@ -673,8 +673,8 @@ def _objective(layers) -> dict:
     'temperature_floor': Field(0.0, f'{TEMPERED}: what the temperature falls to at most.', low=0),
     'kl': Field(
       'exact',
-      'Of the rates that elbo minimises. exact: in closed form where there is one (all but the lower layers of '
-      'inference=reverse). sampled: log q - log p at the samples in every layer, which has the same mean and more '
+      'Of the rates that elbo minimises. exact: in closed form where there is one (all but flows and the lower layers '
+      'of inference=reverse). sampled: log q - log p at the samples in every layer, which has the same mean and more '
       'noise (num_samples of at least 1). The metrics rate/<layer> are in closed form where there is one, in training '
       'as in evaluation.',
       choices=('exact', 'sampled'),
