@@ -20,6 +20,7 @@ The layers and their inference:
     map (default) | vector            digits: z1 is a 4 x 4 feature map, or a vector of 32 units
     generic (default) | lvae          q(z2 | x) q(z1 | z2, x), or the Gaussian ladder of Sonderby et al. (2016)
     warmup (default) | no_warmup      lvae: the betas rise from 0 over the first fifth of training, or do not
+    gaussian (default) | gumbel       units of the top layer, or categories, by the Gumbel-softmax (Jang et al. 2017)
 
 The decoder:
 
@@ -54,7 +55,7 @@ from tfvae.errors import SpecError
 
 DATA = ('digits', 'mnist', 'binary_mnist', 'cifar10', 'svhn', 'celeb_a', 'folder256')
 LAYERS = (('two_layers', 'three_layers'), ('vector_z', 'conv_z'), ('map', 'vector'))
-INFERENCE = (('generic', 'lvae'), ('warmup', 'no_warmup'))
+INFERENCE = (('generic', 'lvae'), ('warmup', 'no_warmup'), ('gaussian', 'gumbel'))
 DECODERS = ('plain', 'mixture')
 
 
@@ -74,6 +75,8 @@ def get_config(variant=''):
     spec.decoder.likelihood = 'logistic_mixture'
     spec.decoder.components = 10
     spec.eval.evaluators = (*spec.eval.evaluators, 'bits_per_dim')
+  if 'gumbel' in words:
+    gumbel(spec, spec.model[layers[0]], 4 if data == 'digits' else 1)
   return spec
 
 
@@ -85,7 +88,23 @@ UNFIT = {
   ('folder256', 'three_layers'): 'folder256 has two layers',
   ('generic', 'no_warmup'): 'no_warmup is there for lvae only',
   ('binary_mnist', 'mixture'): 'mixture is for grey and colour values, not for binary_mnist',
+  ('gumbel', 'lvae'): 'gumbel is of categories, but lvae merges Gaussians',
+  ('gumbel', 'conv_z'): 'gumbel is a vector of categories, but conv_z is a feature map',
+  ('gumbel', 'folder256'): 'gumbel is a vector of categories, but folder256 has a feature map on top',
 }
+
+
+def gumbel(spec, top, groups):
+  """The top layer of categories, 10 in a group as in the authors' code, whose temperature falls with the epoch.
+
+  Published are one group and max(exp(-0.007 epoch), 0.4) in 500 epochs.
+  """
+  top.family, top.groups, top.dim, top.scale_head = 'categorical', groups, 10, 'log'
+  spec.objective.estimator = 'gumbel_softmax'
+  spec.objective.temperature, spec.objective.temperature_floor = 1.0, 0.4
+  spec.objective.temperature_decay = 0.007 * 500
+  spec.eval.evaluators = tuple('unit_information' if name == 'latents' else name for name in spec.eval.evaluators)
+  spec.sample.what = tuple(name for name in spec.sample.what if name != 'interpolations')
 
 
 def digits(layers, words):

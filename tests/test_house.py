@@ -230,7 +230,8 @@ def test_nobody_reaches_inside_a_distribution():
 
 KINDS = {'bernoulli', 'bits', 'categorical', 'one-hot'}
 BRANCHES = {  # (file, function): what is asked there
-  ('rules.py', '_bits'): 'the layers that messages name',
+  ('discrete_rules.py', '_log_states'): 'how many states a layer has',
+  ('discrete_rules.py', 'layer_rule'): 'which fields of a layer are for categories, or for bits',
   ('rules.py', '_levels_rule'): 'the word of a message',
   ('data/dataset.py', 'problems'): 'the data that a likelihood is for',
 }

@@ -131,13 +131,23 @@ def test_training_begins_from_another_run(run, tmp_path, monkeypatch, capsys):
     ({'objective.estimator': 'zgr'}, 'spec.objective.estimator: got zgr'),
     ({'objective.kl': 'sampled'}, 'spec.objective.kl: got sampled, which is for the rates of spec.objective.name=elbo'),
     ({'objective.beta.z1': 2.0}, 'symmetric equilibrium learning has no betas'),
-    ({'objective.name': 'elbo'}, 'zgr | straight_through | gumbel_sigmoid | score_function'),
+    (
+      {'objective.name': 'elbo'},
+      'spec.objective.estimator: got reparameterized, but samples of discrete layers have no gradient of their own; '
+      'spec.objective.name=elbo, where z2, z1 are of bits, has one of zgr | straight_through | gumbel_sigmoid | '
+      'straight_through_gumbel | score_function',
+    ),
     ({'objective.name': 'elbo', 'objective.estimator': 'score_function'}, 'spec.objective.num_samples: got 1'),
-    ({'objective.name': 'iwae'}, 'spec.objective.name: got iwae, whose gradient needs reparameterised samples'),
+    ({'objective.name': 'iwae'}, 'spec.objective.estimator: got reparameterized, but samples of discrete layers'),
     ({'prior.name': 'optimal'}, 'bits have standard or learned'),
-    ({'eval.evaluators': ('posterior',)}, 'of 16 bits at most, but the layers have 48'),
-    ({'eval.evaluators': ('latents',)}, 'which is for Gaussian layers, but z2, z1 is of bits'),
-    ({'sample.what': ('traversals',)}, 'traversals move along units of Gaussian layers'),
+    (
+      {'eval.evaluators': ('posterior',)},
+      'enumerates 65,536 states at most, those of 16 bits, but the layers have about 10^14',
+    ),
+    ({'eval.evaluators': ('latents',)}, 'which is for Gaussian layers, but z2, z1 are of bits'),
+    ({'sample.what': ('interpolations',)}, 'interpolations go along units of Gaussian layers, but z2, z1 are of bits'),
+    ({'model.z2.scale_head': 'softplus'}, 'bits have no scale (spec.model.z2.family=bernoulli); leave it at log'),
+    ({'model.z1.groups': 2}, 'spec.model.z1.groups: got 2; only layers of categories have groups'),
     ({'data.jitter': 0.1}, 'spec.data.jitter: got 0.1'),
     ({'decoder.net.kind': 'linear', 'decoder.net.skip': True}, 'spec.decoder.net.skip: got True'),
     ({'model.z2.family': 'gaussian'}, 'spec.objective.information: got True'),

@@ -33,7 +33,7 @@ MAIN = {
   'sigma': 'units of x',
   'scale': 'units of x',
   'active_units/*': 'units',
-  'unit_information/*/*': 'nats per bit',
+  'unit_information/*/*': 'nats per unit',
   'selected_elbo/*': 'units, by the ELBO',
   'selected_entropies/*': 'units, by the entropies',
 }

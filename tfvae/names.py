@@ -19,7 +19,7 @@ class Layer(NamedTuple):
   """A family of latent layers."""
 
   path: str  # its object
-  space: str  # what its samples are: 'real', or 'bits'
+  space: str  # what its samples are: 'real', 'bits' or 'one-hot'
 
 
 class Gradient(NamedTuple):
@@ -29,6 +29,7 @@ class Gradient(NamedTuple):
   spaces: tuple[str, ...]  # of layers that it is for
   objectives: tuple[str, ...] = ('elbo',)
   temperature: bool = False  # whether it has one
+  relaxed: bool = False  # whether what stands for a sample is none
   samples: int = 1  # of an example at least
 
 
@@ -36,8 +37,8 @@ SYNTHETIC = (
   '1d_gauss', 'line', 'circle', '8gauss', 'cosine', 'eight', 'swiss_roll', 'spiral_3d', 'manifold', 'pca', 'pca_ring',
   'stream',
 )  # fmt: skip
-MOST_BITS = 16  # whose states are enumerated
-ESTIMATORS = 'tfvae.families.estimators'
+MOST_STATES = 2**16  # of all layers together, that are enumerated
+ESTIMATORS, STATES, BOUNDS = 'tfvae.families.estimators', ('bits', 'one-hot'), ('elbo', 'iwae')
 OBJECTIVES = {
   'elbo': 'tfvae.objectives.elbo:Elbo',
   'iwae': 'tfvae.objectives.iwae:Iwae',
@@ -63,6 +64,7 @@ NAMES = {
   'family': {  # of a latent layer
     'gaussian': Layer('tfvae.families.gaussian:DiagonalGaussian', 'real'),
     'bernoulli': Layer('tfvae.families.bernoulli:DiagonalBernoulli', 'bits'),
+    'categorical': Layer('tfvae.families.categorical:OneHot', 'one-hot'),
   },
   'flow': {  # of a Gaussian layer's posterior
     'real_nvp': 'tfvae.families.flow:RealNvpPosterior',
@@ -75,6 +77,10 @@ NAMES = {
   'prior.bernoulli': {  # of bits
     'standard': 'tfvae.priors:StandardBits',
     'learned': 'tfvae.priors:LearnedBits',
+  },
+  'prior.categorical': {  # of one-hot vectors
+    'standard': 'tfvae.priors:StandardCategories',
+    'learned': 'tfvae.priors:LearnedCategories',
   },
   'decoder.likelihood': {
     'gaussian': 'tfvae.families.gaussian:GaussianLikelihood',
@@ -92,10 +98,12 @@ NAMES = {
   'objective.estimator': {
     'reparameterized': Gradient(f'{ESTIMATORS}:Reparameterized', ('real',), tuple(OBJECTIVES)),
     'doubly_reparameterized': Gradient(f'{ESTIMATORS}:DoublyReparameterized', ('real',), ('iwae',)),
-    'zgr': Gradient(f'{ESTIMATORS}:Zgr', ('bits',)),
-    'straight_through': Gradient(f'{ESTIMATORS}:StraightThrough', ('bits',)),
-    'gumbel_sigmoid': Gradient(f'{ESTIMATORS}:StraightThroughGumbel', ('bits',), temperature=True),
-    'score_function': Gradient(f'{ESTIMATORS}:ScoreFunction', ('bits',), samples=2),
+    'zgr': Gradient(f'{ESTIMATORS}:Zgr', ('bits',), BOUNDS),
+    'straight_through': Gradient(f'{ESTIMATORS}:StraightThrough', STATES, BOUNDS),
+    'gumbel_sigmoid': Gradient(f'{ESTIMATORS}:StraightThroughGumbel', ('bits',), BOUNDS, temperature=True),
+    'straight_through_gumbel': Gradient(f'{ESTIMATORS}:StraightThroughGumbel', STATES, BOUNDS, temperature=True),
+    'gumbel_softmax': Gradient(f'{ESTIMATORS}:GumbelSoftmax', ('one-hot',), temperature=True, relaxed=True),
+    'score_function': Gradient(f'{ESTIMATORS}:ScoreFunction', STATES, BOUNDS, samples=2),
   },
   'eval.evaluators': {
     'bounds': 'tfvae.analysis.bounds:Bounds',

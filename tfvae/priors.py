@@ -1,9 +1,10 @@
-"""Priors of the latent layers: N(0, alpha^2) or independent bits at the top, conditional below."""
+"""Priors of the latent layers: N(0, alpha^2), independent bits or categories at the top, conditional below."""
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.families import categorical
 from tfvae.families.bernoulli import independent
 from tfvae.families.family import LatentFamily
 from tfvae.nets.heads import Join, density_dtype
@@ -83,7 +84,7 @@ class StandardBits(keras.layers.Layer):
     return independent(self.logits(), len(self.shape))
 
   def logits(self) -> tf.Tensor:
-    """Of each bit, `shape`."""
+    """`shape`."""
     return tf.zeros(self.shape, self.dtype)
 
   def diagnostics(self) -> dict[str, tf.Tensor]:
@@ -100,6 +101,18 @@ class LearnedBits(StandardBits):
 
   def logits(self):
     return tf.convert_to_tensor(self.learned)
+
+
+class StandardCategories(StandardBits):
+  """Uniform categories over `shape`, [groups, categories], as one-hot vectors; no weights, batch shape []."""
+
+  def call(self, above, batch_shape):
+    del above, batch_shape
+    return categorical.independent(self.logits())
+
+
+class LearnedCategories(LearnedBits, StandardCategories):
+  """Independent categories with learned logits, 0 at the start."""
 
 
 class ConditionalPrior(keras.layers.Layer):

@@ -61,8 +61,8 @@ class Progress:
 def _main(metrics):
   """The names of what is shown: the ELBO and the rates, of several members the ELBOs; else the losses."""
   rates = [key for key in metrics if key.startswith('rate/')]
-  keys = [key for key in metrics if key in ('elbo', 'rate')] + rates
-  if len(rates) == 1:
+  keys = [key for key in metrics if key in ('elbo', 'relaxed/elbo', 'rate')] + rates
+  if len(rates) == 1 and 'rate' in keys:
     keys.remove('rate')
   if members := [key for key in metrics if key.startswith('elbo/')]:
     keys = sorted(members, key=lambda key: -metrics[key])[:MOST_MEMBERS]  # the best first

@@ -7,9 +7,10 @@ finds: the field, what it got, what is allowed and what to do.
 import re
 from collections.abc import Callable
 
+from tfvae.discrete_rules import DISCRETE_RULES
 from tfvae.errors import cut, nearest, short
 from tfvae.files import path_problem
-from tfvae.names import MOST_BITS, NAMES, SYNTHETIC
+from tfvae.names import NAMES, SYNTHETIC
 from tfvae.schema import DATA, SAMPLES
 
 PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'eval.fid_classifier', 'eval.fid_inception')
@@ -76,11 +77,6 @@ def _sample_rule(f):
   if not what or (set(what) == {'layers'} and len(f['model.layers']) == 1):
     more = '' if not what else ', which a model of one layer has nothing to show in'
     yield f'spec.sample.what: got {",".join(what) or "()"}{more}; allowed: one or more of {", ".join(SAMPLES)}'
-  if (moving := [name for name in what if name in ('traversals', 'interpolations', 'layers')]) and (bits := _bits(f)):
-    yield (
-      f'spec.sample.what: got {",".join(what)}; {", ".join(moving)} move along units of Gaussian layers, but '
-      f'{", ".join(bits)} is of bits; allowed: prior, reconstructions, limiting, codes, projector'
-    )
 
 
 def _data_rule(f):
@@ -187,22 +183,8 @@ def _objective_rule(f):
     )
 
 
-def _estimator_rule(f):
-  name, estimator, bits = f['objective.name'], f['objective.estimator'], _bits(f)
-  table = NAMES['objective.estimator']
-  through = any(name in gradient.objectives for gradient in table.values() if 'real' not in gradient.spaces)
-  spaces = {NAMES['family'][f[f'model.{layer}.family']].space for layer in f['model.layers']} - {'real'}
-  if not (spaces and through):  # no gradient through samples of discrete layers is asked for
-    spaces = {'real'}
-  allowed = [each for each, of in table.items() if name in of.objectives and spaces <= {*of.spaces}]
-  if estimator not in allowed:
-    of = f'spec.objective.name={name}' + (f' with layers of bits ({", ".join(bits)})' if bits else '')
-    yield f'spec.objective.estimator: got {estimator}; {of} has one of {" | ".join(allowed)}'
-  elif f['objective.num_samples'] < table[estimator].samples > 1:
-    yield (
-      f'spec.objective.num_samples: got {f["objective.num_samples"]}; the baseline of '
-      f'spec.objective.estimator={estimator} is made of the other samples: give a number >= {table[estimator].samples}'
-    )
+def _rates_rule(f):
+  name = f['objective.name']
   if f['objective.kl'] == 'sampled' and (name != 'elbo' or not f['objective.num_samples']):
     why = (
       f'spec.objective.name is {name}' if name != 'elbo' else 'spec.objective.num_samples is 0: there are no samples'
@@ -216,72 +198,6 @@ def _estimator_rule(f):
       f'spec.objective.chains: got {f["objective.chains"]}; spec.objective.name=elbo and symmetric with '
       'spec.model.name=hierarchy have them; use 0'
     )
-
-
-def _temperature_rule(f):
-  estimator, start = f['objective.estimator'], f['objective.temperature']
-  decay, floor = f['objective.temperature_decay'], f['objective.temperature_floor']
-  having = [name for name, gradient in NAMES['objective.estimator'].items() if gradient.temperature]
-  fields = {'temperature': (start, 0.5), 'temperature_decay': (decay, 0), 'temperature_floor': (floor, 0)}
-  if estimator not in having:
-    for field, (value, default) in fields.items():
-      if value != default:
-        yield (
-          f'spec.objective.{field}: got {value:g}, but spec.objective.estimator={estimator} has no temperature; those '
-          f'that have one: {", ".join(having)}; leave it at {default:g}'
-        )
-  elif floor and not decay:
-    yield (
-      f'spec.objective.temperature_floor: got {floor:g}, but the temperature does not fall: give '
-      'spec.objective.temperature_decay > 0, or leave the floor at 0'
-    )
-  elif floor >= start:
-    yield (
-      f'spec.objective.temperature_floor: got {floor:g}; allowed: less than spec.objective.temperature ({start:g}), '
-      'from which it falls'
-    )
-
-
-def _bits(f):
-  return [layer for layer in f['model.layers'] if f[f'model.{layer}.family'] == 'bernoulli']
-
-
-def _bits_rule(f):
-  """What layers of bits cannot have, and what they alone have."""
-  bits, name = _bits(f), f['objective.name']
-  if bits and name == 'iwae':
-    yield (
-      f'spec.objective.name: got iwae, whose gradient needs reparameterised samples, but {", ".join(bits)} of bits has '
-      'none; use elbo or symmetric'
-    )
-  if f['model.layers'][0] in bits and f['prior.name'] == 'optimal':
-    yield 'spec.prior.name: got optimal, which is for Gaussian layers; bits have standard or learned'
-  if bits and f['prior.weight_constraint'] != 'none':
-    yield (
-      f'spec.prior.weight_constraint: got {f["prior.weight_constraint"]}, which is for a Gaussian prior, but '
-      f'{", ".join(bits)} is of bits; use none'
-    )
-  evaluators, units = f['eval.evaluators'], sum(f[f'model.{layer}.dim'] for layer in f['model.layers'])
-  if 'posterior' in evaluators:
-    if len(bits) < len(f['model.layers']) or any(f[f'model.{layer}.grid'] for layer in bits):
-      yield 'spec.eval.evaluators: got posterior, which enumerates layers of bits that are vectors; leave it out'
-    elif units > MOST_BITS:
-      yield (
-        f'spec.eval.evaluators: got posterior, which enumerates all states of {MOST_BITS} bits at most, but the layers '
-        f'have {units}; leave it out, or use log_evidence'
-      )
-  if 'latents' in evaluators and bits:
-    yield (
-      f'spec.eval.evaluators: got latents, which is for Gaussian layers, but {", ".join(bits)} is of bits; use '
-      'unit_information, or leave it out'
-    )
-  if 'unit_information' in evaluators and not bits:
-    yield 'spec.eval.evaluators: got unit_information, which is for layers of bits; leave it out'
-  if f['objective.information']:
-    if len(bits) < len(f['model.layers']) or any(f[f'model.{layer}.grid'] for layer in bits):
-      yield 'spec.objective.information: got True, which is for layers of bits that are vectors; use False'
-    elif name not in ('elbo', 'symmetric'):
-      yield f'spec.objective.information: got True; spec.objective.name={name} does not have it; use False'
 
 
 def _lvae_rule(f):
@@ -492,9 +408,8 @@ RULES: tuple[Callable, ...] = (
   _path_rule,
   _data_rule,
   _objective_rule,
-  _estimator_rule,
-  _temperature_rule,
-  _bits_rule,
+  _rates_rule,
+  *DISCRETE_RULES,
   _lvae_rule,
   _flow_rule,
   _skip_rule,

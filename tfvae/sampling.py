@@ -3,7 +3,8 @@
 A hierarchy turns standardised noise into x: z_l = E p(z_l | z_>l) + sd p(z_l | z_>l) eps_l from the top down, and then
 E[x | z], where eps_l ~ N(0, I). All that is moved here is moved in eps, one layer's while the others' are kept: a layer
 below one that moves goes where its conditional prior goes, and keeps what of it the layers above do not explain. An
-example has the eps of its posterior means, so that where nothing is moved x is its reconstruction.
+example has the eps of its posterior means, so that where nothing is moved x is its reconstruction. A layer that has
+states keeps its state instead (`LatentFamily.standardize`).
 """
 
 import functools
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.models.chain import Chain
-from tfvae.noise import Noise, Share, stateless
+from tfvae.noise import Noise, Share, record, replay, stateless
 from tfvae.projector import files
 
 
@@ -32,6 +33,7 @@ class Sampler:
     self._limiting_steps = spec.eval.limiting_steps
     self._encode = tf.function(self._posterior_means, autograph=False)
     self._decode = tf.function(self._mean, autograph=False)
+    self._draw = tf.function(self._mean_of_noise, autograph=False)
 
   def run(self) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """('prior', arrays), ('traversals-z2', arrays), ...: all of spec.sample.what but the projector's.
@@ -79,7 +81,7 @@ class Sampler:
   def codes(self) -> dict[str, np.ndarray]:
     """Of the first spec.sample.points examples of the split: <layer>.mean [n, ...], label and index.
 
-    mean: of q; of bits, the most probable state; of a flow, the image of the base's mean.
+    mean: of q; of a discrete layer, the most probable state; of a flow, the image of the base's mean.
     """
     batch = self._first(self._section.points)
     columns = {name: batch[name].numpy() for name in ('label', 'index') if name in batch}
@@ -114,7 +116,8 @@ class Sampler:
   def traversals(self, layer: str) -> dict[str, np.ndarray]:
     """mean [n, U, steps, ...] around n examples x [n, ...]: units[u] of z_l moved by offsets[t] of its prior's sd.
 
-    A unit of a feature map is a channel, moved everywhere. rate [H]: of every unit KL(q || p) in nats at the posterior
+    Of a layer that has states, offsets are all states of a unit, in turn. A unit of a feature map is a channel, moved
+    everywhere; one of a layer of categories is a group. rate [H]: of every unit KL(q || p) in nats at the posterior
     means of the other layers, summed over the map, averaged over spec.sample.points examples. Where that has no closed
     form (of a flow), spread [H] instead: the variance of every unit's location over those examples, in units of the
     prior's. units [U] are those of the largest rates (or spreads), the largest first.
@@ -125,14 +128,14 @@ class Sampler:
     else:
       of, used = 'spread', self._points[f'{layer}.eps'].var(0, dtype=np.float64)
     units = np.argsort(-used, kind='stable')[: self._section.units or None]
-    offsets = np.linspace(-self._section.range, self._section.range, self._section.steps)
+    family = self._model.families[layer]
+    offsets = family.offsets(self._section.range, self._section.steps)
     shape = (len(x), len(units), len(offsets))
 
     def moved(row):
       n, u, t = np.unravel_index(row, shape)
       rows = {name: value[n] for name, value in eps.items()}
-      rows[layer][np.arange(len(row)), ..., units[u]] += _column(offsets[t], rows[layer].ndim - 1)
-      return rows
+      return rows | {layer: family.moved(rows[layer], units[u], offsets[t])}
 
     return {'x': x, 'mean': self._means(shape, moved), 'units': units, 'offsets': offsets, of: used}
 
@@ -173,19 +176,22 @@ class Sampler:
     shape = (self._section.num, 1 + self._section.draws)
     noise = self._noise('layers')
 
-    events = {each.name: each.shape for each in self._model.latents}
+    lead = (1, 1)
+    requests = record(lambda noise: self._model.descend(lambda one, p: one.family.sample(p, noise, one.name, lead)))
+    requests = {request.name: request for request in requests}
 
-    def normal(name, lead):
-      return noise.normal(name, (*lead, *events[name.rpartition('/')[2]]), dtype=self._source.dtype).numpy()
+    def drawn_noise(name, lead):
+      request = requests[name.rpartition('/')[2]]
+      return getattr(noise, request.kind)(name, (*lead, *request.shape[2:]), dtype=request.dtype).numpy()
 
-    kept = {name: normal(name, shape[:1]) for name in self._model.layer_names}
-    fresh = np.concatenate([kept[layer][:, None], normal(f'fresh/{layer}', (shape[0], shape[1] - 1))], axis=1)
+    kept = {name: drawn_noise(name, shape[:1]) for name in self._model.layer_names}
+    fresh = np.concatenate([kept[layer][:, None], drawn_noise(f'fresh/{layer}', (shape[0], shape[1] - 1))], axis=1)
 
     def drawn(row):
       n, draw = np.unravel_index(row, shape)
       return {name: value[n] for name, value in kept.items()} | {layer: fresh[n, draw]}
 
-    mean = self._means(shape, drawn)
+    mean = self._means(shape, drawn, self._draw)
     variance = lambda values, axis: np.var(values, axis, dtype=np.float64, ddof=1).mean()
     return {'mean': mean, 'variance': variance(mean, 1), 'total_variance': variance(mean[:, 0], 0)}
 
@@ -248,9 +254,15 @@ class Sampler:
     z, _ = self._model.descend(lambda layer, p: layer.family.at(p, eps[layer.name][None]))
     return {'mean': self._model.mean(z)[0]}
 
-  def _means(self, shape: tuple[int, ...], eps: Callable) -> np.ndarray:
-    """E[x | z] [*shape, ...], eps(row) being the {layer: eps_l} of some of the rows."""
-    mean = self._rows(self._decode, int(np.prod(shape)), eps)['mean']
+  def _mean_of_noise(self, noise):
+    """E[x | z] [B, ...] of z drawn by {layer: noise [B, ...]}."""
+    given, (batch, *_) = replay({name: value[None] for name, value in noise.items()}), next(iter(noise.values())).shape
+    z, _ = self._model.descend(lambda layer, p: layer.family.sample(p, given, layer.name, (1, batch)))
+    return {'mean': self._model.mean(z)[0]}
+
+  def _means(self, shape: tuple[int, ...], eps: Callable, function: Callable | None = None) -> np.ndarray:
+    """E[x | z] [*shape, ...], eps(row) being what `function` takes of some of the rows: of None, {layer: eps_l}."""
+    mean = self._rows(function or self._decode, int(np.prod(shape)), eps)['mean']
     return mean.reshape(*shape, *mean.shape[1:])
 
   def _rows(self, function: Callable, total: int, inputs: Callable) -> dict[str, np.ndarray]:

@@ -129,8 +129,20 @@ def _net(kind: str = 'mlp') -> dict:
 
 def _layer(is_top: bool) -> dict:
   fields = {
-    'family': Field('gaussian', 'Distribution of the layer, in q and in p.', choices=tuple(NAMES['family'])),
-    'dim': Field(8, 'Units of the vector, or channels of the feature map.', low=1, high=10**5),
+    'family': Field(
+      'gaussian',
+      'Distribution of the layer, in q and in p. bernoulli: bits. categorical: one-hot vectors.',
+      choices=tuple(NAMES['family']),
+    ),
+    'dim': Field(
+      8, 'Units of the vector, or channels of the feature map; of family=categorical, categories.', low=1, high=10**5
+    ),
+    'groups': Field(
+      1,
+      'family=categorical: z is a vector of so many groups of `dim` categories, one-hot in each group.',
+      low=1,
+      high=10**4,
+    ),
     'grid': Field(
       0, '0: the layer is a vector of `dim` units. n: an n x n feature map of `dim` channels.', low=0, high=1024
     ),
@@ -340,8 +352,9 @@ DATA = {
 PRIOR = {
   'name': Field(
     'standard',
-    'Prior of the top layer. standard: N(0, I). learned: N(0, alpha^2), one alpha for each unit. optimal: the same in '
-    'closed form, alpha^2 = the mean of E_q z^2 (the layer must be a vector).',
+    'Prior of the top layer. standard: N(0, I); fair bits; uniform categories. learned: N(0, alpha^2), one alpha for '
+    'each unit; logits. optimal: N(0, alpha^2) in closed form, alpha^2 = the mean of E_q z^2 (a Gaussian layer that is '
+    'a vector).',
     choices=tuple(NAMES['prior.name']),
   ),
   'weight_constraint': Field(
@@ -464,8 +477,9 @@ EVAL = {
     'log_evidence: log p(x) by importance sampling. ppca: the exact likelihood of a linear VAE beside that of '
     'probabilistic PCA. selection: of members, on the segments of a stream. samples: pictures. points: of data that '
     'are vectors. estimates: the spread of the ELBO and of the entropies by few samples. players: the losses of '
-    'symmetric learning. posterior: of a few bits, by enumeration. unit_information: of bits. limiting: pictures of '
-    'the chain z, x, z. accuracy: of a classifier. fid: Frechet distances of images, as the fields fid_* say.',
+    'symmetric learning. posterior: of few bits or categories, by enumeration. unit_information: discrete layers. '
+    'limiting: pictures of the chain z, x, z. accuracy: of a classifier. fid: Frechet distances of images, as the '
+    'fields fid_* say.',
     choices=tuple(NAMES['eval.evaluators']),
     item=str,
   ),
@@ -532,8 +546,8 @@ SAMPLE = {
     'What --mode=sample makes. prior: samples of the model. reconstructions: of examples. traversals: one unit moved '
     'at a time. interpolations: between examples. layers: one layer of a hierarchy drawn afresh, the others kept. '
     "projector: posterior means for TensorBoard's projector. limiting: samples of the chain z, x, z, ... after "
-    'eval.limiting_steps. codes: posterior means (of bits, the most probable state; of a flow, the image of the mean '
-    'before it) as arrays.',
+    'eval.limiting_steps. codes: posterior means (of discrete layers, the most probable state; of a flow, the image of '
+    'the mean before it) as arrays.',
     choices=SAMPLES,
     item=str,
   ),
@@ -555,7 +569,8 @@ SAMPLE = {
   'steps': Field(9, 'traversals, interpolations: images in a row.', low=2, high=100),
   'range': Field(
     3.0,
-    'traversals: a unit moves by up to so many standard deviations of its prior, either way from its mean under q.',
+    'traversals: a unit moves by up to so many standard deviations of its prior, either way from its mean under q; one '
+    'of a discrete layer goes through its states instead.',
     above=0,
   ),
   'units': Field(10, 'traversals: the units of a layer with the largest rates, so many. 0: all.', low=0, high=10**5),
@@ -658,9 +673,10 @@ def _objective(layers) -> dict:
     'estimator': Field(
       'reparameterized',
       "Of the gradient. doubly_reparameterized: of the encoder's part of iwae, with less variance at about twice the "
-      'cost (Tucker et al. 2019). Of the elbo with layers of bits: zgr (or DARN(1/2)), straight_through, '
-      'gumbel_sigmoid, which are biased, or score_function, unbiased, with a leave-one-out baseline (num_samples of at '
-      'least 2).',
+      'cost (Tucker et al. 2019). Through samples of discrete layers, by elbo and iwae: zgr (or DARN(1/2); bits), '
+      'straight_through, gumbel_sigmoid (bits) or straight_through_gumbel, which are biased; score_function, unbiased, '
+      'with a leave-one-out baseline (num_samples of at least 2); gumbel_softmax (elbo with one-hot layers): softened '
+      'samples take the place of one-hot ones in training, whose ELBO is then no bound (metrics relaxed/...).',
       choices=tuple(NAMES['objective.estimator']),
     ),
     'temperature': Field(
@@ -688,8 +704,9 @@ def _objective(layers) -> dict:
     ),
     'information': Field(
       False,
-      'Running averages of the mutual information of each bit with its parents, under p and under q, in the checkpoint '
-      'and, averaged over the bits, in the metrics (layers of bits; elbo and symmetric).',
+      'Running averages of the mutual information of each unit (bit, group of categories) with its parents, under p '
+      'and under q, in the checkpoint and, averaged over the units, in the metrics (discrete layers; elbo and '
+      'symmetric).',
     ),
     'beta': {name: Field(1.0, f'Weight of the rate of {name}.', low=0) for name in layers},
     'anneal': Field(

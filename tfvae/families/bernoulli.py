@@ -1,5 +1,9 @@
 """Bernoulli variables: latent layers and the Bernoulli decoder."""
 
+import itertools
+import math
+
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -48,6 +52,14 @@ class DiagonalBernoulli(LatentFamily):
     logits = distribution.distribution.logits_parameter()
     return tf.cast(logits > 0, logits.dtype)
 
+  def offsets(self, reach, steps):
+    return np.arange(2)
+
+  def moved(self, eps, units, offsets):
+    moved = eps.copy()
+    moved[np.arange(len(eps)), ..., units] = offsets.reshape(-1, *[1] * (eps.ndim - 2))
+    return moved
+
   @property
   def information_shape(self):
     return (2, *self.shape)
@@ -61,6 +73,14 @@ class DiagonalBernoulli(LatentFamily):
     probs, conditional = tf.unstack(means, axis=-1 - len(self.shape))
     # By rounding, the mean of a bit that is always 1 may exceed 1, which has no entropy.
     return tfd.Bernoulli(probs=tf.clip_by_value(probs, 0, 1)).entropy() - conditional
+
+  @property
+  def number_of_states(self):
+    return 2 ** math.prod(self.shape)
+
+  def states(self):
+    table = np.array(list(itertools.product((0, 1), repeat=math.prod(self.shape))), np.float32)
+    return table.reshape(-1, *self.shape)
 
   def combine(self, evidence, prior, features):
     del features

@@ -26,9 +26,13 @@ class Estimator(abc.ABC):
 
   Attributes:
     by_density: whether objectives move q by its density as well, as samples let nothing through.
+    relaxed: whether what stands for a sample is none: of what follows from it, nothing is a bound or a probability.
+    doubly: whether the importance-weighted bound moves its encoder in another way (`Iwae`).
   """
 
   by_density = False
+  relaxed = False
+  doubly = False
 
   def temperature(self, step) -> tf.Tensor | None:
     """The temperature after so many steps, a scalar; None: it has none."""
@@ -53,8 +57,6 @@ class Estimator(abc.ABC):
 
 class Reparameterized(Estimator):
   """Samples are functions of noise and parameters, with a gradient of their own. No discrete layer has such."""
-
-  doubly = False
 
   def through(self, draw):
     raise TypeError('a discrete sample has no gradient of its own')
@@ -94,15 +96,18 @@ class ScoreFunction(Estimator):
     return tf.stop_gradient(draw.value)
 
 
-class StraightThroughGumbel(Estimator):
-  """The gradient of the softened sample at the noise that gave the hard one (Jang et al. 2017, section 2.2).
+class GumbelSoftmax(Estimator):
+  """The softened sample in place of the hard one (Jang et al. 2017; Maddison et al. 2017), its own gradient.
 
-  For bits the softened sample is sigmoid((l + logistic noise) / T), T being the temperature.
+  softmax((l + Gumbel noise) / T), T being the temperature; it tends to the hard sample as T falls, and its gradient's
+  variance grows.
 
   Args:
     tempering: step -> T > 0.
     step: of `through`.
   """
+
+  relaxed = True
 
   def __init__(self, tempering: Callable, step=0):
     self._tempering, self._step = tempering, step
@@ -114,12 +119,21 @@ class StraightThroughGumbel(Estimator):
     return type(self)(self._tempering, step)
 
   def through(self, draw):
-    relaxed = self._relaxed(draw)
-    return draw.value + relaxed - tf.stop_gradient(relaxed)
-
-  def _relaxed(self, draw):
     return draw.relaxed(tf.cast(self.temperature(self._step), draw.logits.dtype))
 
   @classmethod
   def from_spec(cls, section, steps):
     return cls(tempering(section.temperature, section.temperature_decay, section.temperature_floor, steps))
+
+
+class StraightThroughGumbel(GumbelSoftmax):
+  """The hard sample, with the gradient of the softened one at the same noise (Jang et al. 2017, section 2.2).
+
+  For bits the softened sample is sigmoid((l + logistic noise) / T).
+  """
+
+  relaxed = False
+
+  def through(self, draw):
+    softened = super().through(draw)
+    return draw.value + softened - tf.stop_gradient(softened)

@@ -3,6 +3,7 @@
 import abc
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -130,6 +131,21 @@ class LatentFamily(Family):
     del distribution
     return eps
 
+  def offsets(self, reach: float, steps: int) -> np.ndarray:
+    """Where `moved` takes a unit in turn, [T]: up to `reach` either way, in so many steps; of states, all."""
+    return np.linspace(-reach, reach, steps)
+
+  def moved(self, eps: np.ndarray, units: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """`eps` [R, *shape] with one unit of each row moved: units, offsets [R]."""
+    moved = eps.copy()
+    moved[np.arange(len(eps)), ..., units] += offsets.reshape(-1, *[1] * (eps.ndim - 2))
+    return moved
+
+  @property
+  def origin(self) -> np.ndarray:
+    """The z at which chains may begin, `shape`."""
+    return np.zeros(self.shape, np.float32)
+
   # Of what has states, to tell how much a unit knows of its parents.
 
   @property
@@ -143,6 +159,15 @@ class LatentFamily(Family):
 
   def information(self, means: tf.Tensor) -> tf.Tensor:
     """H(E pi) - E H(pi) of each unit, pi being the probabilities of its states: nats, [*units]."""
+    raise TypeError(f'units of {type(self).__name__} have no states')
+
+  @property
+  def number_of_states(self) -> int:
+    """That z has."""
+    raise TypeError(f'units of {type(self).__name__} have no states')
+
+  def states(self) -> np.ndarray:
+    """All of them, [M, *shape]."""
     raise TypeError(f'units of {type(self).__name__} have no states')
 
   # Of a ladder.

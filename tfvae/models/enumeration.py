@@ -1,24 +1,25 @@
-"""All latent states of a hierarchy of bits."""
+"""All latent states of a hierarchy of bits and one-hot categories."""
 
-import itertools
+import math
 
 import numpy as np
 import tensorflow as tf
 
-from tfvae.names import MOST_BITS
+from tfvae.names import MOST_STATES
 
 
 def states(model) -> dict[str, np.ndarray]:
-  """{layer: [2^n, ...]}, every state of the n bits of all layers, n <= `MOST_BITS`.
+  """{layer: [M, ...]}, every one of the M states of all layers together, M <= `MOST_STATES`.
 
-  Raises ValueError: more bits, or layers that are not bits.
+  Raises ValueError: more states, or layers that have none.
   """
-  sizes = [int(np.prod(layer.shape)) for layer in model.latents]
-  if len(model.discrete) < len(sizes) or sum(sizes) > MOST_BITS:
-    raise ValueError(f'{sum(sizes)} units; enumeration is for layers of bits, {MOST_BITS} of them together')
-  table = np.array(list(itertools.product((0, 1), repeat=sum(sizes))), np.float32)
-  parts = np.split(table, np.cumsum(sizes)[:-1], axis=1)
-  return {layer.name: part.reshape(-1, *layer.shape) for layer, part in zip(model.latents, parts, strict=True)}
+  if len(model.discrete) < len(model.latents):
+    raise ValueError('enumeration is for layers that have states')
+  numbers = [family.number_of_states for family in model.families.values()]
+  if (total := math.prod(numbers)) > MOST_STATES:
+    raise ValueError(f'{total} states; enumeration is for {MOST_STATES} of all layers together')
+  chosen = np.unravel_index(np.arange(total), numbers)
+  return {name: family.states()[each] for (name, family), each in zip(model.families.items(), chosen, strict=True)}
 
 
 def log_densities(model, x: tf.Tensor, z: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

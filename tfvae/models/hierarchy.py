@@ -138,7 +138,7 @@ class Hierarchy(keras.Model):
   def encode(self, x) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
     """The posterior at its locations: ({layer: z_l, [1, B, ...]}, {layer: q(z_l | ., x), batch shape [1, B]}).
 
-    z_l is the `location` of q: its mean, the most probable bits, or the image of the mean before a flow. Each layer is
+    z_l is the `location` of q: its mean, the most probable state, or the image of the mean before a flow. Each layer is
     conditioned on those of the ones inferred before it.
     """
     z, q, _ = self._infer(x, lambda layer, q: layer.family.location(q))
@@ -182,7 +182,8 @@ class Hierarchy(keras.Model):
         return tf.stop_gradient(layer.family.sample(q, noise, f'z/{layer.name}', lead, estimator)), None
       return layer.family.sample_and_log_prob(q, noise, f'z/{layer.name}', lead, estimator)
 
-    return self._trace(batch, choose)
+    relaxed = self.discrete if estimator is not None and estimator.relaxed else ()
+    return self._trace(batch, choose)._replace(relaxed=tuple(relaxed))
 
   def score(self, batch: dict, z: dict[str, tf.Tensor]) -> Trace:
     """Trace at given z, {layer: [S, B, ...]}."""

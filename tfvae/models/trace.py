@@ -9,6 +9,9 @@ import tensorflow_probability as tfp
 tfd = tfp.distributions
 
 
+RELAXED = 'relaxed/'  # begins the names of what follows from softened samples
+
+
 class Trace(NamedTuple):
   """S latent samples of B examples. Densities and KLs in nats."""
 
@@ -23,6 +26,7 @@ class Trace(NamedTuple):
   q: dict[str, tfd.Distribution]  # in the order of inference: q(z_l | ., x); batch shape [S, B], of the first [1, B]
   p: dict[str, tfd.Distribution]  # layer: p(z_l | z_>l); batch shape [S, B], or [] for the top
   px: tfd.Distribution  # p(x | z), batch shape [S, B]
+  relaxed: tuple[str, ...] = ()  # layers where softened samples, of no probability, take the place of samples
 
   def rates(self) -> dict[str, tf.Tensor]:
     """layer: KL_l averaged over the samples, [B] nats."""
@@ -30,6 +34,7 @@ class Trace(NamedTuple):
 
   def sampled_kl(self) -> dict[str, tf.Tensor]:
     """layer: log q(z_l | ., x) - log p(z_l | z_>l) at the samples, whose expectation is KL_l: [S, B] nats."""
+    self._require_samples()
     return {layer: self.log_q[layer] - self.log_p[layer] for layer in self.kl}
 
   def log_likelihood(self) -> tf.Tensor:
@@ -38,6 +43,7 @@ class Trace(NamedTuple):
 
   def log_weights(self) -> tf.Tensor:
     """log p(x, z) - log q(z | x) of each sample: [S, B] nats."""
+    self._require_samples()
     return self.log_px + tf.add_n(list(self.log_p.values())) - tf.add_n(list(self.log_q.values()))
 
   def importance_bound(self) -> tf.Tensor:
@@ -52,13 +58,27 @@ class Trace(NamedTuple):
     return tf.reduce_mean(squares, 0) / math.prod(self.x.shape[1:])
 
   def terms(self) -> dict[str, tf.Tensor]:
-    """What is reported of every model, each [B]: elbo (beta 1), log_likelihood, rate, rate/<layer>, mse."""
+    """What is reported of every model, each [B]: elbo (beta 1), log_likelihood, rate, rate/<layer>, mse.
+
+    What follows from softened samples goes by the name relaxed/...: all but the rates of the highest layer that has
+    them and of those above it.
+    """
     rates, log_likelihood = self.rates(), self.log_likelihood()
     rate = tf.add_n(list(rates.values()))
-    return {
+    found = {
       'elbo': log_likelihood - rate,
       'log_likelihood': log_likelihood,
       'rate': rate,
       **{f'rate/{layer}': value for layer, value in rates.items()},
       'mse': self.squared_error(),
     }
+    if not self.relaxed:
+      return found
+    layers = list(self.z)
+    first = min(layers.index(layer) for layer in self.relaxed)
+    exact = {f'rate/{layer}' for layer in layers[: first + 1]}
+    return {name if name in exact else f'{RELAXED}{name}': value for name, value in found.items()}
+
+  def _require_samples(self):
+    if self.relaxed:
+      raise ValueError(f'a softened sample of {", ".join(self.relaxed)} has no probability')

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfvae.families.estimators import Estimator
 from tfvae.making import Make
+from tfvae.models.trace import RELAXED
 from tfvae.objectives.information import Information
 from tfvae.objectives.objective import Objective
 from tfvae.objectives.persistent import PersistentChain
@@ -25,12 +26,13 @@ class Elbo(Objective):
     estimator: of the gradient through samples of discrete layers. None: they let none through. `ScoreFunction`: by the
       density of q, with the mean of the other samples for a baseline (Mnih & Rezende 2016; Kool et al. 2019): unbiased,
       S >= 2.
-    information: running averages of what bits tell, or None.
+    information: running averages of what units of discrete layers tell, or None.
     chain: a persistent chain, or None.
     kl: of the rates that are minimised. exact: KLs in closed form where there are any (`Trace.kl`). sampled: log q -
       log p at the samples in every layer. Its mean is the same, and so is that of its gradient where samples are
-      reparameterised, by the score function, and by estimators that are unbiased for linear functions of a bit (zgr,
-      straight_through), as log-densities of bits are. The metrics rate/<layer> are in closed form all the same.
+      reparameterised, by the score function, and by estimators that are unbiased for linear functions of z (zgr,
+      straight_through), as log-densities of bits and categories are. The metrics rate/<layer> are in
+      closed form all the same.
   """
 
   def __init__(
@@ -83,7 +85,8 @@ class Elbo(Objective):
     return tf.reduce_mean(tf.stop_gradient(losses - others) * (log_q - tf.stop_gradient(log_q)), 0)
 
   def update(self, means, step):
-    self._model.update(means)
+    # A closed-form variance is that of what is minimised.
+    self._model.update({name.removeprefix(RELAXED): value for name, value in means.items()})
     super().update(means, step)
 
   @classmethod

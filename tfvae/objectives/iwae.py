@@ -1,7 +1,10 @@
 """The importance-weighted bound."""
 
+import math
+
 import tensorflow as tf
 
+from tfvae.families.estimators import Estimator
 from tfvae.making import Make
 from tfvae.models.trace import Trace
 from tfvae.objectives.objective import Objective
@@ -18,22 +21,45 @@ class Iwae(Objective):
     doubly_reparameterized: the estimator of the encoder's gradient. False: the bound's own, through the reparameterised
       samples and the densities of q (Burda et al. 2016, eq. 14). True: through the samples alone, by the squares of
       the normalised weights (Tucker et al. 2019, eq. 8). Both are unbiased, and the rest of the gradient is the same.
+    estimator: of the gradient through samples of discrete layers, which are hard. None: they let none through.
+      `ScoreFunction`: by the density of q, with the bound of the other samples for a baseline (VIMCO, Mnih & Rezende
+      2016, eqs. 8 and 10): unbiased, S >= 2.
   """
 
-  def __init__(self, model, num_samples: int, doubly_reparameterized: bool = False):
+  def __init__(self, model, num_samples: int, doubly_reparameterized: bool = False, estimator: Estimator | None = None):
     self._model, self._num_samples, self._doubly = model, num_samples, doubly_reparameterized
+    self._estimator = estimator
 
   @property
   def players(self):
     return {'model': self._model.trainable_variables}
 
   def loss(self, player, model, batch, step, noise):
-    trace = model.infer(batch, noise, self._num_samples)
+    estimator = self._estimator.at(step) if self._estimator else None
+    trace = model.infer(batch, noise, self._num_samples, estimator)
     if self._doubly:
       trace, loss = self._doubly_reparameterized_loss(model, batch, trace.z)
     else:
       loss = -trace.importance_bound()
-    return loss, {'iwae': -loss, **trace.terms(), **model.diagnostics(trace)}
+    metrics = {'iwae': -loss, **trace.terms(), **model.diagnostics(trace)}
+    if estimator and estimator.by_density:
+      pathless = [layer for layer, family in model.families.items() if not family.pathwise]
+      loss += self._score(trace, tf.add_n([trace.log_q[layer] for layer in pathless]))
+    if estimator and (temperature := estimator.temperature(step)) is not None:
+      metrics['temperature'] = temperature
+    return loss, metrics
+
+  def _score(self, trace, log_q):
+    """[B], 0 in value; its gradient: that on the density of q, by how much a sample adds to the bound of the others.
+
+    The bound without a sample has the geometric mean of the others' weights in its place.
+    """
+    weights = trace.log_weights()
+    others = (tf.reduce_sum(weights, 0) - weights) / (self._num_samples - 1)
+    each = tf.eye(self._num_samples, dtype=weights.dtype)[:, :, None]  # [S, S, 1]: the one that is replaced, first
+    without = tf.reduce_logsumexp(weights * (1 - each) + others * each, 1) - math.log(self._num_samples)
+    signal = tf.stop_gradient(trace.importance_bound() - without)
+    return -tf.reduce_sum(signal * (log_q - tf.stop_gradient(log_q)), 0)
 
   def _doubly_reparameterized_loss(self, model, batch, z) -> tuple[Trace, tf.Tensor]:
     """The trace at samples z, and the loss [B] with that estimator for its gradient.
@@ -57,4 +83,5 @@ class Iwae(Objective):
   @classmethod
   def from_spec(cls, spec, model, make: Make) -> 'Iwae':
     """The objective of a spec."""
-    return cls(model, spec.objective.num_samples, make.estimator(spec).doubly)
+    estimator = make.estimator(spec)
+    return cls(model, spec.objective.num_samples, estimator.doubly, estimator)

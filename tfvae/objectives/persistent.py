@@ -1,12 +1,15 @@
 """Chains that run along with training."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfvae.models.chain import Chain
 
 
 class PersistentChain:
-  """n chains z, x, z, ... of the model as it is, one step of them after each step of training, begun at z = 0.
+  """n chains z, x, z, ... of the model as it is, one step of them after each step of training.
+
+  They begin at z = 0, of categories at the first.
 
   Where they are shows what the limiting distribution of encoder and decoder looks like while both change (Flach et al.
   2024, their code).
@@ -21,7 +24,9 @@ class PersistentChain:
     self._model, self._chain = model, Chain(model, seed)
     self._z = {
       layer.name: tf.Variable(
-        tf.zeros([1, n, *layer.shape], layer.prior.variable_dtype), trainable=False, name=f'chain_{layer.name}'
+        tf.constant(np.tile(layer.family.origin, (1, n, *[1] * len(layer.shape))), layer.prior.variable_dtype),
+        trainable=False,
+        name=f'chain_{layer.name}',
       )
       for layer in model.latents
     }

@@ -21,7 +21,7 @@ class Symmetric(Objective):
   Args:
     model: has both players, and scores given latents.
     num_samples: of z for each example of the data.
-    information: running averages of what bits tell, or None.
+    information: running averages of what units of discrete layers tell, or None.
     chain: a persistent chain, or None.
   """
 

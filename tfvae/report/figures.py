@@ -58,7 +58,7 @@ def curves(run: Run):
   metrics = run.metrics
   if 'train' not in metrics:
     return None
-  nats = ('elbo', 'log_likelihood', 'rate', 'loss/generative', 'loss/inference', 'cross_entropy')
+  nats = ('elbo', 'log_likelihood', 'rate', 'relaxed/elbo', 'loss/generative', 'loss/inference', 'cross_entropy')
   names = (*nats[:3], 'mse', 'sigma', *nats[3:], 'accuracy', 'gradient_norm')
   names = [name for name in names if any(name in values for values in metrics.values())]
   if not names:
@@ -73,7 +73,7 @@ def curves(run: Run):
     found = [values[name][np.isfinite(values[name])] for values in metrics.values() if name in values]
     if name in ('mse', 'gradient_norm') and all(np.all(values > 0) for values in found):
       axis.set_yscale('log')
-    if name in ('elbo', 'log_likelihood', 'loss/generative'):  # the first steps would hide all others
+    if name in ('elbo', 'relaxed/elbo', 'log_likelihood', 'loss/generative'):  # the first steps would hide all others
       axis.set_ylim(*_limits(found))
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3)

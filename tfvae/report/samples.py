@@ -172,18 +172,23 @@ def _reconstruction_images(samples, layer):
 
 
 def _traversal_images(samples, layer):
-  units, heads = (
-    samples['units'][: MOST['units']],
-    tuple(f'{offset:+.3g}' if offset else '0' for offset in samples['offsets']),
-  )
+  units = samples['units'][: MOST['units']]
+  sign = '' if _are_states(samples) else '+'
+  heads = tuple(f'{offset:{sign}.3g}' if offset else '0' for offset in samples['offsets'])
   panels = [
     Panel(*_rows(samples['mean'][i, : len(units)]), heads, f'around example {i} of the {samples["split"]} split')
     for i in range(min(len(samples['x']), MOST['around']))
   ]
-  return sheet(_traversal_title(layer), [(_unit_labels(samples, units), panels)], samples['value_range'])
+  return sheet(_traversal_title(samples, layer), [(_unit_labels(samples, units), panels)], samples['value_range'])
 
 
-def _traversal_title(layer):
+def _are_states(samples):
+  return samples['offsets'].dtype.kind == 'i'
+
+
+def _traversal_title(samples, layer):
+  if _are_states(samples):
+    return f'One unit of {layer} set to each of its states in turn, the others at the most probable state under q'
   return f'One unit of {layer} moved, by so many standard deviations of its prior, from its mean under q'
 
 
@@ -319,12 +324,11 @@ def _reconstruction_lines(samples, layer):
 
 def _traversal_lines(samples, layer):
   units, offsets, cells = samples['units'][: MOST['units']], samples['offsets'], []
+  unit = 'state' if _are_states(samples) else 'standard deviations'
   for number, label in enumerate(_unit_labels(samples, units)):
     curves = _colored(samples['mean'][0, number], 'coolwarm', np.linspace(0, 1, len(offsets)))
     cells.append((label.replace('\n', ', '), [*curves, (samples['x'][0], {'color': 'k', 'linestyle': ''})]))
-  return _lines(
-    f'{_traversal_title(layer)} (points: x)', cells, ('standard deviations', 'coolwarm', offsets[0], offsets[-1])
-  )
+  return _lines(f'{_traversal_title(samples, layer)} (points: x)', cells, (unit, 'coolwarm', offsets[0], offsets[-1]))
 
 
 def _interpolation_lines(samples, layer):
