@@ -62,7 +62,7 @@ def gaussian(family, features):
 
 
 def merge(q, p):
-  """By precisions: s^2 = (s_q^-2 + s_p^-2)^-1, m = (m_q s_q^-2 + m_p s_p^-2) s^2 (Sonderby et al. 2016, eq. 17-19)."""
+  """By precisions: s^2 = (s_q^-2 + s_p^-2)^-1, m = (m_q s_q^-2 + m_p s_p^-2) s^2 (Sonderby et al. 2016)."""
   merged = []
   for (m_q, v_q), (m_p, v_p) in zip(q, p, strict=True):
     variance = v_q * v_p / (v_q + v_p)

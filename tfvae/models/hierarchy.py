@@ -57,7 +57,7 @@ class Hierarchy(keras.Model):
   generic: q(z_L | x) ... q(z_1 | z_>1, x) (Kingma & Welling 2013 for one layer; Xiao & Bamler 2023, section 3).
   ladder: the same order; the natural parameters of q(z_l | z_>l, x) are those of p(z_l | z_>l) plus what features of x
     add, made on the way up from x (Flach et al. 2024, section 4).
-  lvae: the ladder of Gaussians (Sonderby et al. 2016, section 2.1), in which q(z_L | x) is what x says alone, not
+  lvae: the ladder of Gaussians (Sonderby et al. 2016), in which q(z_L | x) is what x says alone, not
     merged with p(z_L), and each layer below may have a net of its own beside the way up.
   reverse: q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1) (Burda et al. 2016, eq. 3).
 
