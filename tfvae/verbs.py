@@ -22,8 +22,9 @@ class Verbs:
 
   All are float32 but `values` (float64), `seed` and `n` (int32). <layer> is z1, z2, ...
 
-  encode: x [B, ...] -> the parameters of each q(z_l | ., x), <layer>_loc and <layer>_scale [B, ...] of a Gaussian. A
-    layer is conditioned on the means of those inferred before it. Of a flow <layer>_location, the image of the base's
+  encode: x [B, ...] -> the parameters of each q(z_l | ., x), <layer>_loc and <layer>_scale [B, ...] of a Gaussian,
+    <layer>_logits of bits and categories. A layer is conditioned on the means (of these, the most probable states) of
+    those inferred before it. Of a flow <layer>_location, the image of the base's
     mean, which stands for it here and below, and <layer>_base_loc and <layer>_base_scale of the Gaussian before it.
   decode: <layer> [B, ...], for each layer that x depends on -> mean, E[x | z], and the decoder's scale or logits,
     [B, ...].

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 from conftest import ROOT
 from test_binary import ALL_X, PIXELS, _gradients, data, exact, gradient_of
@@ -175,8 +176,7 @@ def test_evaluations_against_enumeration():
   # z2 given x alone: probabilities of its groups by summing over the states.
   table = states(model)['z2']
   probs = np.einsum('mb,mgk->bgk', q, table)
-  entropy = lambda p: -(p * np.log(np.maximum(p, 1e-30))).sum(-1)
-  want = entropy(probs.mean(0)) - entropy(probs).mean(0)
+  want = scipy.stats.entropy(probs.mean(0), axis=-1) - scipy.stats.entropy(probs, axis=-1).mean(0)
   np.testing.assert_allclose(arrays['q.z2'], want, atol=1e-4)
   assert numbers['unit_information/q/z2'] == pytest.approx(want.mean(), abs=1e-4)
 
@@ -206,6 +206,29 @@ def test_softened_samples_are_told_from_samples():
   z = Chain(model, 0).run(5, 3)['z2'].numpy()
   for hard in (z, chain.numpy(), model.generate(5, noise_lib.stateless(0, 0)).z['z2'].numpy()):
     assert set(np.unique(hard)) == {0.0, 1.0} and np.all(hard.sum(-1) == 1)
+
+
+def test_running_averages_of_what_groups_tell():
+  """After a step they are its batch's: of z2 under q given x alone, of each group H(E pi) - E H(pi)."""
+  spec, model = tiny(objective__information=True, prior__name='learned')
+  objective, x = build.objective(spec, model), data()
+  for player in ('generative', 'inference'):
+    batch, noise = {'x': x}, noise_lib.stateless(0, 0)
+    gradients = _gradients(objective, model, player, batch, tf.constant(0), noise, objective.players[player])
+    assert all(np.any(gradient != 0) for gradient in gradients)  # those of the learned prior among them
+  means = {}
+  for player in objective.players:
+    for name, value in objective.loss(player, model, batch, tf.constant(0), noise)[1].items():
+      value = value if value.shape.rank == 2 else value[..., None] if value.shape.rank else tf.reshape(value, [1, 1])
+      of = tf.reduce_mean(value, 0)
+      means |= {f'{name}/{k}': each for k, each in enumerate(of)} if len(of) > 1 else {name: of[0]}
+  objective.update(means, tf.constant(0))
+  q = np.exp(exact(model, x)[1].numpy().astype(np.float64))
+  probs = np.einsum('mb,mgk->bgk', q, states(model)['z2'])
+  want = scipy.stats.entropy(probs.mean(0), axis=-1) - scipy.stats.entropy(probs, axis=-1).mean(0)
+  information = objective.watchers[0]
+  np.testing.assert_allclose(information.value('q', 'z2'), want, atol=1e-4)
+  assert information.value('p', 'z1').shape == (2,) and np.all(information.value('p', 'z1') > -1e-4)
 
 
 ELBO = {'objective.name': 'elbo', 'objective.estimator': 'gumbel_softmax'}
