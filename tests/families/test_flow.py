@@ -221,6 +221,7 @@ def test_evaluators_take_samples_and_say_so(evaluated):
 
 REFUSED = [
   ({'model.z1.family': 'bernoulli'}, 'spec.model.z1.flow: got real_nvp, which is for Gaussian layers'),
+  ({'model.z1.family': 'categorical'}, 'spec.model.z1.flow: got real_nvp, which is for Gaussian layers'),
   ({'model.z1.grid': 4}, 'spec.model.z1.flow: got real_nvp, which is for vectors, but spec.model.z1.grid is 4'),
   ({'model.z1.dim': 1}, 'spec.model.z1.flow: got real_nvp, which moves one half of the units by the other'),
   ({'model.z1.flow_steps': 0}, 'spec.model.z1.flow_steps: got 0'),
