@@ -6,7 +6,10 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
+from tfvae import build
 from tfvae import noise as noise_lib
+from tfvae import spec as spec_lib
+from tfvae.analysis.evaluator import Split
 from tfvae.families.categorical import OneHot, independent
 from tfvae.families.estimators import GumbelSoftmax, StraightThrough, StraightThroughGumbel
 from tfvae.priors import LearnedCategories, StandardCategories
@@ -98,3 +101,17 @@ def test_straight_through_is_exact_for_linear_functions():
         value = tf.reduce_sum(a * z)
       np.testing.assert_allclose(z, tf.one_hot(tf.argmax(z, -1), CATEGORIES, dtype=z.dtype), atol=1e-12)
       assert np.allclose(tape.gradient(value, of_q), want, rtol=1e-9) == exact
+
+
+@pytest.mark.parametrize('groups', [1, 3])
+def test_points_of_categories_have_no_entropies_of_columns(groups):
+  """A group is many columns of z: figures order columns as they are."""
+  fields = {'data.name': 'circle', 'data.examples': 60, 'data.batch_size': 20, 'model.z1.family': 'categorical'}
+  fields |= {'model.z1.groups': groups, 'model.z1.dim': 4, 'objective.estimator': 'gumbel_softmax'}
+  fields |= {'eval.evaluators': ('points',), 'eval.num_points': 10, 'sample.what': ('prior',)}
+  spec = spec_lib.resolve(spec_lib.base(('z1',)), fields)
+  data = build.dataset(spec)
+  model = build.model(spec, data.observation)
+  (points,) = build.evaluators(spec, data.shape)
+  arrays = points.evaluate(model, Split(build.source(spec, data), 'test', spec)).arrays
+  assert arrays['z'].shape == (10, 4 * groups) and 'entropy' not in arrays

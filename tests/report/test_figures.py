@@ -1,17 +1,22 @@
 """Figures from run directories alone."""
 
 import json
+import pathlib
 import subprocess
 import sys
+import types
 
 import matplotlib.image
 import numpy as np
 import pytest
 
 from tfvae import spec as spec_lib
+from tfvae.report import figures
 from tfvae.report.figures import draw
 from tfvae.report.images import grid
 from tfvae.run import Run
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def test_grid():
@@ -99,3 +104,26 @@ def test_another_split_has_a_file_of_its_own(run):
   run.write_evaluation(20, 'train')
   assert run.evaluation['elbo'] == -6.0
   assert json.loads((run.workdir / 'evaluation-train.json').read_text())['elbo'] == -5.0
+
+
+def gumbel_run(**found):
+  """A run of categories above Gaussians, of which `found` is known."""
+  spec = spec_lib.load(str(ROOT / 'specs' / 'hit.py') + ':gumbel')
+  return types.SimpleNamespace(spec=spec, **found)
+
+
+def test_rates_of_relaxed_samples_are_not_drawn_as_rates():
+  """In training, the layers below softened categories have rates under other names."""
+  steps = np.arange(5.0)
+  train = {'step': steps, 'rate/z2': steps, 'relaxed/rate/z1': steps}
+  curves, bars = figures.rates(gumbel_run(metrics={'train': train})).axes
+  assert len(curves.lines) == 1 and len(bars.patches) == 1
+  test = {'step': steps, 'rate/z2': steps, 'rate/z1': steps}
+  _, bars = figures.rates(gumbel_run(metrics={'train': train, 'test (evaluated)': test})).axes
+  assert len(bars.patches) == 2
+
+
+def test_information_is_below_that_of_all_states():
+  arrays = {'q.z2': np.array([1.0, 2.0])}
+  (axis,) = figures.unit_information(gumbel_run(arrays=lambda name, split: arrays), 'test').axes
+  assert axis.lines[0].get_ydata()[0] == np.log(10) and axis.get_xlabel() == 'group, sorted'

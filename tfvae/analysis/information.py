@@ -1,4 +1,4 @@
-"""What each bit tells about its parents."""
+"""What each unit of a discrete layer tells about its parents."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,11 +10,11 @@ SAMPLES = 10_000  # of the prior
 
 
 class UnitInformation(TraceEvaluator):
-  """unit_information/q/<layer> and /p/<layer>: the mutual information of a bit with its parents, H(E pi) - E H(pi).
+  """unit_information/q/<layer> and /p/<layer>: the mutual information of a unit with its parents, H(E pi) - E H(pi).
 
-  In nats, averaged over the bits of a layer; pi is the probability of the bit given its parents: the layers above under
-  p (of `SAMPLES` samples), those and x under q (over the split). A bit that tells nothing is not used (Flach et al.
-  2024). Arrays: the same of each bit, q.<layer> and p.<layer>, [H].
+  A unit is a bit or a group of categories. In nats, averaged over the units of a layer; pi are the probabilities of its
+  states given its parents: the layers above under p (of `SAMPLES` samples), those and x under q (over the split). One
+  that tells nothing is not used (Flach et al. 2024). Arrays: the same of each unit, q.<layer> and p.<layer>, [units].
   """
 
   name, fields = 'unit_information', ('batch_size', 'num_samples')

@@ -12,7 +12,8 @@ VALUES = 4_000_000  # of x (states x examples x dimensions) whose densities are 
 
 
 class Posterior(Evaluator):
-  """Of hierarchies with at most 16 bits, exactly; means over the first eval.posterior_examples (0: all):
+  """Of hierarchies of bits and categories with at most 2^16 states, exactly; means over the first
+  eval.posterior_examples (0: all):
 
   exact_log_likelihood: log p(x) = log sum_z p(x, z), nats. elbo_exact: sum_z q(z | x) log p(x, z) / q(z | x).
   posterior_kl: KL(q(z | x) || p(z | x)), what the ELBO lacks. posterior_kl_reverse: KL(p(z | x) || q(z | x)), what

@@ -116,6 +116,7 @@ def rates(run: Run):
     ),
     'train',
   )
+  layers = [layer for layer in layers if f'rate/{layer}' in metrics[split]]  # others have those of relaxed samples
   last = [metrics[split][f'rate/{layer}'][-1] for layer in layers]
   labels = [f'{layer}\n$\\beta$ = {run.spec.objective.beta[layer]:g}' for layer in layers]
   bars = right.bar(labels, last, color=[colors[layer] for layer in layers])
@@ -170,7 +171,7 @@ def limiting(run: Run):
 
 
 def unit_information(run: Run, split: str):
-  """The mutual information of each bit with its parents, under p and under q, sorted."""
+  """The mutual information of each unit with its parents, under p and under q, sorted, below its largest value."""
   arrays = run.arrays('unit_information', split)
   if not arrays:
     return None
@@ -178,8 +179,10 @@ def unit_information(run: Run, split: str):
   for (name, values), axis in zip(arrays.items(), drawn.subplots(1, len(arrays), squeeze=False).flat, strict=True):
     side, _, layer = name.partition('.')
     axis.bar(np.arange(len(values)), np.sort(values)[::-1], color='C0' if side == 'q' else 'C1')
-    axis.axhline(np.log(2), color='k', linestyle=':', label='log 2')
-    axis.set(title=f'{layer} under {side}, mean {values.mean():.3f}', xlabel='bit, sorted', ylabel='nats')
+    section = run.spec.model[layer]
+    unit, states = ('group', section.dim) if section.family == 'categorical' else ('bit', 2)
+    axis.axhline(np.log(states), color='k', linestyle=':', label=f'log {states}')
+    axis.set(title=f'{layer} under {side}, mean {values.mean():.3f}', xlabel=f'{unit}, sorted', ylabel='nats')
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(fontsize=8)
   return drawn
