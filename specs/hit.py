@@ -181,7 +181,7 @@ def published(layers, data, words):
   if data == 'folder256':
     spec.data.channels, spec.data.memory_limit = 'rgb', 0.0
     spec.data.crop, spec.data.crop_at = 256, 'random'
-    spec.data.batch_size = 32
+    spec.data.batch_size = 8 if 'mixture' in words else 32  # a mixture has a hundred numbers for each pixel
 
   kernel = 5 if conv_z and not grey else 4
   if data == 'folder256':

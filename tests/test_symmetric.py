@@ -146,7 +146,6 @@ def test_training_begins_from_another_run(run, tmp_path, monkeypatch, capsys):
     ),
     ({'eval.evaluators': ('latents',)}, 'which is for Gaussian layers, but z2, z1 are of bits'),
     ({'sample.what': ('interpolations',)}, 'interpolations go along units of Gaussian layers, but z2, z1 are of bits'),
-    ({'model.z2.scale_head': 'softplus'}, 'bits have no scale (spec.model.z2.family=bernoulli); leave it at log'),
     ({'model.z1.groups': 2}, 'spec.model.z1.groups: got 2; only layers of categories have groups'),
     ({'data.jitter': 0.1}, 'spec.data.jitter: got 0.1'),
     ({'decoder.net.kind': 'linear', 'decoder.net.skip': True}, 'spec.decoder.net.skip: got True'),

@@ -4,6 +4,7 @@ import math
 
 from tfvae.names import MOST_STATES, NAMES
 
+LOWEST = 1e-6  # temperature: float32 would take much less for 0
 WORDS = {'real': 'Gaussian', 'bits': 'bits', 'one-hot': 'categories'}
 
 
@@ -95,6 +96,11 @@ def temperature_rule(f):
       f'spec.objective.temperature_floor: got {floor:g}; allowed: less than spec.objective.temperature ({start:g}), '
       'from which it falls'
     )
+  elif (last := max(start * math.exp(-decay), floor)) < LOWEST:
+    yield (
+      f'spec.objective.temperature{"_floor" if decay else ""}: got {floor if decay else start:g}, and the temperature '
+      f'comes to {last:.2g}; allowed: what keeps it at {LOWEST:g} or more, as samples are divided by it'
+    )
 
 
 def layer_rule(f):
@@ -107,9 +113,9 @@ def layer_rule(f):
         f'spec.{section}.groups: got {f[f"{section}.groups"]}; only layers of categories have groups, but '
         f'spec.{section}.family is {family}; leave it at 1'
       )
-    if space != 'real' and f[f'{section}.scale_head'] != 'log':
+    if space == 'one-hot' and f[f'{section}.scale_head'] != 'log':
       yield (
-        f'spec.{section}.scale_head: got {f[f"{section}.scale_head"]}; {WORDS[space]} have no scale '
+        f'spec.{section}.scale_head: got {f[f"{section}.scale_head"]}; categories have no scale '
         f'(spec.{section}.family={family}); leave it at log'
       )
     if space == 'one-hot' and f[f'{section}.grid']:

@@ -62,6 +62,8 @@ def test_samples_have_the_temperature_of_their_step():
       {'objective__temperature_decay': 1.0, 'objective__temperature_floor': 0.5},
       r'temperature_floor: got 0.5; allowed: less than spec.objective.temperature \(0.5\)',
     ),
+    ({'objective__temperature': 1e-9}, r'spec\.objective\.temperature: got 1e-09, and the temperature comes to 1e-09'),
+    ({'objective__temperature_decay': 40.0}, r'temperature_floor: got 0, and the temperature comes to 2.1e-18'),
     (
       {'objective__estimator': 'zgr', 'objective__temperature': 1.0},
       r'spec\.objective\.temperature: got 1, but spec.objective.estimator=zgr has no temperature; those that',

@@ -181,6 +181,14 @@ def test_evaluations_against_enumeration():
   assert numbers['unit_information/q/z2'] == pytest.approx(want.mean(), abs=1e-4)
 
 
+def test_enumeration_in_float64():
+  """All of q and of p(z) add up to 1, in the precision of the model."""
+  _, model = tiny(scale=0.3, train__precision='float64')
+  joint, log_q = exact(model, tf.constant(ALL_X[:5], tf.float64))
+  assert joint.dtype == log_q.dtype == tf.float64
+  np.testing.assert_allclose(tf.reduce_logsumexp(log_q, 0), np.zeros(5), atol=1e-12)
+
+
 def test_softened_samples_are_told_from_samples():
   """By the names of what follows from them; nothing weights them by a probability, and chains have hard ones."""
   fields = {'objective.name': 'elbo', 'objective.estimator': 'gumbel_softmax', 'objective.chains': 3}

@@ -25,7 +25,8 @@ def states(model) -> dict[str, np.ndarray]:
 def log_densities(model, x: tf.Tensor, z: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
   """log p(x, z) and log q(z | x) of examples [B, ...] in states {layer: [M, ...]}: [M, B] nats each."""
   batch = x.shape[0]
-  trace = model.score({'x': x}, {name: tf.repeat(value[:, None], batch, axis=1) for name, value in z.items()})
+  repeated = {name: tf.repeat(tf.cast(value, x.dtype)[:, None], batch, axis=1) for name, value in z.items()}
+  trace = model.score({'x': x}, repeated)
   log_q = tf.add_n([tf.broadcast_to(value, trace.log_px.shape) for value in trace.log_q.values()])
   log_p = tf.add_n([tf.broadcast_to(value, trace.log_px.shape) for value in trace.log_p.values()])
   return trace.log_px + log_p, log_q
