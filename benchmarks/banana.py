@@ -23,7 +23,8 @@ import tensorflow as tf  # noqa: E402
 
 from tfvae import build  # noqa: E402
 from tfvae import spec as spec_lib  # noqa: E402
-from tfvae.models.hierarchy import Decoder, Hierarchy  # noqa: E402
+from tfvae.models.decoder import Decoder  # noqa: E402
+from tfvae.models.hierarchy import Hierarchy  # noqa: E402
 from tfvae.nets.heads import Join  # noqa: E402
 from tfvae.noise import stateless  # noqa: E402
 from tfvae.observation import Observation  # noqa: E402

@@ -124,6 +124,6 @@ def test_rates_of_relaxed_samples_are_not_drawn_as_rates():
 
 
 def test_information_is_below_that_of_all_states():
-  arrays = {'q.z2': np.array([1.0, 2.0])}
+  arrays = {'q.z2': np.array([1.0, 2.0]), 'states.z2': np.array(10)}
   (axis,) = figures.unit_information(gumbel_run(arrays=lambda name, split: arrays), 'test').axes
-  assert axis.lines[0].get_ydata()[0] == np.log(10) and axis.get_xlabel() == 'group, sorted'
+  assert axis.lines[0].get_ydata()[0] == np.log(10) and axis.get_xlabel() == 'unit, sorted'

@@ -14,7 +14,8 @@ class UnitInformation(TraceEvaluator):
 
   A unit is a bit or a group of categories. In nats, averaged over the units of a layer; pi are the probabilities of its
   states given its parents: the layers above under p (of `SAMPLES` samples), those and x under q (over the split). One
-  that tells nothing is not used (Flach et al. 2024). Arrays: the same of each unit, q.<layer> and p.<layer>, [units].
+  that tells nothing is not used (Flach et al. 2024). Arrays: the same of each unit, q.<layer> and p.<layer>, [units];
+  and states.<layer>, how many a unit has: it tells at most their logarithm.
   """
 
   name, fields = 'unit_information', ('batch_size', 'num_samples')
@@ -37,7 +38,9 @@ class UnitInformation(TraceEvaluator):
     for layer in parts[0]:
       found[f'p.{layer}'] = tells(layer, np.mean([part[layer].numpy().astype(np.float64) for part in parts], axis=0))
     numbers = {f'unit_information/{name.replace(".", "/")}': float(values.mean()) for name, values in found.items()}
-    return Found(numbers, found)
+    return Found(
+      numbers, found | {f'states.{layer}': np.array(model.families[layer].unit_states) for layer in model.discrete}
+    )
 
   def _moments(self, model, number):
     noise = stateless(self.spec.seed, number).scope('eval/unit_information')

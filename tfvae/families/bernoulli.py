@@ -74,6 +74,8 @@ class DiagonalBernoulli(LatentFamily):
     # By rounding, the mean of a bit that is always 1 may exceed 1, which has no entropy.
     return tfd.Bernoulli(probs=tf.clip_by_value(probs, 0, 1)).entropy() - conditional
 
+  unit_states = 2
+
   @property
   def number_of_states(self):
     return 2 ** math.prod(self.shape)

@@ -79,6 +79,10 @@ class OneHot(LatentFamily):
     return -tf.reduce_sum(tf.math.xlogy(probs, probs), -1) - conditional[..., 0]
 
   @property
+  def unit_states(self):
+    return self.shape[1]
+
+  @property
   def number_of_states(self):
     return self.shape[1] ** self.shape[0]
 

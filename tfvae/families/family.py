@@ -162,6 +162,11 @@ class LatentFamily(Family):
     raise TypeError(f'units of {type(self).__name__} have no states')
 
   @property
+  def unit_states(self) -> int:
+    """That a unit has."""
+    raise TypeError(f'units of {type(self).__name__} have no states')
+
+  @property
   def number_of_states(self) -> int:
     """That z has."""
     raise TypeError(f'units of {type(self).__name__} have no states')

@@ -6,49 +6,18 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.families.family import LatentFamily, Likelihood
+from tfvae.families.family import LatentFamily
 from tfvae.making import Make
-from tfvae.models.latent import LatentLayer, Merge, fold, sizes
+from tfvae.models import wiring
+from tfvae.models.decoder import Decoder
+from tfvae.models.latent import LatentLayer
 from tfvae.models.standardized import Standardized
 from tfvae.models.trace import Trace
-from tfvae.nets.heads import Join, density_dtype
-from tfvae.nets.unit_norm import constrain
+from tfvae.nets.heads import density_dtype
 from tfvae.noise import Noise, cubature
 from tfvae.observation import Observation
 
 tfd = tfp.distributions
-
-
-class Decoder(keras.layers.Layer):
-  """p(x | z): joined latent layers, through a net, to a likelihood.
-
-  Args:
-    join, net, likelihood: those three.
-    standardized: the units in which all nets work, of a Gaussian likelihood. None: those of x.
-  """
-
-  def __init__(
-    self,
-    join: Join,
-    net: keras.layers.Layer,
-    likelihood: Likelihood,
-    standardized: Standardized | None = None,
-    name: str = 'decoder',
-  ):
-    super().__init__(name=name)
-    self.join, self.net, self.likelihood, self.standardized = join, net, likelihood, standardized
-    self.built = True  # it has no weights of its own
-
-  def given(self, z: list[tf.Tensor]) -> tfd.Distribution:
-    """p(x | z) with batch shape [S, B] from samples [S, B, ...]."""
-    px = self.likelihood(self.net(self.join([fold(sample) for sample in z])), batch_shape=sizes(z[0], 2))
-    return self.likelihood.moved(px, self.standardized.back) if self.standardized else px
-
-  def update(self, means: dict[str, tf.Tensor]) -> None:
-    """Sets a closed-form variance, given what `Hierarchy.statistics` tells."""
-    if self.standardized:
-      means = means | {'mse': means['mse'] / tf.square(self.standardized.one_width())}
-    self.likelihood.update(means)
 
 
 class Hierarchy(keras.Model):
@@ -353,105 +322,11 @@ class Hierarchy(keras.Model):
   @classmethod
   def from_spec(cls, spec, observation: Observation, make: Make) -> 'Hierarchy':
     """The hierarchy of a spec for such examples. `make` builds nets, families and priors by name."""
-    net, model, shape = spec.decoder.net, spec.model, observation.shape
-    infer = {'generic': _generic, 'ladder': _ladder, 'lvae': _lvae, 'reverse': _reverse}[model.inference]
-    layers = [_latent_layer(model, name, spec.prior, make, infer) for name in model.layers]
-    decoder_net = make.net(net, shape[0] if len(shape) == 3 else 0, 'decoder_net')
-    decoder = Decoder(
-      _join(net, model[model.layers[-1]].grid if len(shape) == 3 else 0, 'decoder_join'),
-      decoder_net,
-      _after(decoder_net, make.likelihood(spec.decoder, observation, 'likelihood')),
-      Standardized(shape) if model.standardize else None,
-    )
-    if spec.prior.weight_constraint != 'none':
-      first = decoder.net.first or decoder.likelihood.head
-      constrain(first, spec.prior.weight_constraint, spec.prior.penalty)
+    layers, model = wiring.latent_layers(spec, make), spec.model
+    decoder = wiring.decoder(spec, observation, make)
     return cls(layers, decoder, observation, model.conditioning == 'next', model.inference)
 
 
 def _mean_over_samples(value):
   """[S, B] -> [B]; of a scalar, [1]."""
   return tf.reduce_mean(tf.reshape(value, [1, 1]) if value.shape.rank == 0 else value, 0)
-
-
-def _latent_layer(model, name, top_prior, make: Make, infer):
-  shape, position = make.latent_shape(model[name]), model.layers.index(name)
-  if position == 0:
-    prior = make.prior(top_prior, model[name].family, shape, f'{name}_prior')
-  else:
-    prior = _conditional_prior(model[name], model[model.layers[position - 1]].grid, name, make)
-  encoder, family, merge = infer(model, name, position, make)
-  return LatentLayer(shape, encoder, family, prior, merge, name)
-
-
-def _conditional_prior(section, above_grid, name, make: Make):
-  net = make.net(section.prior, section.grid, f'{name}_prior_net')
-  return make.conditional_prior(
-    _join(section.prior, above_grid, f'{name}_prior_join'),
-    net,
-    _after(net, make.family(section, f'{name}_p', section.prior.kernel)),
-    f'{name}_prior',
-  )
-
-
-def _generic(model, name, position, make: Make):
-  """Encoder, family and merge of q(z_l | z_>l, x)."""
-  section = model[name]
-  if position == 0:
-    return _from_x(section, name, make)
-  above_grid, meeting = model[model.layers[position - 1]].grid, section.join_grid or section.grid
-  encoder = make.net(section.encoder, meeting, f'{name}_encoder', head=False)
-  join = _join(section.posterior, meeting, f'{name}_posterior_join')
-  net = make.net(section.posterior, section.grid, f'{name}_posterior')
-  family = _after(net, make.posterior(section, f'{name}_q', section.posterior.kernel))
-  if section.above.kind == 'linear':  # `join` is linear already
-    return encoder, family, Merge(join, net, name=f'{name}_merge')
-  above = make.net(section.above, meeting, f'{name}_above', head=False)
-  above_join = _join(section.above, above_grid, f'{name}_above_join')
-  return encoder, family, Merge(join, net, above, above_join, f'{name}_merge')
-
-
-def _ladder(model, name, position, make: Make):
-  """Encoder and family of what x adds to p(z_l | z_>l); the encoder of z_l leads on from that of z_l-1."""
-  del position
-  return _from_x(model[name], name, make)
-
-
-def _lvae(model, name, position, make: Make):
-  """The same of an LVAE: below the top the way up is `encoder`, and `posterior` leads aside from it to the family."""
-  section = model[name]
-  if position == 0:
-    return _from_x(section, name, make)
-  branch = section.join_grid or section.grid
-  encoder = make.net(section.encoder, branch, f'{name}_encoder', head=False)
-  net = make.net(section.posterior, section.grid, f'{name}_posterior')
-  merge = Merge(_join(section.posterior, branch, f'{name}_posterior_join'), net, name=f'{name}_merge')
-  return encoder, _after(net, make.posterior(section, f'{name}_q', section.posterior.kernel)), merge
-
-
-def _reverse(model, name, position, make: Make):
-  """Encoder, family and merge of q(z_l | z_<l), or of q(z_l | z_<l, x) where layers depend on all below."""
-  section = model[name]
-  if position == len(model.layers) - 1:
-    return _from_x(section, name, make)
-  join = _join(section.encoder, model[model.layers[position + 1]].grid, f'{name}_encoder_join')
-  net = make.net(section.encoder, section.grid, f'{name}_encoder')
-  family = _after(net, make.posterior(section, f'{name}_q', section.encoder.kernel))
-  encoder = keras.layers.Identity(name=f'{name}_x') if model.conditioning == 'all' else None
-  return encoder, family, Merge(join, net, name=f'{name}_merge')
-
-
-def _from_x(section, name, make: Make):
-  encoder = make.net(section.encoder, section.grid, f'{name}_encoder')
-  return encoder, _after(encoder, make.posterior(section, f'{name}_q', section.encoder.kernel)), None
-
-
-def _after(net, family):
-  """A family whose head follows that net."""
-  family.head.split = net.split
-  return family
-
-
-def _join(net, grid, name):
-  """What joins the inputs of a net: on a grid for convolutions, else flattened."""
-  return Join(grid if net.kind == 'conv' else 0, net.hidden[0] if net.hidden else 1, name)

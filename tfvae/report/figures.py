@@ -175,14 +175,14 @@ def unit_information(run: Run, split: str):
   arrays = run.arrays('unit_information', split)
   if not arrays:
     return None
-  drawn = figure(3.6 * len(arrays), 3.4)
-  for (name, values), axis in zip(arrays.items(), drawn.subplots(1, len(arrays), squeeze=False).flat, strict=True):
+  shown = {name: values for name, values in arrays.items() if name[0] in 'qp'}
+  drawn = figure(3.6 * len(shown), 3.4)
+  for (name, values), axis in zip(shown.items(), drawn.subplots(1, len(shown), squeeze=False).flat, strict=True):
     side, _, layer = name.partition('.')
     axis.bar(np.arange(len(values)), np.sort(values)[::-1], color='C0' if side == 'q' else 'C1')
-    section = run.spec.model[layer]
-    unit, states = ('group', section.dim) if section.family == 'categorical' else ('bit', 2)
+    states = int(arrays.get(f'states.{layer}', 2))  # runs of tfvae 0.1 had layers of bits alone
     axis.axhline(np.log(states), color='k', linestyle=':', label=f'log {states}')
-    axis.set(title=f'{layer} under {side}, mean {values.mean():.3f}', xlabel=f'{unit}, sorted', ylabel='nats')
+    axis.set(title=f'{layer} under {side}, mean {values.mean():.3f}', xlabel='unit, sorted', ylabel='nats')
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(fontsize=8)
   return drawn
