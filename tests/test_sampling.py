@@ -144,6 +144,18 @@ def test_any_hierarchy(kind):
       assert np.all(other[:, 1:] != first[:, 1:])
 
 
+def test_reconstructions_have_the_mode_where_it_is_not_the_mean():
+  fields = {'decoder.likelihood': 'logistic_mixture', 'decoder.components': 2, 'decoder.variance': 'fixed'}
+  model, source, spec = make(('z1',), **fields)
+  found = Sampler(model, source, spec).reconstructions()
+  assert found['mode'].shape == found['mean'].shape == (4, 8, 8, 1)
+  px, likelihood = model.decode(model.encode(found['x'])[0]), model.decoder.likelihood
+  np.testing.assert_array_equal(found['mode'], likelihood.mode(px)[0])
+  np.testing.assert_allclose(found['mean'], likelihood.mean(px)[0], atol=1e-6)
+  assert set(np.unique(np.round(16 * found['mode'], 4))) <= set(range(17))
+  assert 'mode' not in Sampler(*make(('z1',))).reconstructions()
+
+
 def test_samples_depend_on_the_seed_and_nothing_else():
   model, source, spec = make(('z2', 'z1'), **{'sample.what': 'prior,reconstructions,layers'})
   draw = lambda **fields: dict(Sampler(model, source, spec_lib.resolve(spec, fields)).run())

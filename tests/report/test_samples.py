@@ -53,6 +53,23 @@ def test_sheets_show_every_pixel_as_a_square(tmp_path, channels):
   assert drawn['interpolations'].shape[0] == top + report.LINE + 2 * (2 * cell - scale + report.EDGE)
 
 
+def test_a_mode_has_a_row_of_its_own(tmp_path):
+  plain = {'reconstructions': arrays((8, 8, 1))['reconstructions']}
+  both = {'reconstructions': {**plain['reconstructions'], 'mode': 1 - plain['reconstructions']['mean']}}
+  rows = [pictures(tmp_path / str(i), found)['reconstructions'] for i, found in enumerate((plain, both))]
+  assert rows[1].shape[0] - rows[0].shape[0] >= 72  # and a line more of its title
+  shown = np.kron(grid(both['reconstructions']['mode'], (0, 1), 4), np.ones((8, 8, 1)))
+  width = shown.shape[1]
+  found = [
+    (row, column)
+    for row in range(rows[1].shape[0] - 64)
+    for column in range(rows[1].shape[1] - width + 1)
+    if abs(rows[1][row, column, 0] - shown[0, 0, 0]) < 0.005
+    and np.abs(rows[1][row : row + 64, column : column + width] - shown).max() < 0.01
+  ]
+  assert len(found) == 1
+
+
 def test_other_data_become_lines(tmp_path):
   drawn = pictures(tmp_path / 'table', arrays((7,))).values()
   column = pictures(tmp_path / 'column', {'prior': arrays((1,))['prior']}).values()
