@@ -54,8 +54,8 @@ lvae has the published ladder. conv_z has 64 channels, z2 on 4 x 4 and z1 on 8 x
 the published ones. three_layers is not of the paper: z3, a vector (conv_z: a map on 2 x 2), above maps on 4 x 4 and
 8 x 8 (7 x 7). What to expect, seed 0, test split: of digits elbo 35.8 with lvae (25.3 with no_warmup) and 36.6 with
 conv_z; of CIFAR-10 after 1,000 steps -1855.5 with lvae, -1868.9 with conv_z, -1865.8 with three_layers, where -1770.8
-are the constant of a fixed sigma. Of CIFAR-10 with mixture after 2,000 steps elbo -13130, that is 6.17 bits_per_dim, in
-twenty minutes. docs/hit.md has the differences, more numbers and pictures.
+are the constant of a fixed sigma. Of CIFAR-10 with mixture after 2,000 steps elbo -13130, that is 6.17 bits_per_dim.
+docs/hit.md has the differences, more numbers and pictures.
 """
 
 from tfvae import spec as spec_lib
