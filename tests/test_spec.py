@@ -221,7 +221,7 @@ def test_json_beyond_all_measure(values, says):
     ("s.train.steps = 'many'", "spec.train.steps: got 'many'; allowed: an integer"),
     ('s.train.steps = 5.0', 'spec.train.steps: got 5.0; allowed: an integer'),
     ('s.train.steps = 10**5000', 'spec.train.steps: got an integer of about 5001 digits'),
-    ('s.decoder = 3', 'spec.decoder: is a section; its fields: head_kernel, likelihood'),
+    ('s.decoder = 3', 'spec.decoder: is a section; its fields: components, head_kernel, likelihood'),
     ("raise ValueError('x' * 100_000)", 'line 4: ValueError: xxx'),
   ],
 )
