@@ -264,7 +264,7 @@ def test_a_command_is_understood(command, place):
     shape = loader.load(spec.data).splits['train']['x'].shape[1:]
   key = (json.dumps([spec[section].to_dict() for section in ('model', 'decoder', 'prior')]), shape)
   if key not in BUILT:
-    build.model(spec, Observation(shape))
+    build.model(spec, Observation(shape, levels=256))
     BUILT.add(key)
 
 
