@@ -233,7 +233,7 @@ BRANCHES = {  # (file, function): what is asked there
   ('discrete_rules.py', '_log_states'): 'how many states a layer has',
   ('discrete_rules.py', 'layer_rule'): 'which fields of a layer are for categories, or for bits',
   ('rules.py', '_levels_rule'): 'the word of a message',
-  ('data/dataset.py', 'problems'): 'the data that a likelihood is for',
+  ('data/misfits.py', 'problems'): 'the data that a likelihood is for',
 }
 
 

@@ -11,7 +11,7 @@ import sys
 from typing import Any, NamedTuple
 
 from tfvae import fit, memory
-from tfvae.data import dataset as dataset_lib
+from tfvae.data import misfits
 from tfvae.data.dataset import Dataset, Part, make
 from tfvae.errors import RunError, SpecError
 from tfvae.names import NAMES, TFDS
@@ -62,7 +62,7 @@ def check(spec) -> None:
 
 def problems(spec, data: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
-  found = dataset_lib.problems(spec, data) + fit.problems(flatten(spec.to_dict()), data.shape)
+  found = misfits.problems(spec, data) + fit.problems(flatten(spec.to_dict()), data.shape)
   if 'fid' in spec.eval.evaluators:
     if len(data.shape) != 3:
       found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} are none; leave it out')

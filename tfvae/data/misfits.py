@@ -1,0 +1,109 @@
+"""What of a spec does not fit its data. Importing this imports no TensorFlow."""
+
+import math
+
+import numpy as np
+
+from tfvae.data.dataset import Dataset, Part, some
+from tfvae.names import NAMES
+
+
+def problems(spec, dataset: Dataset) -> list[str]:
+  """What of a spec does not fit its data, a line each."""
+  found, n = [], dataset.size('train')
+  low, high = dataset.range()
+  lowest, highest = (dataset.scale * end + dataset.offset for end in dataset.extremes)
+  inside, within = (a >= -1e-6 and b <= 1 + 1e-6 for a, b in ((low, high), (lowest, highest)))
+  section = spec.data
+  if section.batch_size > n:
+    found.append(
+      f'spec.data.batch_size: got {section.batch_size}; allowed: at most the {n} training examples of {dataset.name}'
+    )
+  if spec.eval.split not in dataset.splits:
+    found.append(
+      f'spec.eval.split: got {spec.eval.split}; the splits of {dataset.name}: {", ".join(dataset.splits)}. '
+      f'spec.data.{"validation" if spec.eval.split == "validation" else "test"} is the fraction set aside for it'
+    )
+  for split in spec.eval.also:
+    if split not in dataset.splits:
+      found.append(f'spec.eval.also: got {split}; the splits of {dataset.name}: {", ".join(dataset.splits)}')
+  if section.binarize in ('static', 'dynamic') and not inside:
+    found.append(
+      f'spec.data.binarize: got {section.binarize}, which needs values in [0, 1], but those of {dataset.name} are '
+      f'in [{low:g}, {high:g}]; use spec.data.scaling=min_max'
+    )
+  elif spec.decoder.likelihood == 'bernoulli' and section.binarize == 'none' and inside and not within:
+    found.append(
+      f'spec.decoder.likelihood: got bernoulli, which needs data in [0, 1], but held-out values of {dataset.name} are '
+      f'in [{lowest:g}, {highest:g}]; use spec.data.binarize, or spec.decoder.likelihood=gaussian'
+    )
+  elif spec.decoder.likelihood == 'bernoulli' and section.binarize == 'none' and not inside:
+    found.append(
+      f'spec.decoder.likelihood: got bernoulli, which needs data in [0, 1], but the values of {dataset.name} are in '
+      f'[{low:g}, {high:g}]; use spec.data.scaling=min_max, spec.data.binarize, or spec.decoder.likelihood=gaussian'
+    )
+  found += _level_problems(spec, dataset)
+  if 'bits_per_dim' in spec.eval.evaluators:
+    bernoulli, binary = spec.decoder.likelihood == 'bernoulli', section.binarize != 'none'
+    if bernoulli != binary or not (binary or dataset.levels):
+      found.append(
+        'spec.eval.evaluators: got bits_per_dim, which is there for binary data with a Bernoulli decoder, and for '
+        f'images of whole numbers with another one, but this is {spec.decoder.likelihood} on '
+        f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
+      )
+  if NAMES['model.name'][spec.model.name].labels and (
+    problem := _label_problem(dataset, spec.model.classifier.classes)
+  ):
+    found.append(problem)
+  if section.flip != 'none' and len(dataset.shape) != 3:
+    found.append(
+      f'spec.data.flip: got {section.flip}, which needs images, but examples of {dataset.name} have the shape '
+      f'{dataset.shape}'
+    )
+  return found
+
+
+def _level_problems(spec, dataset):
+  """What needs discrete values that these data do not have."""
+  section, levels, shape = spec.data, dataset.stored_levels, dataset.shape
+  what = f'but the values of {dataset.name} are not discrete'
+  if section.bits and not levels:
+    yield f'spec.data.bits: got {section.bits}, a depth of images of whole numbers, {what}; use 0'
+  elif section.bits and 2**section.bits > levels:
+    most = int(math.log2(levels))
+    yield (
+      f'spec.data.bits: got {section.bits}, but {dataset.name} has {levels} levels; allowed: at most {most}, or 0: as '
+      'stored'
+    )
+  if section.dequantize and not levels:
+    yield f'spec.data.dequantize: got True, which is for images of whole numbers, {what}; use False'
+  if spec.decoder.likelihood == 'logistic_mixture' and section.binarize == 'none':
+    if not levels:
+      yield (
+        f'spec.decoder.likelihood: got logistic_mixture, which is for the levels of grey and RGB images, {what}; use '
+        'gaussian'
+      )
+    elif len(shape) != 3 or shape[-1] not in (1, 3):
+      yield (
+        'spec.decoder.likelihood: got logistic_mixture, which is for grey and RGB images, but examples of '
+        f'{dataset.name} have the shape {shape}; use gaussian'
+      )
+
+
+def _label_problem(dataset, classes):
+  """Why a classifier of labels 0, ..., classes - 1 cannot learn from these data, or None.
+
+  Of splits that are read when they are needed, up to 64 examples are looked at.
+  """
+  for split, part in dataset.splits.items():
+    arrays = some(part) if isinstance(part, Part) else part
+    if 'label' not in arrays:
+      hint = '; set spec.data.label' if dataset.name == 'table' else ''
+      return f'spec.data.name: got {dataset.name}, whose {split} split has no labels; a classifier needs them{hint}'
+    label = np.asarray(arrays['label'])
+    if label.dtype.kind not in 'biu' or label.min() < 0 or label.max() >= classes:
+      return (
+        f'spec.model.classifier.classes: got {classes}; the labels of {dataset.name} are {label.dtype} from '
+        f'{label.min():g} to {label.max():g}; allowed: whole numbers from 0, and classes more than the largest'
+      )
+  return None
