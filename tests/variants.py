@@ -120,8 +120,8 @@ def small(own) -> dict:
   if own.data.name in SYNTHETIC:
     fields |= {'data.examples': 60} | ({'data.changes': (20, 40)} if own.data.changes else {})
   if own.data.name in REAL:
-    fields |= {'data.memory_limit': 0.0, 'data.validation': 0.005, 'eval.split': 'validation'}
-    fields |= {'sample.split': 'validation'}
+    fields |= {'data.validation': 0.005, 'eval.split': 'validation', 'sample.split': 'validation'}
+    fields |= {'data.memory_limit': 0.0} if own.data.pool == 'train' else {}  # two splits are joined in memory alone
   return fields
 
 
