@@ -26,6 +26,7 @@ from tfvae.families.estimators import GumbelSoftmax, ScoreFunction, StraightThro
 from tfvae.models.enumeration import log_densities, states  # noqa: E402
 from tfvae.noise import stateless  # noqa: E402
 from tfvae.objectives.elbo import Elbo  # noqa: E402
+from tfvae.objectives.terms import Distortion, Rates  # noqa: E402
 from tfvae.observation import Observation  # noqa: E402
 
 TEMPERATURES = (2.0, 1.4, 1.0, 0.7, 0.5, 0.4, 0.3, 0.2, 0.14, 0.1, 0.07, 0.05)
@@ -58,7 +59,8 @@ def enumerated(model, x) -> np.ndarray:
 
 def estimated(model, x, estimator, samples: int = 1):
   """draws -> estimates of it, [draws, parameters], each the mean over `COPIES` samples of each image."""
-  objective, variables = Elbo(model, {'z2': 1.0, 'z1': 1.0}, samples, estimator=estimator), model.players['inference']
+  terms, variables = [Rates({'z2': 1.0, 'z1': 1.0}), Distortion()], model.players['inference']
+  objective = Elbo(model, terms, samples, estimator=estimator)
   batch = {'x': tf.repeat(x, COPIES, axis=0)}
 
   @tf.function(autograph=False)

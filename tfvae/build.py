@@ -201,7 +201,7 @@ def objective(spec, model_):
     return make_one(model_)
   from tfvae.objectives.joint import Joint
 
-  return Joint({name: (member, make_one(member)) for name, member in model_.members.items()})
+  return Joint(model_, {name: (member, make_one(member)) for name, member in model_.members.items()})
 
 
 def estimator(spec):

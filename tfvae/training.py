@@ -206,9 +206,11 @@ class Trainer:
     self.workers.require_same(
       f'--workdir {self.run.workdir} is not the same directory for all workers: its newest checkpoint', step or 0
     )
-    if step is None and self.spec.model.standardize:
+    if step is None:
       with self.strategy.scope():
-        self.model.standardized.fit(*moments(Split(self.source, 'train', self.spec)))
+        if self.spec.model.standardize:
+          self.model.standardized.fit(*moments(self._train_split))
+        self.objective.fit(lambda features: moments(self._train_split, features))
     if step is None and self.spec.train.init_from:  # the units too
       Run(self.spec.train.init_from).initialize(self.model)
       if self.ema:
@@ -226,6 +228,10 @@ class Trainer:
       return f'{self.run.workdir}: {further}; training begins again at step 1.' if further else ''
     again = f': {further}; what it has after step {step} is made again' if further else ''
     return f'Resumed {self.run.workdir} at step {step}{again}.'
+
+  @property
+  def _train_split(self):
+    return Split(self.source, 'train', self.spec)
 
   def _next_stop(self):
     """The next step at which the host has something to do."""

@@ -16,6 +16,7 @@ from tfvae.models.chain import Chain
 from tfvae.models.enumeration import log_densities, states
 from tfvae.objectives.elbo import Elbo
 from tfvae.objectives.symmetric import Symmetric
+from tfvae.objectives.terms import Distortion, Rates
 from tfvae.observation import Observation
 
 PIXELS = (3, 3, 1)
@@ -148,7 +149,7 @@ def test_the_score_function_is_unbiased_and_the_others_biased(inference):
   batch = {'x': tf.repeat(x, n, axis=0)}
   bias = {}
   for estimator, samples in (('score_function', 4), ('zgr', 1), ('straight_through', 1), ('gumbel_sigmoid', 1)):
-    objective = Elbo(model, {'z2': 1.0, 'z1': 1.0}, samples, estimator=made(estimator))
+    objective = Elbo(model, [Rates({'z2': 1.0, 'z1': 1.0}), Distortion()], samples, estimator=made(estimator))
     estimate = tf.function(
       lambda step, o=objective: [
         tf.reshape(g, [-1]) for g in _gradients(o, model, 'model', batch, step, noise_lib.stateless(5, step), variables)
@@ -181,7 +182,8 @@ def test_sampled_rates_have_the_gradient_of_the_exact_ones(inference):
     """[30, parameters] for each kind, at the same samples."""
     found = []
     for kl in kinds['kl']:
-      objective = Elbo(model, betas, samples, estimator=made(estimator), kl=kl)
+      terms = [Rates(betas, kl=kl), Distortion()]
+      objective = Elbo(model, terms, samples, estimator=made(estimator))
       estimate = tf.function(
         lambda step, o=objective: [
           tf.reshape(g, [-1])

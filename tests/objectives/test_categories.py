@@ -21,6 +21,7 @@ from tfvae.models.enumeration import states
 from tfvae.objectives.elbo import Elbo
 from tfvae.objectives.iwae import Iwae
 from tfvae.objectives.symmetric import Symmetric
+from tfvae.objectives.terms import Distortion, Rates
 from tfvae.observation import Observation
 
 BASE = {
@@ -99,15 +100,18 @@ def negative_elbo(model, x):
 def test_gradients_of_the_elbo():
   """The score function is unbiased; the bias of the softened samples falls with their temperature, to none."""
   _, model = tiny()
-  x, betas, variables = data(), {'z2': 1.0, 'z1': 1.0}, model.players['inference']
+  x, variables = data(), model.players['inference']
+  terms = lambda kl: [Rates({'z2': 1.0, 'z1': 1.0}, kl=kl), Distortion()]
   want = gradient_of(lambda: negative_elbo(model, x), variables)
   batch = {'x': tf.repeat(x, 600, axis=0)}
-  assert_unbiased(gradients(Elbo(model, betas, 4, estimator=ScoreFunction()), model, batch, variables)(), want)
+  assert_unbiased(gradients(Elbo(model, terms('exact'), 4, estimator=ScoreFunction()), model, batch, variables)(), want)
   assert_unbiased(
-    gradients(Elbo(model, betas, 4, estimator=ScoreFunction(), kl='sampled'), model, batch, variables)(), want
+    gradients(Elbo(model, terms('sampled'), 4, estimator=ScoreFunction()), model, batch, variables)(), want
   )
   temperature = tf.Variable(1.0)
-  softened = gradients(Elbo(model, betas, estimator=GumbelSoftmax(lambda step: temperature)), model, batch, variables)
+  softened = gradients(
+    Elbo(model, terms('exact'), estimator=GumbelSoftmax(lambda step: temperature)), model, batch, variables
+  )
   bias = {}
   for value in (2.0, 0.7, 0.2):
     temperature.assign(value)

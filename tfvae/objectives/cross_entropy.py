@@ -11,13 +11,6 @@ class CrossEntropy(Objective):
     model: a `Classifier`; its variables are the only player's.
   """
 
-  def __init__(self, model):
-    self._model = model
-
-  @property
-  def players(self):
-    return {'model': self._model.trainable_variables}
-
   def loss(self, player, model, batch, step, noise):
     found = model.scores(batch)
     return found['cross_entropy'], found

@@ -4,90 +4,66 @@ import tensorflow as tf
 
 from tfvae.families.estimators import Estimator
 from tfvae.making import Make
-from tfvae.models.trace import RELAXED
+from tfvae.objectives.bound import Bound
 from tfvae.objectives.information import Information
-from tfvae.objectives.objective import Objective
 from tfvae.objectives.persistent import PersistentChain
+from tfvae.objectives.terms import Distortion, Rates, Seen, Term
 from tfvae.schedules import annealing
 
 
-class Elbo(Objective):
-  """Minimise E_q[-log p(x | z)] + sum_l beta_l R_l, averaged over S samples.
-
-  (Kingma & Welling 2013, eq. 7; Higgins et al. 2017; one beta a layer: Xiao & Bamler 2023, eq. 4.) The annealing
-  factor multiplies every beta.
+class Elbo(Bound):
+  """Minimise the sum of terms, averaged over S samples: of Rates and Distortion, the negative ELBO
+  E_q[-log p(x | z)] + sum_l beta_l R_l (Kingma & Welling 2013, eq. 7; Higgins et al. 2017; one beta a layer: Xiao &
+  Bamler 2023, eq. 4).
 
   Args:
     model: infers; its variables are the only player's.
-    betas: layer -> beta_l.
+    terms: of the loss.
     num_samples: S.
-    anneal: step -> factor.
     entropies: whether their sum is among the metrics, for the batches of each step.
     estimator: of the gradient through samples of discrete layers. None: they let none through. `ScoreFunction`: by the
       density of q, with the mean of the other samples for a baseline (Mnih & Rezende 2016; Kool et al. 2019): unbiased,
       S >= 2.
     information: running averages of what units of discrete layers tell, or None.
     chain: a persistent chain, or None.
-    kl: of the rates that are minimised. exact: KLs in closed form where there are any (`Trace.kl`). sampled: log q -
-      log p at the samples in every layer. Its mean is the same, and so is that of its gradient where samples are
-      reparameterised, by the score function, and by estimators that are unbiased for linear functions of z (zgr,
-      straight_through), as log-densities of bits and categories are. The metrics rate/<layer> are in
-      closed form all the same.
   """
 
   def __init__(
     self,
     model,
-    betas: dict[str, float],
+    terms: list[Term],
     num_samples: int = 1,
-    anneal=lambda step: 1.0,
     entropies: bool = False,
     estimator: Estimator | None = None,
-    information=None,
-    chain=None,
-    kl: str = 'exact',
+    information: Information | None = None,
+    chain: PersistentChain | None = None,
   ):
-    self._model, self._betas, self._num_samples, self._anneal = model, dict(betas), num_samples, anneal
-    self._entropies, self._estimator, self._information, self._kl = entropies, estimator, information, kl
-    self.watchers = tuple(watcher for watcher in (information, chain) if watcher)
-
-  @property
-  def players(self):
-    return {'model': self._model.trainable_variables}
+    watchers = tuple(watcher for watcher in (information, chain) if watcher)
+    super().__init__(model, num_samples, estimator, terms, watchers)
+    self._entropies, self._information = entropies, information
 
   def loss(self, player, model, batch, step, noise):
-    estimator = self._estimator.at(step) if self._estimator else None
-    trace = model.infer(batch, noise, self._num_samples, estimator)
-    factor = self._anneal(step)
-    betas = {layer: beta * factor for layer, beta in self._betas.items()}
-    rates = trace.kl if self._kl == 'exact' else trace.sampled_kl()
-    penalty = tf.add_n([tf.cast(beta, rates[layer].dtype) * rates[layer] for layer, beta in betas.items()])
-    losses = penalty - trace.log_px  # [S, B]
-    loss = tf.reduce_mean(losses, 0)
-    metrics = {**trace.terms(), **model.diagnostics(trace)}
-    if estimator and estimator.by_density:
-      pathless = [layer for layer, family in model.families.items() if not family.pathwise]
-      loss += self._score(losses, tf.add_n([trace.log_q[layer] for layer in pathless]))
+    trace = self.infer(model, batch, step, noise)
+    parts = [term(Seen(model, batch, trace, step)) for term in self.terms]
+    losses = tf.add_n([part.loss for part in parts])  # [S, B]
+    loss, metrics = tf.reduce_mean(losses, 0), self.report(model, trace)
+    for part in parts:
+      metrics |= part.metrics
+      loss = loss if part.shift is None else loss + tf.stop_gradient(part.shift)
+    if (score := self.score(model, trace, lambda: self._above_others(losses))) is not None:
+      loss += score
     if self._entropies:
       metrics['entropy_sum'] = model.entropies(trace)['entropy_sum']
     if self._information:
       lead = (1, batch['x'].shape[0])
       _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, f'p/{layer.name}', lead))
       metrics |= self._information.metrics({'q': trace.q, 'p': p}, lead[1])
-    if estimator and (temperature := estimator.temperature(step)) is not None:
-      metrics['temperature'] = temperature
-    return loss, metrics | {f'beta/{layer}': beta for layer, beta in betas.items()}
+    return loss, metrics | self.temperature(step)
 
-  def _score(self, losses, log_q):
-    """[B], 0 in value; its gradient: that on the density of q, the mean of (loss - mean loss of the others) d log q."""
+  def _above_others(self, losses):
+    """How much the loss of each sample exceeds the mean of the others: [S, B]."""
     samples = tf.cast(self._num_samples, losses.dtype)
-    others = (tf.reduce_sum(losses, 0) - losses) / (samples - 1)
-    return tf.reduce_mean(tf.stop_gradient(losses - others) * (log_q - tf.stop_gradient(log_q)), 0)
-
-  def update(self, means, step):
-    # A closed-form variance is that of what is minimised.
-    self._model.update({name.removeprefix(RELAXED): value for name, value in means.items()})
-    super().update(means, step)
+    return losses - (tf.reduce_sum(losses, 0) - losses) / (samples - 1)
 
   @classmethod
   def from_spec(cls, spec, model, make: Make) -> 'Elbo':
@@ -97,12 +73,10 @@ class Elbo(Objective):
     betas = {layer: o.beta[layer] for layer in spec.model.layers}
     return cls(
       model,
-      betas,
+      [Rates(betas, factor, o.kl), Distortion()],
       o.num_samples,
-      factor,
       entropies=bool(spec.model.members),
       estimator=make.estimator(spec),
       information=Information.of(model) if o.information else None,
       chain=PersistentChain(model, o.chains, spec.seed) if o.chains else None,
-      kl=o.kl,
     )

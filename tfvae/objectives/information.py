@@ -2,13 +2,14 @@
 
 import math
 
+import keras
 import tensorflow as tf
 
 from tfvae.families.family import LatentFamily
-from tfvae.objectives.objective import STATISTIC
+from tfvae.objectives.objective import STATISTIC, Watcher
 
 
-class Information:
+class Information(Watcher):
   """The mutual information of each unit with its parents, under p and under q: H(E pi) - E H(pi), in nats.
 
   pi are the probabilities of its states given its parents: the layers above under p, those and x under q (Flach et al.
@@ -24,13 +25,13 @@ class Information:
   def __init__(self, families: dict[str, LatentFamily], sides: dict[str, list[str]], decay: float = 0.99):
     self._families, self._sides, self._decay = families, sides, decay
     self._averages = {
-      (side, layer): tf.Variable(
+      (side, layer): keras.Variable(
         tf.zeros(families[layer].information_shape), trainable=False, name=f'information_{side}_{layer}'
       )
       for side, layers in sides.items()
       for layer in layers
     }
-    self._weight = tf.Variable(0.0, trainable=False, name='information_weight')  # 1 - decay^steps
+    self._weight = keras.Variable(0.0, trainable=False, name='information_weight')  # 1 - decay^steps
 
   @classmethod
   def of(cls, model) -> 'Information':
@@ -39,8 +40,7 @@ class Information:
     return cls(families, {'q': list(families), 'p': [name for name in families if name != model.layer_names[0]]})
 
   @property
-  def variables(self) -> dict[str, tf.Variable]:
-    """For checkpoints."""
+  def variables(self):
     named = {f'information/{side}/{layer}': value for (side, layer), value in self._averages.items()}
     return named | {'information/weight': self._weight}
 
@@ -70,7 +70,3 @@ class Information:
       new = tf.reshape(tf.stack([means[name] for name in names]), average.shape)
       average.assign(self._decay * average + (1 - self._decay) * tf.cast(new, average.dtype))
     self._weight.assign(self._decay * self._weight + 1 - self._decay)
-
-  def pictures(self) -> dict[str, tf.Tensor]:
-    """None."""
-    return {}

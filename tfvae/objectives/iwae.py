@@ -7,10 +7,10 @@ import tensorflow as tf
 from tfvae.families.estimators import Estimator
 from tfvae.making import Make
 from tfvae.models.trace import Trace
-from tfvae.objectives.objective import Objective
+from tfvae.objectives.bound import Bound
 
 
-class Iwae(Objective):
+class Iwae(Bound):
   """Maximise E log (1/S) sum_s w_s, w_s = p(x, z_s) / q(z_s | x) with z_s ~ q(z | x) (Burda et al. 2016, eq. 8).
 
   Metrics: `iwae`, the bound, beside those of every model (`elbo` is then the bound of one sample).
@@ -27,30 +27,22 @@ class Iwae(Objective):
   """
 
   def __init__(self, model, num_samples: int, doubly_reparameterized: bool = False, estimator: Estimator | None = None):
-    self._model, self._num_samples, self._doubly = model, num_samples, doubly_reparameterized
-    self._estimator = estimator
-
-  @property
-  def players(self):
-    return {'model': self._model.trainable_variables}
+    super().__init__(model, num_samples, estimator)
+    self._doubly = doubly_reparameterized
 
   def loss(self, player, model, batch, step, noise):
-    estimator = self._estimator.at(step) if self._estimator else None
-    trace = model.infer(batch, noise, self._num_samples, estimator)
+    trace = self.infer(model, batch, step, noise)
     if self._doubly:
       trace, loss = self._doubly_reparameterized_loss(model, batch, trace.z)
     else:
       loss = -trace.importance_bound()
-    metrics = {'iwae': -loss, **trace.terms(), **model.diagnostics(trace)}
-    if estimator and estimator.by_density:
-      pathless = [layer for layer, family in model.families.items() if not family.pathwise]
-      loss += self._score(trace, tf.add_n([trace.log_q[layer] for layer in pathless]))
-    if estimator and (temperature := estimator.temperature(step)) is not None:
-      metrics['temperature'] = temperature
-    return loss, metrics
+    metrics = {'iwae': -loss, **self.report(model, trace)}
+    if (score := self.score(model, trace, lambda: self._added(trace))) is not None:
+      loss += score
+    return loss, metrics | self.temperature(step)
 
-  def _score(self, trace, log_q):
-    """[B], 0 in value; its gradient: that on the density of q, by how much a sample adds to the bound of the others.
+  def _added(self, trace):
+    """S times how much a sample takes from the loss of the others, negative: [S, B].
 
     The bound without a sample has the geometric mean of the others' weights in its place.
     """
@@ -58,8 +50,7 @@ class Iwae(Objective):
     others = (tf.reduce_sum(weights, 0) - weights) / (self._num_samples - 1)
     each = tf.eye(self._num_samples, dtype=weights.dtype)[:, :, None]  # [S, S, 1]: the one that is replaced, first
     without = tf.reduce_logsumexp(weights * (1 - each) + others * each, 1) - math.log(self._num_samples)
-    signal = tf.stop_gradient(trace.importance_bound() - without)
-    return -tf.reduce_sum(signal * (log_q - tf.stop_gradient(log_q)), 0)
+    return self._num_samples * (without - trace.importance_bound())
 
   def _doubly_reparameterized_loss(self, model, batch, z) -> tuple[Trace, tf.Tensor]:
     """The trace at samples z, and the loss [B] with that estimator for its gradient.

@@ -1,12 +1,14 @@
 """Chains that run along with training."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfvae.models.chain import Chain
+from tfvae.objectives.objective import Watcher
 
 
-class PersistentChain:
+class PersistentChain(Watcher):
   """n chains z, x, z, ... of the model as it is, one step of them after each step of training.
 
   They begin at z = 0, of categories at the first.
@@ -23,8 +25,9 @@ class PersistentChain:
   def __init__(self, model, n: int, seed: int):
     self._model, self._chain = model, Chain(model, seed)
     self._z = {
-      layer.name: tf.Variable(
-        tf.constant(np.tile(layer.family.origin, (1, n, *[1] * len(layer.shape))), layer.prior.variable_dtype),
+      layer.name: keras.Variable(
+        np.tile(layer.family.origin, (1, n, *[1] * len(layer.shape))),
+        dtype=layer.prior.variable_dtype,
         trainable=False,
         name=f'chain_{layer.name}',
       )
@@ -32,8 +35,7 @@ class PersistentChain:
     }
 
   @property
-  def variables(self) -> dict[str, tf.Variable]:
-    """For checkpoints."""
+  def variables(self):
     return {f'chain/{layer}': value for layer, value in self._z.items()}
 
   def update(self, means: dict[str, tf.Tensor], step: tf.Tensor) -> None:

@@ -32,8 +32,8 @@ class Symmetric(Objective):
     information: Information | None = None,
     chain: PersistentChain | None = None,
   ):
-    self._model, self._num_samples, self._information = model, num_samples, information
-    self.watchers = tuple(watcher for watcher in (information, chain) if watcher)
+    super().__init__(model, watchers=tuple(watcher for watcher in (information, chain) if watcher))
+    self._num_samples, self._information = num_samples, information
 
   @property
   def players(self):
@@ -44,7 +44,7 @@ class Symmetric(Objective):
     if player == 'generative':
       trace = model.infer(batch, noise, self._num_samples, held=True)
       loss = -tf.reduce_mean(trace.log_px + tf.add_n(list(trace.log_p.values())), 0)
-      metrics, side, layers = {**trace.terms(), **model.diagnostics(trace)}, 'q', trace.q
+      metrics, side, layers = self.report(model, trace), 'q', trace.q
     else:
       trace = model.generate(size, noise, held=True)
       loss = -tf.reduce_mean(tf.add_n(list(trace.log_q.values())), 0)
@@ -52,10 +52,6 @@ class Symmetric(Objective):
     if self._information:
       metrics |= self._information.metrics({side: layers}, size)
     return loss, metrics
-
-  def update(self, means, step):
-    self._model.update(means)
-    super().update(means, step)
 
   @classmethod
   def from_spec(cls, spec, model, make: Make) -> 'Symmetric':
