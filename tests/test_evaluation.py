@@ -45,7 +45,9 @@ class Result(NamedTuple):
 
 def evaluate(spec, source, model, split='test'):
   result = Result({}, {})
-  for evaluator, found in Evaluation(model, source, spec).run(split, build.evaluators(spec, model.shape)):
+  for evaluator, found in Evaluation(model, source, spec).run(
+    split, build.evaluators(spec, source.dataset.observation)
+  ):
     result.numbers.update(found.numbers)
     result.arrays[evaluator.name] = found.arrays
   return result
@@ -161,7 +163,7 @@ class FakeSplit:
 def moments(trace):
   """Means over the examples of a trace."""
   n = trace.x.shape[0]
-  sums = Latents(spec_lib.base()).sums(Fake(trace), trace, None, tf.ones([n]))
+  sums = Latents(spec_lib.base()).sums(Fake(trace), trace, None, {'mask': tf.ones([n])})
   return {name: value.numpy().astype(float) / n for name, value in sums.items()}
 
 

@@ -209,15 +209,15 @@ def estimator(spec):
   return lookup('objective.estimator', spec.objective.estimator).from_spec(spec.objective, spec.train.steps)
 
 
-def evaluators(spec, shape: tuple[int, ...], run=None) -> list:
-  """The evaluators of a spec for examples of `shape`, in the table's order.
+def evaluators(spec, observation: Observation, run=None) -> list:
+  """The evaluators of a spec for such examples, in the table's order.
 
   Raises SpecError where a file that one needs is not there, or not right.
 
   run: the Run where they may keep what they need again.
   """
   names = [name for name in NAMES['eval.evaluators'] if name in spec.eval.evaluators]
-  return [lookup('eval.evaluators', name).from_spec(spec, shape, sys.modules[__name__], run) for name in names]
+  return [lookup('eval.evaluators', name).from_spec(spec, observation, sys.modules[__name__], run) for name in names]
 
 
 def extractor(name: str, section, shape: tuple[int, ...]):

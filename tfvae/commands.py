@@ -96,7 +96,8 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     from tfvae.progress import watch
 
     model, split = build.model(spec, data.observation), spec.eval.split
-    evaluation, evaluators = Evaluation(model, build.source(spec, data), spec), build.evaluators(spec, data.shape, run)
+    evaluation = Evaluation(model, build.source(spec, data), spec)
+    evaluators = build.evaluators(spec, data.observation, run)
     chosen = {'newest': [None], 'all': sorted(steps(run.checkpoints)) or [None]}.get(spec.eval.checkpoint)
     for wanted in chosen or [int(spec.eval.checkpoint)]:
       _, step = run.restore(model, step=wanted)

@@ -116,7 +116,7 @@ class Evaluation:
       return {
         f'{evaluator.name}:{key}': value
         for evaluator in evaluators
-        for key, value in evaluator.sums(self._model, trace, split, batch['mask']).items()
+        for key, value in evaluator.sums(self._model, trace, split, batch).items()
       }
 
     return self._compile((name, *(evaluator.name for evaluator in evaluators)), sums)

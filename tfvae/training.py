@@ -95,7 +95,7 @@ class Trainer:
       self._sums = tf.Variable(self._zeros, trainable=False, name='sums')
       self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False, name='state')  # step, step of the last log
     self.evaluation = Evaluation(self.model, self.source, spec)
-    self.evaluators = build.evaluators(spec, data.shape, run)
+    self.evaluators = build.evaluators(spec, data.observation, run)
     objects = {f'optimizer_{o.name}': named(o.variables) for pairs in groups.values() for o, _ in pairs}
     objects |= {'ema': self.ema.variables} if self.ema else {}
     self.checkpoints = Checkpoints(

@@ -16,6 +16,7 @@ from tfvae.analysis.fid import Fid
 from tfvae.errors import SpecError
 from tfvae.evaluation import Evaluation
 from tfvae.nets import inception
+from tfvae.observation import Observation
 from tfvae.run import Run
 
 
@@ -98,7 +99,7 @@ def test_a_model_that_copies_has_distance_zero(tiny, classifier_run):
 
   fields = {'eval.fid_of': ('reconstruction',), 'eval.batch_size': 400}
   spec, source, _ = make(tiny, classifier_run, **fields)
-  evaluator = build.evaluators(spec, (8, 8, 1))[0]
+  evaluator = build.evaluators(spec, Observation((8, 8, 1)))[0]
   assert evaluate(evaluator, spec, source, Copies(), 'train').numbers['fid/classifier/reconstruction'] < 1e-9
   # Of another split it is the distance of the two, of as many examples as it has.
   numbers = evaluate(evaluator, spec, source, Copies(), 'test').numbers
@@ -147,7 +148,7 @@ def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch,
 
 def test_another_classifier_is_noticed(tiny, classifier_run):
   spec, _, _ = make(tiny, classifier_run)
-  (evaluator,) = build.evaluators(spec, (8, 8, 1))
+  (evaluator,) = build.evaluators(spec, Observation((8, 8, 1)))
   before = json.dumps(evaluator.settings())
   trained = build.classifier(classifier_run)
   trained.model.head.map.bias.assign_add(np.ones(10))
@@ -182,7 +183,7 @@ def test_keras_weights_are_looked_for_in_its_cache(tiny, classifier_run, tmp_pat
   monkeypatch.setattr(extractors, '_keras_cache', lambda: tmp_path / 'cache.h5')
   spec, _, _ = make(tiny, classifier_run, **{'eval.fid_extractors': ('keras_inception',)})
   with pytest.raises(SpecError, match=r'there is no file .*cache.h5'):
-    build.evaluators(spec, (8, 8, 1))
+    build.evaluators(spec, Observation((8, 8, 1)))
 
 
 def test_a_classifier_must_take_values_in_0_1(tiny, classifier_run):
@@ -264,10 +265,10 @@ def test_wrong_weights_are_named(network, tiny, classifier_run, tmp_path, monkey
   ):
     np.savez(path, **{k: v for k, v in (first | {name: value}).items() if v is not None})
     with pytest.raises(SpecError, match=rf'spec.eval.fid_inception: got .*weights.npz: {text}'):
-      build.evaluators(spec, (8, 8, 1))
+      build.evaluators(spec, Observation((8, 8, 1)))
   path.write_text('no weights')
   with pytest.raises(SpecError, match='it cannot be read'):
-    build.evaluators(spec, (8, 8, 1))
+    build.evaluators(spec, Observation((8, 8, 1)))
 
 
 LONG = 'x' * 100_000
@@ -301,4 +302,4 @@ def test_grey_and_colour_only(network, tiny, classifier_run, tmp_path):
   fields = {'eval.fid_extractors': ('inception',), 'eval.fid_inception': str(tmp_path / 'weights.npz')}
   spec, _, _ = make(tiny, classifier_run, **fields)
   with pytest.raises(SpecError, match='not 2 channels'):
-    build.evaluators(spec, (8, 8, 2))
+    build.evaluators(spec, Observation((8, 8, 2)))

@@ -115,7 +115,7 @@ def test_psnr_and_ssim_of_constant_images(shape):
   trace = types.SimpleNamespace(x=tf.constant(constant_images(a, shape)), mean=loc)
   source = types.SimpleNamespace(value_range=(-0.5, 1.5))
   found = Reconstruction(None).per_example(
-    types.SimpleNamespace(shape=shape), trace, types.SimpleNamespace(source=source)
+    types.SimpleNamespace(shape=shape), trace, types.SimpleNamespace(source=source), {}
   )
   found = {name: value.numpy() for name, value in found.items()}
   error, c1 = (a - b) ** 2, 0.02**2
@@ -129,7 +129,8 @@ def test_reconstruction_of_a_table_is_its_error(tiny):
   spec, source, model = make(tiny, **{'data.name': 'table'})
   split = Split(source, 'test', spec)
   number, stored = next(iter(split.batches()))
-  trace = model.infer(split.batch(stored), split.noise(number), 3)
-  found = Reconstruction(spec).per_example(model, trace, split)
+  batch = split.batch(stored)
+  trace = model.infer(batch, split.noise(number), 3)
+  found = Reconstruction(spec).per_example(model, trace, split, batch)
   assert set(found) == {'mse'}
   np.testing.assert_allclose(found['mse'], trace.squared_error(), rtol=1e-5)

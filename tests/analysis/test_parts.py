@@ -33,7 +33,8 @@ def make(samples, **fields):
 
 def numbers(spec, source, model, **kwargs):
   found = {}
-  for _, (values, arrays) in Evaluation(model, source, spec).run('test', build.evaluators(spec, model.shape), **kwargs):
+  evaluators = build.evaluators(spec, source.dataset.observation)
+  for _, (values, arrays) in Evaluation(model, source, spec).run('test', evaluators, **kwargs):
     found |= values | {name: array for name, array in arrays.items() if not name.endswith('.z')}
   return found
 

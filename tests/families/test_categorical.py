@@ -112,6 +112,6 @@ def test_points_of_categories_have_no_entropies_of_columns(groups):
   spec = spec_lib.resolve(spec_lib.base(('z1',)), fields)
   data = build.dataset(spec)
   model = build.model(spec, data.observation)
-  (points,) = build.evaluators(spec, data.shape)
+  (points,) = build.evaluators(spec, data.observation)
   arrays = points.evaluate(model, Split(build.source(spec, data), 'test', spec)).arrays
   assert arrays['z'].shape == (10, 4 * groups) and 'entropy' not in arrays

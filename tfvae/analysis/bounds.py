@@ -11,7 +11,7 @@ class Bounds(TraceEvaluator):
 
   name = 'bounds'
 
-  def per_example(self, model, trace, split):
+  def per_example(self, model, trace, split, batch):
     return {**trace.terms(), **model.diagnostics(trace)}
 
   def finish(self, means, model, split):

@@ -21,7 +21,7 @@ class Entropies(TraceEvaluator):
 
   name = 'entropies'
 
-  def per_example(self, model, trace, split):
+  def per_example(self, model, trace, split, batch):
     terms = trace.terms()
     return {**model.entropies(trace), **{name: terms[name] for name in ('elbo', 'log_likelihood', 'rate')}}
 

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from tfvae import memory
 from tfvae.making import Make
 from tfvae.models.trace import Trace
 from tfvae.noise import Noise, stateless
+from tfvae.observation import Observation
 
 # Samples are taken in parts where the largest tensor of a trace would have more values than this. It is no field, nor
 # does it depend on the machine, so that the same spec gives the same numbers everywhere.
@@ -177,13 +178,14 @@ class Evaluator(abc.ABC):
     self.spec = spec
 
   @classmethod
-  def from_spec(cls, spec, shape: tuple[int, ...], make: Make, run=None) -> 'Evaluator':
-    """The evaluator of a spec for examples of `shape`.
+  def from_spec(cls, spec, observation: Observation, make: Make, run=None) -> 'Evaluator':
+    """The evaluator of a spec.
 
+    observation: what is known of an example.
     make: builds by name what it needs.
     run: the Run, if any, that keeps what it needs again.
     """
-    del shape, make, run
+    del observation, make, run
     return cls(spec)
 
   def settings(self) -> dict:
@@ -196,16 +198,20 @@ class Evaluator(abc.ABC):
 
 
 class TraceEvaluator(Evaluator):
-  """An evaluator of averages over a trace of each batch, which the loop makes once for all of this kind."""
+  """An evaluator of averages over a trace of each batch, which the loop makes once for all of this kind.
 
-  def per_example(self, model, trace: Trace, split: Split) -> dict[str, tf.Tensor]:
+  `batch` below is what the trace is of: 'x' [B, ...], 'mask' [B], 0 on padding, and 'label' [B] where the data have it.
+  """
+
+  def per_example(self, model, trace: Trace, split: Split, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What is averaged over the split: {key: [B, ...]}."""
-    del model, trace, split
+    del model, trace, split, batch
     return {}
 
-  def sums(self, model, trace: Trace, split: Split, mask: tf.Tensor) -> dict[str, tf.Tensor]:
-    """{key: [...]}, summed over the examples whose mask [B] is not 0; by default of `per_example`."""
-    return {name: masked_sum(value, mask) for name, value in self.per_example(model, trace, split).items()}
+  def sums(self, model, trace: Trace, split: Split, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """{key: [...]}, summed over the examples whose mask is not 0; by default of `per_example`."""
+    found = self.per_example(model, trace, split, batch)
+    return {name: masked_sum(value, batch['mask']) for name, value in found.items()}
 
   @abc.abstractmethod
   def finish(self, means: dict[str, np.ndarray], model, split: Split) -> Found:

@@ -48,9 +48,9 @@ class Fid(Evaluator):
     self._reconstructed = tf.function(self._reconstructions, autograph=False)
 
   @classmethod
-  def from_spec(cls, spec, shape, make: Make, run=None):
+  def from_spec(cls, spec, observation, make: Make, run=None):
     section = spec.eval
-    return cls(spec, [make.extractor(name, section, shape) for name in section.fid_extractors], run)
+    return cls(spec, [make.extractor(name, section, observation.shape) for name in section.fid_extractors], run)
 
   def settings(self):
     return super().settings() | {'identities': [extractor.identity for extractor in self._extractors]}

@@ -24,8 +24,8 @@ class UnitInformation(TraceEvaluator):
     super().__init__(spec)
     self._prior = tf.function(self._moments, autograph=False)
 
-  def per_example(self, model, trace, split):
-    del split
+  def per_example(self, model, trace, split, batch):
+    del split, batch
     return {
       layer: tf.reduce_mean(model.families[layer].information_statistics(trace.q[layer]), 0) for layer in model.discrete
     }

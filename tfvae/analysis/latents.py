@@ -46,8 +46,8 @@ class Latents(TraceEvaluator):
 
   name = 'latents'
 
-  def sums(self, model, trace, split, mask):
-    sums = {}
+  def sums(self, model, trace, split, batch):
+    sums, mask = {}, batch['mask']
     for layer in trace.z:
       q, p, family = trace.q[layer], trace.p[layer], model.families[layer]
       rows = lambda value, family=family: _rows(value, family.shape, trace.x.shape[0])

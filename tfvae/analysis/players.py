@@ -21,8 +21,8 @@ class Players(TraceEvaluator):
     super().__init__(spec)
     self._inference = tf.function(self._inference_loss, autograph=False)
 
-  def per_example(self, model, trace, split):
-    del model, split
+  def per_example(self, model, trace, split, batch):
+    del model, split, batch
     return {'generative': -tf.reduce_mean(trace.log_px + tf.add_n(list(trace.log_p.values())), 0)}
 
   def finish(self, means, model, split):

@@ -20,10 +20,11 @@ class Ppca(TraceEvaluator):
 
   name = 'ppca'
 
-  def sums(self, model, trace, split, mask):
+  def sums(self, model, trace, split, batch):
     # Around the decoder's offset, so that no digits are lost where the data are far from 0.
     offset = self._at(model, tf.zeros_like)[0][0]
     x = tf.reshape(trace.x, [trace.x.shape[0], -1]) - offset
+    mask = batch['mask']
     weighted = x * tf.cast(mask, x.dtype)[:, None]
     return {
       'elbo': masked_sum(trace.terms()['elbo'], mask),

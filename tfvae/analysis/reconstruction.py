@@ -18,7 +18,7 @@ class Reconstruction(TraceEvaluator):
 
   name = 'reconstruction'
 
-  def per_example(self, model, trace, split):
+  def per_example(self, model, trace, split, batch):
     low, high = split.source.value_range
     loc = trace.mean
     x = tf.broadcast_to(trace.x, loc.shape)
