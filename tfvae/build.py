@@ -204,6 +204,13 @@ def objective(spec, model_):
   return Joint(model_, {name: (member, make_one(member)) for name, member in model_.members.items()})
 
 
+def constraints(spec, observation: Observation) -> list:
+  """What the constraints of a spec are put on, a `Measure` each, in the table's order."""
+  names = [name for name in NAMES['constraint.names'] if name in spec.constraint.names]
+  here = sys.modules[__name__]
+  return [m for name in names for m in lookup('constraint.names', name).from_spec(spec, observation, here)]
+
+
 def estimator(spec):
   """The estimator of the gradient through samples."""
   return lookup('objective.estimator', spec.objective.estimator).from_spec(spec.objective, spec.train.steps)
@@ -216,7 +223,8 @@ def evaluators(spec, observation: Observation, run=None) -> list:
 
   run: the Run where they may keep what they need again.
   """
-  names = [name for name in NAMES['eval.evaluators'] if name in spec.eval.evaluators]
+  chosen = (*spec.eval.evaluators, *(['constraints'] if spec.constraint.names else []))
+  names = [name for name in NAMES['eval.evaluators'] if name in chosen]
   return [lookup('eval.evaluators', name).from_spec(spec, observation, sys.modules[__name__], run) for name in names]
 
 

@@ -35,6 +35,9 @@ class Make(Protocol):
   def variance(self, section, shape: tuple[int, ...], name: str):
     """The variance of a Gaussian decoder."""
 
+  def constraints(self, spec, observation: Observation) -> list:
+    """A `Measure` for each constraint."""
+
   def estimator(self, spec):
     """An `Estimator` of the gradient through samples."""
 

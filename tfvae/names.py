@@ -105,7 +105,15 @@ NAMES = {
     'gumbel_softmax': Gradient(f'{ESTIMATORS}:GumbelSoftmax', ('one-hot',), temperature=True, relaxed=True),
     'score_function': Gradient(f'{ESTIMATORS}:ScoreFunction', STATES, BOUNDS, samples=2),
   },
+  'constraint.names': {
+    're': 'tfvae.objectives.measures:ReconstructionError',
+    'fre': 'tfvae.objectives.measures:FeatureError',
+    'cla': 'tfvae.objectives.measures:LabelProbability',
+    'pncc': 'tfvae.objectives.measures:PatchCorrelation',
+    'rate': 'tfvae.objectives.measures:Rate',
+  },
   'eval.evaluators': {
+    'constraints': 'tfvae.analysis.constraints:Constraints',
     'bounds': 'tfvae.analysis.bounds:Bounds',
     'reconstruction': 'tfvae.analysis.reconstruction:Reconstruction',
     'entropies': 'tfvae.analysis.entropies:Entropies',

@@ -258,7 +258,7 @@ def _no_section(names):
 def _drop_absent_layers(values):
   """Leaves only what the listed layers have: a shorter hierarchy's top has no prior net, say."""
   expected = schema(values['model']['layers'])
-  for section in (('model',), ('objective', 'beta')):
+  for section in (('model',), ('objective', 'beta'), ('constraint', 'rate')):
     node, fields = values, expected
     for part in section:
       node, fields = node[part], fields[part]

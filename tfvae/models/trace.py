@@ -72,12 +72,16 @@ class Trace(NamedTuple):
       **{f'rate/{layer}': value for layer, value in rates.items()},
       'mse': self.squared_error(),
     }
+    return {self.named(name): value for name, value in found.items()}
+
+  def named(self, name: str, of: str = '') -> str:
+    """What goes by `name` with samples; `of`: the one of `terms` that it follows from, where it is not one of them."""
     if not self.relaxed:
-      return found
+      return name
     layers = list(self.z)
     first = min(layers.index(layer) for layer in self.relaxed)
     exact = {f'rate/{layer}' for layer in layers[: first + 1]}
-    return {name if name in exact else f'{RELAXED}{name}': value for name, value in found.items()}
+    return name if (of or name) in exact else f'{RELAXED}{name}'
 
   def _require_samples(self):
     if self.relaxed:

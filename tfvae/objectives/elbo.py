@@ -2,9 +2,11 @@
 
 import tensorflow as tf
 
+from tfvae.constraint_rules import drops
 from tfvae.families.estimators import Estimator
 from tfvae.making import Make
 from tfvae.objectives.bound import Bound
+from tfvae.objectives.constraint import constraints_of
 from tfvae.objectives.information import Information
 from tfvae.objectives.persistent import PersistentChain
 from tfvae.objectives.terms import Distortion, Rates, Seen, Term
@@ -14,7 +16,7 @@ from tfvae.schedules import annealing
 class Elbo(Bound):
   """Minimise the sum of terms, averaged over S samples: of Rates and Distortion, the negative ELBO
   E_q[-log p(x | z)] + sum_l beta_l R_l (Kingma & Welling 2013, eq. 7; Higgins et al. 2017; one beta a layer: Xiao &
-  Bamler 2023, eq. 4).
+  Bamler 2023, eq. 4); with constraints, the Lagrangian of GECO (Rezende & Viola 2018, Algorithm 1).
 
   Args:
     model: infers; its variables are the only player's.
@@ -70,10 +72,15 @@ class Elbo(Bound):
     """The objective of a spec."""
     o = spec.objective
     factor = annealing(o.anneal, o.anneal_from, o.anneal_begin, o.anneal_end, o.anneal_cycles, spec.train.steps)
-    betas = {layer: o.beta[layer] for layer in spec.model.layers}
+    constraints = constraints_of(spec, model, make)
+    found = {constraint.measure.name for constraint in constraints}  # those of rates find betas
+    betas = {layer: o.beta[layer] for layer in spec.model.layers if f'rate/{layer}' not in found}
+    terms = [Rates(betas, factor, o.kl)] if betas else []
+    if not drops(spec.constraint.names, spec.constraint.likelihood):
+      terms.append(Distortion())
     return cls(
       model,
-      [Rates(betas, factor, o.kl), Distortion()],
+      [*terms, *constraints],
       o.num_samples,
       entropies=bool(spec.model.members),
       estimator=make.estimator(spec),

@@ -71,4 +71,4 @@ class Distortion(Term):
 
 def number(value: float, name: str, dtype: str = 'float32') -> keras.Variable:
   """A number of an objective, which training does not move by gradients; a variable, so that a grid may vary it."""
-  return keras.Variable(value, trainable=False, dtype=dtype, name=name, autocast=False)
+  return keras.Variable(value, trainable=False, dtype=dtype, name=name.replace('/', '_'), autocast=False)

@@ -1,0 +1,231 @@
+"""What constraints are put on: numbers of single examples and samples, and the thresholds that they are to meet."""
+
+import abc
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfvae.making import Make
+from tfvae.nets.patches import patches
+from tfvae.objectives.terms import Seen, number
+from tfvae.observation import Observation
+
+
+class Measure(abc.ABC):
+  """A number of every example and sample, and what its mean is asked to be.
+
+  Attributes:
+    name: of the constraint.
+    sign: 1: E[value] <= threshold is asked for (of a rate: =), C = value - threshold. -1: E[value] >= threshold,
+      C = threshold - value.
+    variables: name -> its state, keras.Variables.
+  """
+
+  sign = 1
+  variables: dict = {}
+
+  def __init__(self, name: str, kappa: float):
+    self.name = name
+    self.kappa = number(kappa, f'kappa_{name}', 'float64')
+
+  @abc.abstractmethod
+  def value(self, seen: Seen) -> tf.Tensor:
+    """[S, B], differentiable in what the model made."""
+
+  def threshold(self) -> tf.Tensor:
+    """A scalar, float64, in the units of `value`."""
+    return tf.convert_to_tensor(self.kappa)
+
+  def fit(self, moments: Callable) -> None:
+    """Finds what a relative threshold is relative to (`Watcher.fit`)."""
+
+  def guess(self) -> tf.Tensor | float:
+    """A multiplier that is about right."""
+    return 1.0
+
+  def equivalents(self, multiplier: tf.Tensor, average: tf.Tensor) -> dict[str, tf.Tensor]:
+    """What the multiplier amounts to, as metrics. `average`: of C."""
+    del multiplier, average
+    return {}
+
+  @classmethod
+  @abc.abstractmethod
+  def from_spec(cls, spec, observation: Observation, make: Make) -> list['Measure']:
+    """Those of a spec."""
+
+
+class SquaredError(Measure):
+  """The squared error of n features of x, mean or sum; the threshold is kappa^2, or n kappa^2.
+
+  With `relative` kappa is in units of the root of the mean variance of the features over the training split.
+  """
+
+  def __init__(self, name: str, size: int, section, alone: bool = False):
+    super().__init__(name, section.kappa)
+    self.size, self._relative, self._sum, self._alone = size, section.relative, section.reduce == 'sum', alone
+    self._scale = number(1.0, f'scale_{name}', 'float64')
+    if self._relative:
+      self.variables = {f'scale/{name}': self._scale}
+
+  def features(self, x: tf.Tensor) -> tf.Tensor:
+    """[N, ...] -> [N, ...]."""
+    return x
+
+  def value(self, seen):
+    x, mean = seen.trace.x, seen.trace.mean
+    own = self.features(x)
+    made = self.features(tf.reshape(mean, [-1, *mean.shape[2:]]))
+    squares = tf.square(own - tf.reshape(made, [*_lead(mean), *own.shape[1:]]))
+    total = tf.reduce_sum(squares, axis=list(range(2, squares.shape.rank)))
+    return total if self._sum else total / self.size
+
+  def threshold(self):
+    square = tf.square(tf.convert_to_tensor(self.kappa) * tf.convert_to_tensor(self._scale))
+    return self.size * square if self._sum else square
+
+  def fit(self, moments):
+    if self._relative:
+      _, variance = moments(self.features)
+      self._scale.assign(math.sqrt(variance.mean()))
+
+  def guess(self):
+    """That of a Gaussian whose variance is the threshold: beta 1 of the beta-VAE that it amounts to."""
+    return self.size / (2 * self.threshold())
+
+  def equivalents(self, multiplier, average):
+    """Of an error of x alone: the beta-VAE with N(E[x | z], sigma^2) that has the same gradient, sigma^2 the average
+    error.
+    """
+    if not self._alone:
+      return {}
+    error = tf.maximum(average + self.threshold(), 1e-30)
+    variance = error / self.size if self._sum else error
+    beta = (1.0 if self._sum else self.size) / (2 * variance * multiplier)
+    return {'beta_vae/sigma': tf.sqrt(variance), 'beta_vae/beta': beta}
+
+
+class ReconstructionError(SquaredError):
+  """re: (x - E[x | z])^2 (Rezende & Viola 2018, table 1)."""
+
+  @classmethod
+  def from_spec(cls, spec, observation, make):
+    alone = tuple(spec.constraint.names) == ('re',)
+    return [cls('re', math.prod(observation.shape), spec.constraint.re, alone)]
+
+
+class FeatureError(SquaredError):
+  """fre: the same of features of x and of E[x | z] (Rezende & Viola 2018, table 1).
+
+  features: [N, ...] -> [N, F].
+  """
+
+  def __init__(self, name: str, size: int, section, features: Callable[[tf.Tensor], tf.Tensor]):
+    super().__init__(name, size, section)
+    self._features = features
+
+  def features(self, x):
+    return self._features(x)
+
+  @classmethod
+  def from_spec(cls, spec, observation, make):
+    section = spec.constraint.fre
+    if section.features == 'classifier':
+      frozen = make.frozen(spec, observation)
+      return [cls('fre', frozen.num_features, section, frozen.features)]
+    tiny = (1e-3 * (observation.high - observation.low)) ** 2
+    statistics = lambda x: _statistics(patches(x, section.patch, section.stride), tiny)
+    size = statistics(tf.zeros([1, *observation.shape])).shape[-1]
+    return [cls('fre', size, section, statistics)]
+
+
+def _statistics(parts, tiny):
+  """Mean and standard deviation of each channel in each patch: [N, P, K, C] -> [N, 2 P C]; tiny: added to variances."""
+  mean = tf.reduce_mean(parts, 2)
+  deviation = tf.sqrt(tf.reduce_mean(tf.square(parts - mean[:, :, None]), 2) + tf.cast(tiny, parts.dtype))
+  both = tf.stack([mean, deviation], -1)
+  return tf.reshape(both, [-1, math.prod(both.shape[1:])])
+
+
+class LabelProbability(Measure):
+  """cla: the probability that a frozen classifier gives the true label of E[x | z] (Rezende & Viola 2018, table 1)."""
+
+  sign = -1
+
+  def __init__(self, name: str, section, probabilities: Callable[[tf.Tensor], tf.Tensor]):
+    super().__init__(name, section.kappa)
+    self._probabilities = probabilities
+
+  def value(self, seen):
+    mean = seen.trace.mean
+    probabilities = self._probabilities(tf.reshape(mean, [-1, *mean.shape[2:]]))
+    right = tf.one_hot(tf.cast(seen.batch['label'], tf.int32), probabilities.shape[-1], dtype=probabilities.dtype)
+    probabilities = tf.reshape(probabilities, [*_lead(mean), probabilities.shape[-1]])
+    return tf.cast(tf.reduce_sum(probabilities * right, -1), mean.dtype)
+
+  @classmethod
+  def from_spec(cls, spec, observation, make):
+    return [cls('cla', spec.constraint.cla, make.frozen(spec, observation).probabilities)]
+
+
+class PatchCorrelation(Measure):
+  """pncc: the mean over patches of psi(x)^T psi(E[x | z]), psi a patch minus its mean, divided by its norm (Rezende &
+  Viola 2018, table 1). A patch has all channels. Patches where x is constant are left out; an image of nothing else has
+  the threshold for its value.
+  """
+
+  sign = -1
+
+  def __init__(self, name: str, section, observation: Observation):
+    super().__init__(name, section.kappa)
+    self._patch, self._stride, self._range = section.patch, section.stride, observation.high - observation.low
+
+  def value(self, seen):
+    mean = seen.trace.mean
+    own, norm = self._directions(seen.trace.x, 1e-10)
+    made, _ = self._directions(tf.reshape(mean, [-1, *mean.shape[2:]]), 1e-6)
+    made = tf.reshape(made, [*_lead(mean), *own.shape[1:]])
+    kept = tf.cast(norm > 1e-5 * self._range, mean.dtype)  # [B, P]
+    correlation = tf.reduce_sum(kept * tf.reduce_sum(own * made, -1), -1)
+    count = tf.reduce_sum(kept, -1)
+    return tf.where(count > 0, correlation / tf.maximum(count, 1), tf.cast(self.threshold(), mean.dtype))
+
+  def _directions(self, images, tiny):
+    """(psi [N, P, K C], norms [N, P]) of all patches. tiny: of a square of the range, added to that of the norm, where
+    there is no direction.
+    """
+    parts = patches(images, self._patch, self._stride)
+    parts = tf.reshape(parts, [-1, parts.shape[1], math.prod(parts.shape[2:])])
+    parts -= tf.reduce_mean(parts, -1, keepdims=True)
+    squares = tf.reduce_sum(tf.square(parts), -1)
+    return parts * tf.math.rsqrt(squares + tiny * self._range**2)[..., None], tf.sqrt(tf.stop_gradient(squares))
+
+  @classmethod
+  def from_spec(cls, spec, observation, make):
+    return [cls('pncc', spec.constraint.pncc, observation)]
+
+
+class Rate(Measure):
+  """rate/<layer>: R_l, as what the objective minimises has it (`Rates`); its multiplier is the layer's beta."""
+
+  def __init__(self, layer: str, target: float, kl: str = 'exact'):
+    super().__init__(f'rate/{layer}', target)
+    self.layer, self._kl = layer, kl
+
+  def value(self, seen):
+    rates = seen.trace.kl if self._kl == 'exact' else seen.trace.sampled_kl()
+    return rates[self.layer]
+
+  def equivalents(self, multiplier, average):
+    del average
+    return {f'beta/{self.layer}': multiplier}
+
+  @classmethod
+  def from_spec(cls, spec, observation, make):
+    targets = spec.constraint.rate
+    return [cls(layer, targets[layer], spec.objective.kl) for layer in spec.model.layers if targets[layer]]
+
+
+def _lead(mean):
+  """S and B of E[x | z]; B may be unknown while a graph is made."""
+  return mean.shape[0], mean.shape[1] or tf.shape(mean)[1]
