@@ -25,6 +25,8 @@ MAIN = {
   'elbo_minus_entropies_sampled': 'nats, from samples',
   'bits_per_dim': 'bits per dimension',
   'bits_per_dim/*': 'bits per dimension',
+  'nll_per_dimension': 'nats per dimension',
+  'nll_per_dimension_sigma': 'units of x',
   'fid/*/*': '(Frechet distance)',
   'loss/*': 'nats',
   'mse': 'squared units of x, per dimension',

@@ -119,6 +119,7 @@ NAMES = {
     'entropies': 'tfvae.analysis.entropies:Entropies',
     'latents': 'tfvae.analysis.latents:Latents',
     'bits_per_dim': 'tfvae.analysis.bits_per_dim:BitsPerDim',
+    'nll_per_dimension': 'tfvae.analysis.nll_per_dimension:NllPerDimension',
     'log_evidence': 'tfvae.analysis.log_evidence:LogEvidence',
     'ppca': 'tfvae.analysis.ppca:Ppca',
     'selection': 'tfvae.analysis.selection:Selection',

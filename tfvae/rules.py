@@ -71,6 +71,11 @@ def _evaluator_rule(f):
       f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in {what} (or leave '
       'it out of spec.eval.evaluators)'
     )
+  if 'nll_per_dimension' in f['eval.evaluators'] and f['eval.num_samples'] == 0:
+    yield (
+      'spec.eval.num_samples: got 0; the evaluator nll_per_dimension needs at least 1, as the probability of a level '
+      'has no exact expectation (or leave it out of spec.eval.evaluators)'
+    )
 
 
 def _sample_rule(f):

@@ -474,12 +474,13 @@ EVAL = {
     ('bounds', 'reconstruction', 'entropies', 'latents', 'samples'),
     'What is evaluated. bounds: the ELBO and its parts. reconstruction: mse, psnr, ssim. entropies: those that the '
     'ELBO converges to. latents: active units, aggregate posterior. bits_per_dim: of images and binary data. '
-    'log_evidence: log p(x) by importance sampling. ppca: the exact likelihood of a linear VAE beside that of '
-    'probabilistic PCA. selection: of members, on the segments of a stream. samples: pictures. points: of data that '
-    'are vectors. estimates: the spread of the ELBO and of the entropies by few samples. players: the losses of '
-    'symmetric learning. posterior: of few bits or categories, by enumeration. unit_information: discrete layers. '
-    'limiting: pictures of the chain z, x, z. accuracy: of a classifier. fid: Frechet distances of images, as the '
-    'fields fid_* say. constraints: what they come to; there by itself where constraint.names has any.',
+    'nll_per_dimension: of grey and RGB images, at the sigma of the training errors. log_evidence: log p(x) by '
+    'importance sampling. ppca: the exact likelihood of a linear VAE beside that of probabilistic PCA. selection: of '
+    'members, on the segments of a stream. samples: pictures. points: of data that are vectors. estimates: the spread '
+    'of the ELBO and of the entropies by few samples. players: the losses of symmetric learning. posterior: of few '
+    'bits or categories, by enumeration. unit_information: discrete layers. limiting: pictures of the chain z, x, z. '
+    'accuracy: of a classifier. fid: Frechet distances of images, as the fields fid_* say. constraints: what they come '
+    'to; there by itself where constraint.names has any.',
     choices=tuple(NAMES['eval.evaluators']),
     item=str,
   ),

@@ -51,6 +51,11 @@ def problems(spec, dataset: Dataset) -> list[str]:
         f'images of whole numbers with another one, but this is {spec.decoder.likelihood} on '
         f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
       )
+  if 'nll_per_dimension' in spec.eval.evaluators and (section.binarize != 'none' or not dataset.levels):
+    found.append(
+      'spec.eval.evaluators: got nll_per_dimension, which is the probability of the levels of grey and RGB images, but '
+      f'this is {"binary" if section.binarize != "none" else "real"} values of {dataset.name}; leave it out'
+    )
   if NAMES['model.name'][spec.model.name].labels and (
     problem := _label_problem(dataset, spec.model.classifier.classes)
   ):

@@ -21,6 +21,21 @@ def _reparameterize(distribution, shape, noise, name, lead):
   return normal.loc + normal.scale * eps
 
 
+def quantized_log_mass(loc: tf.Tensor, scale: tf.Tensor, x: tf.Tensor, observation: Observation) -> tf.Tensor:
+  """log P(x) in nats, [S, B]: the mass of N(loc, scale^2) from half a level below each value to half a level above.
+
+  The two outer levels have the tails (Salimans et al. 2017).
+
+  Args:
+    loc, scale: [S, B, ...], or what is broadcast to that, in the units of x.
+    x: [B, ...], of the levels of `observation`.
+  """
+  low, step, levels = observation.low, observation.step, observation.levels
+  # TFP's bins are (v - 1, v].
+  mass = tfd.QuantizedDistribution(tfd.Normal((loc - low) / step - 0.5, scale / step), 0.0, levels - 1.0)
+  return tf.reduce_sum(mass.log_prob(tf.round((x - low) / step)), axis=list(range(-len(observation.shape), 0)))
+
+
 class Gaussian(tfd.Independent):
   """Independent normal variables: `tfd.Independent` of a `tfd.Normal`, with a density that costs less.
 
@@ -134,15 +149,8 @@ class GaussianLikelihood(Likelihood):
     return Gaussian(tfd.Normal(*to(normal.loc, normal.scale)), len(self.shape))
 
   def log_mass(self, px, x):
-    """By the mass of the density between half a level below and half a level above each value of x.
-
-    The two outer levels have the tails (Salimans et al. 2017).
-    """
-    low, step, levels = self.observation.low, self.observation.step, self.observation.levels
-    normal = px.distribution  # TFP's bins are (v - 1, v]
-    loc = (normal.loc - low) / step - 0.5
-    mass = tfd.QuantizedDistribution(tfd.Normal(loc, normal.scale / step), 0.0, levels - 1.0)
-    return tf.reduce_sum(mass.log_prob(tf.round((x - low) / step)), axis=list(range(-len(self.shape), 0)))
+    """By the mass of the density at each level: `quantized_log_mass`."""
+    return quantized_log_mass(px.distribution.loc, px.distribution.scale, x, self.observation)
 
   def parameters(self, distribution):
     return {'scale': distribution.stddev()}
