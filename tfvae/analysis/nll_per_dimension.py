@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfvae.analysis.evaluator import Evaluator, Found, masked_sum
 from tfvae.families.gaussian import quantized_log_mass
+from tfvae.making import Make
 
 SMALLEST = 1e-6  # sigma is at least so many levels: of a perfect reconstruction there is no density
 
@@ -30,7 +31,7 @@ class NllPerDimension(Evaluator):
     self._masses = tf.function(self._log_masses, autograph=False)
 
   @classmethod
-  def from_spec(cls, spec, observation, make, run=None):
+  def from_spec(cls, spec, observation, make: Make, run=None):
     del make, run
     return cls(spec, observation)
 
