@@ -17,7 +17,7 @@ def drops(names: tuple[str, ...], likelihood: str) -> bool:
 
 def needs_classifier(names: tuple[str, ...], features: str) -> bool:
   """Whether constraints of these names need a frozen classifier; `features` is spec.constraint.fre.features."""
-  return 'cla' in names or ('fre' in names and features == 'classifier')
+  return 'cla' in names or ('fre' in names and features != 'patches')
 
 
 def _names_rule(f):

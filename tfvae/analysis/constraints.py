@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 
 from tfvae.analysis.evaluator import Found, TraceEvaluator, moments
+from tfvae.making import Make
 from tfvae.objectives.measures import Measure
 from tfvae.objectives.terms import Seen
 
@@ -27,7 +28,7 @@ class Constraints(TraceEvaluator):
     self._measures, self._fitted = measures, False
 
   @classmethod
-  def from_spec(cls, spec, observation, make, run=None):
+  def from_spec(cls, spec, observation, make: Make, run=None):
     del run
     return cls(spec, make.constraints(spec, observation))
 

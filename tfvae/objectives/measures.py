@@ -109,7 +109,7 @@ class ReconstructionError(SquaredError):
   """re: (x - E[x | z])^2 (Rezende & Viola 2018, table 1)."""
 
   @classmethod
-  def from_spec(cls, spec, observation, make):
+  def from_spec(cls, spec, observation, make: Make):
     alone = tuple(spec.constraint.names) == ('re',)
     return [cls('re', math.prod(observation.shape), spec.constraint.re, alone)]
 
@@ -128,15 +128,15 @@ class FeatureError(SquaredError):
     return self._features(x)
 
   @classmethod
-  def from_spec(cls, spec, observation, make):
+  def from_spec(cls, spec, observation, make: Make):
     section = spec.constraint.fre
-    if section.features == 'classifier':
-      frozen = make.frozen(spec, observation)
-      return [cls('fre', frozen.num_features, section, frozen.features)]
-    tiny = (1e-3 * (observation.high - observation.low)) ** 2
-    statistics = lambda x: _statistics(patches(x, section.patch, section.stride), tiny)
-    size = statistics(tf.zeros([1, *observation.shape])).shape[-1]
-    return [cls('fre', size, section, statistics)]
+    if section.features == 'patches':
+      tiny = (1e-3 * (observation.high - observation.low)) ** 2
+      statistics = lambda x: _statistics(patches(x, section.patch, section.stride), tiny)
+      size = statistics(tf.zeros([1, *observation.shape])).shape[-1]
+      return [cls('fre', size, section, statistics)]
+    frozen = make.frozen(spec, observation)
+    return [cls('fre', frozen.num_features, section, frozen.features)]
 
 
 def _statistics(parts, tiny):
@@ -164,7 +164,7 @@ class LabelProbability(Measure):
     return tf.cast(tf.reduce_sum(probabilities * right, -1), mean.dtype)
 
   @classmethod
-  def from_spec(cls, spec, observation, make):
+  def from_spec(cls, spec, observation, make: Make):
     return [cls('cla', spec.constraint.cla, make.frozen(spec, observation).probabilities)]
 
 
@@ -201,7 +201,7 @@ class PatchCorrelation(Measure):
     return parts * tf.math.rsqrt(squares + tiny * self._range**2)[..., None], tf.sqrt(tf.stop_gradient(squares))
 
   @classmethod
-  def from_spec(cls, spec, observation, make):
+  def from_spec(cls, spec, observation, make: Make):
     return [cls('pncc', spec.constraint.pncc, observation)]
 
 
@@ -221,7 +221,7 @@ class Rate(Measure):
     return {f'beta/{self.layer}': multiplier}
 
   @classmethod
-  def from_spec(cls, spec, observation, make):
+  def from_spec(cls, spec, observation, make: Make):
     targets = spec.constraint.rate
     return [cls(layer, targets[layer], spec.objective.kl) for layer in spec.model.layers if targets[layer]]
 
