@@ -50,7 +50,9 @@ class Multiplier:
 
   def begin(self, value) -> None:
     """Sets lambda before the first step."""
-    self.log_multiplier.assign(tf.clip_by_value(tf.math.log(tf.cast(value, tf.float64)), self._low, self._high))
+    self.log_multiplier.assign(
+      tf.clip_by_value(tf.math.log(tf.convert_to_tensor(value, tf.float64)), self._low, self._high)
+    )
 
   def update(self, mean: tf.Tensor, threshold: tf.Tensor, step: tf.Tensor) -> None:
     """Moves the average and lambda, given C_hat; `step` counts from 0."""
