@@ -26,6 +26,7 @@ WEIGHTS = "the nets' widths in spec.model and spec.decoder"
 EVALUATED = 'spec.eval.batch_size or spec.eval.num_samples'
 TRAINED = f'spec.data.batch_size, spec.objective.num_samples or {WEIGHTS}'
 SPLITS = ('train', 'validation', 'test')
+MOST_DRAWN = 50  # times in the middle of training
 
 
 def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = False) -> Run:
@@ -65,7 +66,8 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
       from tfvae.training import Trainer
 
       trainer = Trainer(spec, run, data, strategy, group, origin and origin.file.absolute())
-      trainer.train(stop, overwrite)
+      with _course(run, spec.train.steps) as evaluated:
+        trainer.train(stop, overwrite, evaluated)
       if numbers := trainer.finish():
         _conclude(run, trainer.step, spec.eval.split, numbers)
       group.gather()  # who leaves early looks like one that was lost
@@ -179,6 +181,8 @@ def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
   else:
     run.require(checkpoint=False)
     paths = _draw(run) + _draw_samples(run)
+    for line in _constraints(run):
+      print(line)
   for path in paths:
     print(path)
   return paths
@@ -301,25 +305,64 @@ def _conclude(run, step, split, numbers, is_last=True):
       from tfvae.events import show_trial
 
       show_trial(run, step, numbers)
-    if paths := _draw(run, split, step):
+    if lines := _constraints(run):
+      print('\n'.join(lines))
+    if paths := _draw(run, split):
       print(f'figures in {run.figures}: {", ".join(drawn.name for drawn in paths)}')
+      from tfvae.events import Events
+
+      with contextlib.closing(Events(run.figures)) as events:
+        events.files(step, paths)
   sys.stdout.flush()
 
 
-def _draw(run, split=None, step=None):
-  """Draws the figures of a split (None: of all that were evaluated), and shows them in TensorBoard at a `step`."""
+def _constraints(run):
+  """Lines that tell what became of the constraints of a run."""
+  from tfvae.report.axes import told
+  from tfvae.report.constraints import table
+
+  try:
+    with told(f'{run.workdir}: the constraints'):
+      return table(run)
+  except UserError as error:  # all else can be shown
+    print(error, flush=True)
+  return []
+
+
+@contextlib.contextmanager
+def _course(run, steps):
+  """Gives what is to be called with the step of each evaluation in mid-training.
+
+  It draws how training goes and shows that in TensorBoard, `MOST_DRAWN` times at most. Nothing that goes wrong there
+  stops training.
+  """
+  from tfvae.events import Events
+
+  last = 0
+  with contextlib.closing(Events(run.figures)) as events:
+
+    def evaluated(step):
+      nonlocal last
+      if MOST_DRAWN * (step - last) < steps:
+        return
+      last = step
+      try:
+        if paths := _draw(run, None, True):
+          events.files(step, paths)
+      except (UserError, OSError) as error:
+        print(f'{error}; training goes on.', flush=True)
+
+    yield evaluated
+
+
+def _draw(run, split=None, during=False):
+  """Draws the figures of a split (None: of all that were evaluated), in the middle of training those of its course."""
   from tfvae.report.figures import draw
 
   try:
-    paths = draw(run, split)
+    return draw(run, split, during)
   except OSError as error:
     raise UserError(f'{run.figures}: the figures cannot be written ({error.strerror or error})') from None
-  if paths and step is not None:
-    from tfvae.events import Events
-
-    with contextlib.closing(Events(run.figures)) as events:
-      events.pictures(step, {path.stem: path.read_bytes() for path in paths})
-  return paths
 
 
 def _draw_samples(run, names=None):

@@ -89,6 +89,10 @@ class Events:
       values.append(Summary.Value(tag=name, metadata=create_summary_metadata(None, None), tensor=tensor))
     self._write(step, values)
 
+  def files(self, step: int, paths: list[pathlib.Path]) -> None:
+    """Pictures, of PNG or GIF files, under their names."""
+    self.pictures(step, {path.stem: path.read_bytes() for path in paths})
+
   def histograms(self, step: int, arrays: dict[str, np.ndarray]) -> None:
     """{name: values}."""
     self._write(step, [value for name, array in arrays.items() for value in histogram_pb(name, array).value])

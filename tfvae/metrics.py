@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 MOST = 14  # lines of a summary
+TABLED = ('constraint/', 'threshold/')  # begin names of what a table of its own shows (report/constraints.py)
 LOOSE = 10  # effective samples, below which log_evidence says little about log p(x)
 
 # The main numbers of an evaluation, in the order in which they are shown, and their units. A * stands for one part of a
@@ -38,6 +39,14 @@ MAIN = {
   'unit_information/*/*': 'nats per unit',
   'selected_elbo/*': 'units, by the ELBO',
   'selected_entropies/*': 'units, by the entropies',
+  'constraint/*': 'from its threshold; 0 or less: it holds',
+  'constraint/rate/*': 'nats from its target',
+  'threshold/*': '',
+  'threshold/rate/*': 'nats',
+  'multiplier/*': '',
+  'multiplier/rate/*': '(the beta of the layer)',
+  'beta_vae/beta': '',
+  'beta_vae/sigma': 'units of x',
 }
 SINGLE = ('encoder_entropy/*/*', 'second_moment/*/*')  # of single latent units, the last part of the name
 
@@ -59,7 +68,7 @@ def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
 
 def summary(numbers: dict[str, float]) -> list[str]:
   """Lines for a person: at most `MOST` main numbers with their units, and what they say of themselves."""
-  shown = main(numbers)
+  shown = {name: unit for name, unit in main(numbers).items() if not name.startswith(TABLED)}
   if len([name for name in shown if name.startswith('rate/')]) == 1:  # one layer: it is the rate
     shown = {name: unit for name, unit in shown.items() if not name.startswith('rate/')}
   lines = []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 EVERY = 10.0  # seconds between two lines of an evaluation without a terminal
 SLOW = 5.0  # seconds after which compiling is worth a line
 MOST_MEMBERS = 6  # whose ELBOs are shown
+MOST_CONSTRAINTS = 4  # that are shown
 
 
 class Progress:
@@ -59,7 +60,7 @@ class Progress:
 
 
 def _main(metrics):
-  """The names of what is shown: the ELBO and the rates, of several members the ELBOs; else the losses."""
+  """The names of what is shown: the ELBO, of several members theirs, the rates, the constraints; else the losses."""
   rates = [key for key in metrics if key.startswith('rate/')]
   keys = [key for key in metrics if key in ('elbo', 'relaxed/elbo', 'rate')] + rates
   if len(rates) == 1 and 'rate' in keys:
@@ -67,7 +68,13 @@ def _main(metrics):
   if members := [key for key in metrics if key.startswith('elbo/')]:
     keys = sorted(members, key=lambda key: -metrics[key])[:MOST_MEMBERS]  # the best first
     keys = [key for key in members if key in keys]
-  return keys or [key for key in metrics if key.split('/')[0] == 'loss']
+  keys = keys or [key for key in metrics if key.split('/')[0] == 'loss']
+  constraints = [key.removeprefix('multiplier/') for key in metrics if key.startswith('multiplier/')]
+  for name in constraints[:MOST_CONSTRAINTS]:
+    if name not in keys:  # a rate is shown already
+      keys.append(f'constraint_average/{name}')
+    keys.append(f'multiplier/{name}')
+  return [key for key in keys if key in metrics]
 
 
 def watch(label: str, batches: Iterator, number: int) -> Iterator:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -119,9 +120,12 @@ class Trainer:
 
   # The host's loop.
 
-  def train(self, stop: StopSignal, overwrite: bool = False) -> None:
-    """Trains to the last step, resuming where a checkpoint is. Raises Stopped where a signal ends it: it is saved."""
-    stop.at_once = None
+  def train(self, stop: StopSignal, overwrite: bool = False, evaluated: Callable[[int], None] | None = None) -> None:
+    """Trains to the last step, resuming where a checkpoint is. Raises Stopped where a signal ends it: it is saved.
+
+    evaluated: called, by the chief, with the step of each evaluation in mid-training when metrics.jsonl has it.
+    """
+    stop.at_once, self._evaluated = None, evaluated or (lambda step: None)
     try:
       self._train(stop, overwrite)
     except tf.errors.InvalidArgumentError as error:
@@ -316,6 +320,7 @@ class Trainer:
         self.run.append_metrics(self.step, split, numbers, evaluation=True)
         write_events(self._eval_events[split], self.step, numbers, arrays)
       self._show_pictures()
+      self._evaluated(self.step)
 
   def _show_pictures(self):
     limits = self.source.value_range

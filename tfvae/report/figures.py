@@ -8,13 +8,14 @@ from tfvae.files import atomic
 from tfvae.metrics import LOOSE, is_loose
 from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot, told
+from tfvae.report.course import constraints, information_plane
 from tfvae.report.entropies import entropies, estimates, points, units
 from tfvae.report.images import grid
 from tfvae.report.selection import selection
 from tfvae.run import Run
 
 
-def draw(run: Run, split: str | None = None) -> list[pathlib.Path]:
+def draw(run: Run, split: str | None = None, during: bool = False) -> list[pathlib.Path]:
   """Draws every figure for which the run has the numbers; returns the paths of those that were drawn.
 
   A figure of a split says which; of another split than spec.eval.split it is called <name>-<split>.png.
@@ -23,6 +24,7 @@ def draw(run: Run, split: str | None = None) -> list[pathlib.Path]:
     run: the run.
     split: that was evaluated: its figures, and where it is spec.eval.split those of the whole run. None: of all splits
       that were evaluated.
+    during: in the middle of training: those that show its course, alone.
   """
   import matplotlib
 
@@ -42,8 +44,11 @@ def draw(run: Run, split: str | None = None) -> list[pathlib.Path]:
           drawn.savefig(file, dpi=150, format='png')
         paths.append(path)
 
-  for name, draw_one in OF_THE_RUN.items() if own in splits else ():
+  of_the_run = {name: OF_THE_RUN[name] for name in DURING} if during else OF_THE_RUN
+  for name, draw_one in of_the_run.items() if own in splits else ():
     add(name, draw_one)
+  if during:
+    return paths
   for each in splits:
     for name, draw_one in OF_A_SPLIT.items():
       add(name if each == own else f'{name}-{each}', draw_one, each)
@@ -118,12 +123,19 @@ def rates(run: Run):
   )
   layers = [layer for layer in layers if f'rate/{layer}' in metrics[split]]  # others have those of relaxed samples
   last = [metrics[split][f'rate/{layer}'][-1] for layer in layers]
-  labels = [f'{layer}\n$\\beta$ = {run.spec.objective.beta[layer]:g}' for layer in layers]
+  labels = [f'{layer}\n$\\beta$ = {_last_beta(run, layer):.4g}' for layer in layers]
   bars = right.bar(labels, last, color=[colors[layer] for layer in layers])
   right.bar_label(bars, fmt='%.2f')
   right.set(title=f'at the end, {split}', ylabel='nats')
   right.margins(y=0.15)
   return drawn
+
+
+def _last_beta(run, layer):
+  """The beta in effect at the end: given times its annealing, or found. Where training logged none, the spec's."""
+  values = run.metrics['train'].get(f'beta/{layer}', np.array([]))
+  values = values[np.isfinite(values)]
+  return values[-1] if len(values) else run.spec.objective.beta[layer]
 
 
 def _show(axis, images, limits, columns, title):
@@ -251,11 +263,14 @@ def log_evidence(run: Run, split: str):
 OF_THE_RUN = {
   'curves': curves,
   'rates': rates,
+  'constraints': constraints,
+  'information_plane': information_plane,
   'prior_samples': prior_samples,
   'limiting': limiting,
   'entropies': entropies,
   'selection': selection,
 }
+DURING = ('constraints', 'information_plane')
 OF_A_SPLIT = {
   'reconstructions': reconstructions,
   'unit_information': unit_information,
