@@ -27,14 +27,21 @@ def get_config(variant=''):
     spec.data.flip = 'horizontal'
 
   spec.model.name = 'classifier'
-  spec.model.classifier.hidden = (32, 64) if data == 'digits' else (64, 128, 256) if colour else (32, 64)
-  spec.model.classifier.kernel = 3 if data == 'digits' or colour else 5
-  spec.model.classifier.dense = (256,) if colour else (128,)
+  if colour:
+    spec.model.classifier.kind = 'residual'
+    spec.model.classifier.hidden = (16, 32, 64, 128)
+    spec.model.classifier.blocks = 1
+    spec.model.classifier.dense = ()
+  else:
+    spec.model.classifier.hidden = (32, 64)
+    spec.model.classifier.kernel = 3 if data == 'digits' else 5
+    spec.model.classifier.dense = (128,)
   spec.objective.name = 'cross_entropy'
 
-  spec.train.steps = {'digits': 1000, 'mnist': 3000, 'fashion_mnist': 5000}.get(data, 10_000)
-  spec.train.learning_rate = 1e-3
+  spec.train.steps = {'digits': 1000, 'mnist': 3000}.get(data, 5000)
+  spec.train.learning_rate = 2e-3 if colour else 1e-3
   spec.train.schedule = 'cosine'
+  spec.train.warmup = 0.05 if colour else 0.0
   spec.train.schedule_final = 0.01
   spec.eval.every = 500 if data == 'digits' else 1000
   spec.eval.evaluators = spec.eval.during = ('accuracy',)

@@ -22,6 +22,13 @@ class Layer(NamedTuple):
   space: str  # what its samples are: 'real', 'bits' or 'one-hot'
 
 
+class Net(NamedTuple):
+  """A kind of net."""
+
+  path: str  # its object
+  maps: bool = False  # whether it takes what is joined on a grid as a feature map, not as a vector
+
+
 class Gradient(NamedTuple):
   """An estimator of the gradient through samples."""
 
@@ -139,10 +146,11 @@ NAMES = {
     'keras_inception': 'tfvae.analysis.extractors:KerasInceptionFeatures',
   },
   'net': {
-    'mlp': 'tfvae.nets.mlp:Mlp',
-    'conv': 'tfvae.nets.conv:Conv',
-    'linear': 'tfvae.nets.mlp:Linear',
-    'conv28': 'tfvae.nets.conv28:Conv28',
+    'mlp': Net('tfvae.nets.mlp:Mlp'),
+    'conv': Net('tfvae.nets.conv:Conv', maps=True),
+    'linear': Net('tfvae.nets.mlp:Linear'),
+    'conv28': Net('tfvae.nets.conv28:Conv28'),
+    'residual': Net('tfvae.nets.residual:Residual', maps=True),
   },
   'train.optimizer': {
     'adam': 'keras.optimizers:Adam',

@@ -103,3 +103,11 @@ def first_side(grid: int, num_layers: int, kernel: int, head: bool = True) -> in
 def widths(hidden: tuple[int, ...], needed: int) -> tuple[int, ...]:
   """The channels of `needed` layers: `hidden`, and its last as often as it takes, up to MOST_REPEATED layers."""
   return (*hidden, *hidden[-1:] * (min(needed, MOST_REPEATED) - len(hidden)))
+
+
+def stages(side: int, num_stages: int) -> list[int]:
+  """The side in each stage of a residual net: in each but the first it is halved, an odd one rounded up."""
+  sides = [side]
+  while len(sides) < num_stages:
+    sides.append((sides[-1] + 1) // 2)
+  return sides

@@ -6,6 +6,7 @@ from tfvae.making import Make
 from tfvae.models.decoder import Decoder
 from tfvae.models.latent import LatentLayer, Merge
 from tfvae.models.standardized import Standardized
+from tfvae.names import NAMES
 from tfvae.nets.heads import Join
 from tfvae.nets.unit_norm import constrain
 from tfvae.observation import Observation
@@ -111,5 +112,5 @@ def _after(net, family):
 
 
 def _join(net, grid, name):
-  """What joins the inputs of a net: on a grid for convolutions, else flattened."""
-  return Join(grid if net.kind == 'conv' else 0, net.hidden[0] if net.hidden else 1, name)
+  """What joins the inputs of a net: on a grid where it takes maps, else flattened."""
+  return Join(grid if NAMES['net'][net.kind].maps else 0, net.hidden[0] if net.hidden else 1, name)
