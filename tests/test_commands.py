@@ -310,8 +310,8 @@ def perform(command):
   """Runs a command, once, and before it what makes the run that it is about. Returns (mode, spec, workdir)."""
   mode, spec, workdir = spec_of(command)
   if (key := (pathlib.Path.cwd(), command.argv)) not in RUN:
-    if spec is not None and spec.eval.fid_classifier:
-      ensure(spec.eval.fid_classifier)
+    if spec is not None and spec.classifier.path:
+      ensure(spec.classifier.path)
     if '--spec' not in command.argv:
       ensure(workdir)
     where = [] if '--workdir' in command.argv or mode == 'show' else ['--workdir', workdir]

@@ -195,7 +195,7 @@ def test_paths_that_cannot_be(path, says, tmp_path, monkeypatch):
       call()
   if says in ('zero byte', 'in a path of'):  # as any text is refused
     says = '4096 characters, none of them null'
-  for field in ('data.path', 'data.data_dir', 'train.init_from', 'eval.fid_classifier'):
+  for field in ('data.path', 'data.data_dir', 'train.init_from', 'classifier.path'):
     with pytest.raises(SpecError, match=rf'spec\.{field}: got .*{says}'):
       spec_lib.resolve(spec_lib.base(('z1',)), {field: path})
   assert list(tmp_path.iterdir()) == []

@@ -130,6 +130,38 @@ CASES = {  # path, shape, fields, and of each line its field, what it got and wh
     ('z1.encoder.hidden', '(3, 4); conv28 has 7 layers down to a vector', 'hidden=32,32,64,64,64,128,600'),
     ('decoder.net.hidden', '(5,); conv28 has 6 layers up to 28 x 28', 'hidden=128,64,64,64,32,32'),
   ),
+  'residual': (
+    ('hit.py', (16, 16, 1), {'model.z1.encoder.kind': 'residual', 'model.z1.encoder.hidden': '8,8'}),
+    ('z1.encoder.hidden', '(8, 8); by 2 stages 16 x 16 does not become 4 x 4', 'spec.model.z1.encoder.hidden=8,8,8'),
+  ),
+  'residual, too many': (
+    ('hit.py', (8, 8, 1), {'model.z1.encoder.kind': 'residual', 'model.z1.encoder.hidden': '8,7,6'}),
+    ('z1.encoder.hidden', '(8, 7, 6); by 3 stages 8 x 8 does not become 4 x 4', 'spec.model.z1.encoder.hidden=8,7'),
+  ),
+  'residual, no way': (
+    ('hit.py', (30, 30, 3), FOLDER | {'model.z1.encoder.kind': 'residual', 'model.z1.grid': 5}),
+    ('z1.grid', '5; by 1 stages 30 x 30 does not become 5 x 5', 'spec.data.resize='),
+  ),
+  'residual, up': (
+    ('hit.py', (8, 8, 1), {'decoder.net.kind': 'residual'}),
+    (
+      'decoder.net.kind',
+      'residual, which leads down from images and feature maps, but this net leads up from 4 x 4 to 8 x 8',
+      'spec.decoder.net.kind=conv',
+    ),
+  ),
+  'residual, from a vector': (
+    ('hit.py:vector', (8, 8, 1), {'model.z1.prior.kind': 'residual'}),
+    (
+      'z1.prior.kind',
+      'residual, which leads down from images and feature maps, but this net gets a vector',
+      'spec.model.z1.prior.kind=mlp',
+    ),
+  ),
+  'residual of rows': (
+    ('classifier.py', (30,), {'data.name': 'table', 'model.classifier.kind': 'residual'}),
+    ('model.classifier.kind', 'residual, which leads down from images', 'spec.model.classifier.kind=mlp'),
+  ),
   'reverse': (
     ('hit.py', (8, 8, 1), {'model.inference': 'reverse', 'model.z2.grid': 3, 'model.z1.prior.kind': 'conv'}),
     ('z2.grid', '3; no way leads from 4 x 4 to 3 x 3', 'spec.model.z2.grid='),
@@ -160,7 +192,8 @@ def test_what_does_not_fit_and_what_does(case):
     assert fit.problems(flatten(spec.to_dict()), mended) == []
 
 
-BUILT = ['too few', 'too few, up', 'too many', 'no way', 'conv28, layers', 'conv28', 'reverse', 'above', 'classifier']
+BUILT = ['residual', 'residual, too many', 'residual, up', 'residual, from a vector', 'residual of rows']
+BUILT += ['too few', 'too few, up', 'too many', 'no way', 'conv28, layers', 'conv28', 'reverse', 'above', 'classifier']
 
 
 @pytest.mark.parametrize('case', BUILT)

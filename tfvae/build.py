@@ -8,9 +8,9 @@ import importlib
 import json
 import math
 import sys
-from typing import Any, NamedTuple
 
 from tfvae import fit, memory
+from tfvae import spec as spec_lib
 from tfvae.data import misfits
 from tfvae.data.dataset import Dataset, Part, make
 from tfvae.errors import RunError, SpecError
@@ -228,33 +228,94 @@ def evaluators(spec, observation: Observation, run=None) -> list:
   return [lookup('eval.evaluators', name).from_spec(spec, observation, sys.modules[__name__], run) for name in names]
 
 
-def extractor(name: str, section, shape: tuple[int, ...]):
-  """Features of images of `shape`, from what spec.eval says of them. Raises SpecError where weights cannot be read."""
-  return lookup('eval.fid_extractors', name).from_section(section, shape, sys.modules[__name__])
+def extractor(name: str, spec, shape: tuple[int, ...]):
+  """Features of images of `shape`, in [0, 1]. Raises SpecError where weights cannot be read."""
+  return lookup('eval.fid_extractors', name).from_spec(spec, shape, sys.modules[__name__])
 
 
-class Trained(NamedTuple):
-  """A classifier of a run, as it was trained."""
-
-  model: Any  # a `Classifier`
-  spec: Any  # the run's
-  scaling: dict  # its x is (value - center) / width of the values that are stored
-  accuracy: float  # in the run's evaluation,
-  split: str  # of this split
-  hash: str  # SHA-256 of the spec and the data's summary, without the fields that training does not depend on
+CLASSIFIER = 'give the workdir of a trained run of specs/classifier.py'
 
 
-def classifier(workdir: str, shape: tuple[int, ...] | None = None) -> Trained:
-  """The classifier of a run of specs/classifier.py. Reads only, and never trains.
+def frozen(spec, observation: Observation, gradient: bool = True):
+  """The classifier of spec.classifier.path, a `Frozen` for such examples. Under a strategy, call it inside its scope.
+
+  gradient: whether a gradient is to go through it.
+
+  Raises:
+    SpecError: the path is empty, or there is no classifier, not trained or evaluated, or none for this use.
+  """
+  from tfvae.models.frozen import Frozen
+
+  if problem := frozen_problem(spec, observation.shape, gradient):
+    raise SpecError([problem])
+  try:
+    trained = classifier(spec.classifier.path, observation.shape)
+  except RunError as error:
+    raise SpecError([f'spec.classifier.path: {error}']) from None
+  found = Frozen(trained, observation)
+  if len(observation.shape) != 3 and not found.is_alike:
+    raise SpecError(
+      [
+        f'spec.classifier.path: got {spec.classifier.path}, whose data are scaled otherwise (spec.data.scaling='
+        f'{trained.spec.data.scaling}), and vectors have no black and white by which they could be turned; train one '
+        f'with spec.data.scaling={spec.data.scaling} on these data'
+      ]
+    )
+  return found
+
+
+def frozen_problem(spec, shape: tuple[int, ...] | None, gradient: bool) -> str | None:
+  """Why the classifier of spec.classifier.path cannot be used so, or None; what its files tell without its weights.
+
+  shape: of the examples. None: any.
+  """
+  path = spec.classifier.path
+  if not path:
+    return f'spec.classifier.path: is empty; {CLASSIFIER}'
+  try:
+    run = _classifier_run(path, shape)
+  except RunError as error:
+    return f'spec.classifier.path: {error}'
+  if gradient and run.spec.data.binarize == 'threshold':
+    return (
+      f'spec.classifier.path: got {path}, whose spec.data.binarize is threshold, through which no gradient goes; train '
+      'one without (spec.data.binarize=none)'
+    )
+  return None
+
+
+def classifier(workdir: str, shape: tuple[int, ...] | None = None):
+  """The classifier of a run of specs/classifier.py, a `Trained`. Reads only, and never trains; no tape watches it.
 
   shape: that its examples must have. None: any.
 
   Raises:
     RunError: the run is not there, no classifier, not trained or not evaluated, or of examples of another shape.
   """
-  from tfvae.run import FREE_FIELDS, FREE_SECTIONS, Run
+  from tfvae.quiet import import_tensorflow
+  from tfvae.run import is_free
 
-  run, how = Run(workdir), 'give the workdir of a trained run of specs/classifier.py'
+  run = _classifier_run(workdir, shape)
+  import_tensorflow()
+  import tensorflow as tf
+
+  from tfvae.models.frozen import Trained
+
+  with tf.variable_creator_scope(lambda make_next, **how: make_next(**how | {'trainable': False})):
+    model_ = run.model
+  model_.trainable = False
+  fields = {name: value for name, value in spec_lib.changed(run.spec).items() if not is_free(name)}
+  digest = hashlib.sha256(json.dumps([fields, run.data], sort_keys=True).encode()).hexdigest()
+  ends = tuple(run.data.get('range') or (0.0, 1.0))
+  found = run.evaluation
+  return Trained(model_, run.spec, run.data['scaling'], ends, found['accuracy'], found['split'], digest)
+
+
+def _classifier_run(workdir, shape):
+  """The Run of a trained classifier of such examples. Raises RunError; reads no weights."""
+  from tfvae.run import Run
+
+  run, how = Run(workdir), CLASSIFIER
   if not run.exists():
     what = 'there is no run in it (no spec.json)' if run.workdir.is_dir() else 'there is no such directory'
     raise RunError(f'got {workdir}: {what}; {how}')
@@ -269,13 +330,9 @@ def classifier(workdir: str, shape: tuple[int, ...] | None = None) -> Trained:
   if shape is not None and tuple(run.data['shape']) != tuple(shape):
     own, wanted = (' x '.join(map(str, of)) for of in (run.data['shape'], shape))
     raise RunError(f'got {workdir}, trained on {run.data["name"]}, examples of {own}, but these are {wanted}; {how}')
-  found = run.evaluation if (run.workdir / 'evaluation.json').is_file() else {}
-  if 'accuracy' not in found:
+  if 'accuracy' not in (run.evaluation if (run.workdir / 'evaluation.json').is_file() else {}):
     raise RunError(f'got {workdir}: it has no accuracy yet; evaluate it first (--mode=evaluate)')
-  fields = flatten(run.spec.to_dict())
-  fields = {k: v for k, v in fields.items() if k not in FREE_FIELDS and not k.startswith(FREE_SECTIONS)}
-  digest = hashlib.sha256(json.dumps([fields, run.data], sort_keys=True).encode()).hexdigest()
-  return Trained(run.model, run.spec, run.data['scaling'], found['accuracy'], found['split'], digest)
+  return run
 
 
 def optimizers(spec, model_, objective_) -> dict[str, list]:

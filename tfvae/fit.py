@@ -140,8 +140,8 @@ def _between(f, field, begin, end, head=True):
 
 
 def _joined(f, field, grid):
-  """The sides of what a `Join` gives a net: a map for convolutions, a vector for others."""
-  return (grid, grid) if grid and f[f'{field}.kind'] == 'conv' else ()
+  """The sides of what a `Join` gives a net: a map where it takes one, else a vector."""
+  return (grid, grid) if grid and NAMES['net'][f[f'{field}.kind']].maps else ()
 
 
 def _reached(f, net):
@@ -149,8 +149,10 @@ def _reached(f, net):
   kind = f[f'{net.field}.kind']
   if kind == 'conv28':
     return () if net.sides else (CONV28, CONV28)
-  if kind != 'conv' or not net.grid:
+  if not (NAMES['net'][kind].maps and net.grid):
     return ()
+  if kind == 'residual':
+    return net.grid, net.grid
   hidden, kernel = f[f'{net.field}.hidden'], f[f'{net.field}.kernel']
   if not net.sides:
     side, num_layers = sides.first_side(net.grid, len(hidden), kernel, net.head), len(hidden) - 1
@@ -172,6 +174,8 @@ def _misfit(f, net):
   kind, square = f[f'{net.field}.kind'], len(set(net.sides)) < 2
   if kind == 'conv28':
     return _conv28(f, net)
+  if kind == 'residual':
+    return _residual(f, net)
   if kind != 'conv':
     return None
   if not square:
@@ -237,6 +241,24 @@ def _conv28(f, net):
     return None
   why = f'; conv28 has {len(right)} layers {"down to a vector" if net.sides else f"up to {_size(want)}"}'
   return Misfit(net, field, why, lambda shape: [[{field: right}]])
+
+
+def _residual(f, net):
+  field, grid = f'{net.field}.hidden', net.grid
+  others = ('conv', 'mlp') if grid else ('mlp',)
+  if not net.sides:
+    return _of_kind(f, net, 'leads down from images and feature maps, but this net gets a vector', *others)
+  lead = lambda num_stages: {sides.stages(side, num_stages)[-1] for side in net.sides} == {grid}
+  if not grid or lead(len(f[field])):
+    return None
+  if grid > min(net.sides):
+    up = f'leads down from images and feature maps, but this net leads up from {_size(net.sides)} to {grid} x {grid}'
+    return _of_kind(f, net, up, *others)
+  why = f'; by {len(f[field])} stages {_size(net.sides)} does not become {grid} x {grid}'
+  if (right := next((n for n in range(1, sides.MOST_REPEATED + 1) if lead(n)), None)) is None:
+    return _no_way(f, net, why)
+  stages = sides.widths(f[field], right) if right > len(f[field]) else f[field][:right]
+  return Misfit(net, field, why, lambda shape: [[{field: stages}]])
 
 
 def _size(pair):

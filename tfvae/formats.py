@@ -39,7 +39,10 @@ def saved(value) -> int:
 
 
 def data(value) -> dict:
-  """data.json: {'name', 'shape', 'sizes', 'scaling', 'fingerprint'}, and 'observation' (`Observation.to_keep`)."""
+  """data.json: {'name', 'shape', 'sizes', 'scaling', 'fingerprint'}, and 'observation' (`Observation.to_keep`).
+
+  Where training depends on trained networks of other runs, their identities as 'frozen'.
+  """
   names = ('name', 'shape', 'sizes', 'scaling', 'fingerprint')
   _require(isinstance(value, dict) and all(name in value for name in names), f'no object with {", ".join(names)}')
   shape, sizes = value['shape'], value['sizes']
@@ -50,6 +53,9 @@ def data(value) -> dict:
   _scaling(value['scaling'], shape[0] if len(shape) == 1 else 1)
   if 'observation' in value:  # not in runs of tfvae before 0.2
     _observation(value['observation'])
+  frozen = value.get('frozen', {})
+  texts = isinstance(frozen, dict) and all(isinstance(text, str) for text in frozen.values())
+  _require(texts, 'frozen are no identities by name')
   return value
 
 

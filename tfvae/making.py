@@ -1,6 +1,6 @@
 """What is built asks for its parts by name. Importing this imports nothing heavy."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from tfvae.observation import Observation
 
@@ -41,8 +41,8 @@ class Make(Protocol):
   def estimator(self, spec):
     """An `Estimator` of the gradient through samples."""
 
-  def extractor(self, name: str, section, shape: tuple[int, ...]):
+  def extractor(self, name: str, spec, shape: tuple[int, ...]):
     """An `Extractor` of the features of images."""
 
-  def classifier(self, workdir: str, shape: tuple[int, ...] | None = None) -> Any:
-    """A classifier of a run, frozen."""
+  def frozen(self, spec, observation: Observation, gradient: bool = True):
+    """The classifier of spec.classifier.path, a `Frozen`."""

@@ -155,7 +155,7 @@ class Records:
   def has_found(self, step: int, split: str, evaluator: str, settings: dict) -> bool:
     """Whether an evaluator found something there with these settings, whose arrays are those of that checkpoint."""
     record = self.found(step, split).get(evaluator)
-    if record is None or record['settings'] != settings:
+    if record is None or record['settings'] != json.loads(json.dumps(settings)):  # tuples are lists there
       return False
     if not record['arrays']:
       return True

@@ -14,7 +14,7 @@ from tfvae.files import path_problem
 from tfvae.names import NAMES, SYNTHETIC
 from tfvae.schema import DATA, SAMPLES
 
-PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'eval.fid_classifier', 'eval.fid_inception')
+PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'classifier.path', 'eval.fid_inception')
 PATHS += ('eval.fid_keras_inception',)
 
 
@@ -356,10 +356,13 @@ def _fid_rule(f):
   for field in ('fid_extractors', 'fid_of'):
     if not f[f'eval.{field}'] or len(set(f[f'eval.{field}'])) < len(f[f'eval.{field}']):
       yield f'spec.eval.{field}: got {_shown(f[f"eval.{field}"]) or "()"}; give one or more different ones'
-  files = {'classifier': 'the workdir of a run of specs/classifier.py', 'inception': 'the file of its weights'}
-  for extractor, what in files.items():
-    if extractor in f['eval.fid_extractors'] and not f[f'eval.fid_{extractor}']:
-      yield f'spec.eval.fid_{extractor}: is empty; spec.eval.fid_extractors={extractor} needs {what}'
+  files = {
+    'classifier': ('classifier.path', 'the workdir of a run of specs/classifier.py'),
+    'inception': ('eval.fid_inception', 'the file of its weights'),
+  }
+  for extractor, (field, what) in files.items():
+    if extractor in f['eval.fid_extractors'] and not f[field]:
+      yield f'spec.{field}: is empty; spec.eval.fid_extractors={extractor} needs {what}'
   if f['eval.fid_samples'] == 1:
     yield 'spec.eval.fid_samples: got 1; a covariance needs at least two images (0: as many as the reference has)'
 

@@ -26,7 +26,8 @@ from tfvae.records import Records
 from tfvae.schema import flatten
 
 # A resumed run may differ in these: its numbers do not depend on them, but for rounding where the devices differ.
-PLACES = ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit')  # where the data are, and are held
+# Where the data are, and are held; where a frozen classifier is (which one it is, the run keeps).
+PLACES = ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit', 'classifier.path')
 FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep', 'train.startup_timeout', *PLACES)
 FREE_FIELDS += ('train.strategy', 'train.logical_devices')
 FREE_SECTIONS = ('eval.', 'sample.')
@@ -177,10 +178,21 @@ class Run(Records):
       )
       raise RunError('\n'.join([advice, *problems[:MOST_SHOWN], *more]))
 
+  def require_frozen(self, frozen: dict[str, str], spec) -> None:
+    """Raises RunError where the run began with other frozen networks than these, {name: identity}."""
+    for name, identity in (self.data or {}).get('frozen', {}).items() if self.exists() else ():
+      if frozen.get(name) != identity:
+        raise RunError(
+          f'spec.{name}.path: got {spec[name].path}, but the run {self.workdir} was trained with another {name} (its '
+          f'spec, data or weights differ). Give the path of that one, another --workdir for a run with this {name}, or '
+          '--overwrite to set the run aside and start afresh'
+        )
+
   def begin(self, spec, data: dict, start: dict | None = None, overwrite: bool = False) -> list[str]:
     """Writes spec.json, data.json and environment.json; `overwrite` renames a run that is there first.
 
-    `data` is the summary of the data set, `start` what `environment.start` gives (None: the versions alone). Returns
+    `data` is the summary of the data set, with the identities of frozen networks that training depends on under
+    'frozen' where there are any; `start` what `environment.start` gives (None: the versions alone). Returns
     what to tell.
     """
     told, aside, start = [], None, start or {'versions': environment.versions()}

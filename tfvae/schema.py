@@ -106,7 +106,7 @@ def _net(kind: str = 'mlp') -> dict:
       '(of an odd side: without padding), transposed up to a larger one; from a vector, the first layer is Dense. '
       'linear: no hidden layer. conv28: seven convolutions from 28 x 28 pixels to a vector, or six from a vector to '
       "28 x 28 features, with the kernels of symmetric learning's authors. residual: stages of pre-activation residual "
-      'blocks with group normalisation (He et al. 2016), from images or maps down to a vector, their mean over the map, '
+      'blocks with group normalisation (He et al. 2016), from images or maps down to a vector, the mean over the map, '
       'or to a smaller grid; each stage but the first halves the side (an odd one is rounded up).',
       choices=tuple(NAMES['net']),
     ),
@@ -201,6 +201,7 @@ SECTIONS = {
   'linear map where `posterior` needs a feature map. Not for the top layer.',
   'model.<layer>.posterior': 'Net after those features and the layers above are joined. Not for the top layer.',
   'model.<layer>.prior': 'Net from the layers above to p(z_l | z_>l). Not for the top layer.',
+  'classifier': 'A trained classifier that this run uses, frozen. What a classifier is made of: spec.model.classifier.',
   'decoder.net': 'Net from the latent layers to the features of p(x | z).',
   'model.classifier': 'Net of name=classifier from x to what `dense` takes. The sections of latent layers, prior and '
   'decoder are then without effect.',
@@ -404,6 +405,14 @@ DECODER = {
   'net': _net(),
 }
 
+CLASSIFIER = {
+  'path': Field(
+    '',
+    'Workdir of a run of specs/classifier.py, trained on examples of the same shape (whatever their scaling): the '
+    'classifier that constraints and evaluators use, frozen. fid: with the extractor classifier.',
+  ),
+}
+
 TRAIN = {
   'steps': Field(2000, 'Length of training in steps.', low=1, high=10**12),
   'optimizer': Field('adam', "Keras' optimizer.", choices=tuple(NAMES['train.optimizer'])),
@@ -511,12 +520,11 @@ EVAL = {
   'estimate_examples': Field(100, 'estimates: how many of the first examples of the split.', low=1, high=10**8),
   'fid_extractors': Field(
     ('classifier',),
-    "fid: the features that images are compared by. classifier: of the run fid_classifier. inception: of pytorch-fid's "
-    "network, of the file fid_inception. keras_inception: of Keras' ImageNet network.",
+    'fid: the features that images are compared by. classifier: of the run spec.classifier.path. inception: of '
+    "pytorch-fid's network, of the file fid_inception. keras_inception: of Keras' ImageNet network.",
     choices=tuple(NAMES['eval.fid_extractors']),
     item=str,
   ),
-  'fid_classifier': Field('', 'fid: workdir of a run of specs/classifier.py, trained on images of the same shape.'),
   'fid_inception': Field(
     '',
     "fid: the file of inception's weights: pt_inception-2015-12-05-6726825d.pth of pytorch-fid, or an NPZ file with "
@@ -821,6 +829,7 @@ def schema(layers: tuple[str, ...]) -> dict:
     'decoder': DECODER,
     'objective': _objective(layers),
     'constraint': _constraint(layers),
+    'classifier': CLASSIFIER,
     'train': TRAIN,
     'eval': EVAL,
     'sample': SAMPLE,
@@ -851,6 +860,7 @@ def layers_problem(layers) -> str | None:
   return None
 
 
+RENAMED = {'eval.fid_classifier': 'classifier.path'}  # what a field was called once: in old runs it still is
 ELSEWHERE = {  # what other programs call them
   'epochs': 'train.steps (its length is in steps)',
   'lr': 'train.learning_rate',
@@ -868,6 +878,8 @@ def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
   for part in name.split('.'):
     if part[:1] == 'z' and part[1:].isdigit() and part not in layers:
       return f'there is no layer {part}; the layers of this spec: {", ".join(layers)}'
+  if name in RENAMED:
+    return f'unknown field. Did you mean spec.{RENAMED[name]}?'
   parent, _, last = name.rpartition('.')
   inside = sorted({f[len(parent) + 1 :].partition('.')[0] for f in fields if f.startswith(f'{parent}.')})
   if not parent:

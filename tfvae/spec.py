@@ -14,7 +14,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from tfvae import catalogue, specfile
 from tfvae.errors import SpecError, cut, nearest, short
 from tfvae.rules import RULES
-from tfvae.schema import flatten, layers_problem, schema, unknown
+from tfvae.schema import RENAMED, flatten, layers_problem, schema, unknown
 
 
 def base(layers: tuple[str, ...] = ('z2', 'z1')) -> ConfigDict:
@@ -307,6 +307,7 @@ def from_json(text: str) -> ConfigDict:
   """The validated, frozen spec of `to_json`. Raises SpecError where it is not one.
 
   Fields that are absent have their defaults: they are newer than the text, and do what was done before there were any.
+  Those that had another name once are read by it.
   """
   try:
     values = json.loads(text)
@@ -314,12 +315,25 @@ def from_json(text: str) -> ConfigDict:
     raise SpecError([f'not a spec: {cut(str(error), 200)}']) from None
   if not isinstance(values, dict):
     raise SpecError([f'not a spec: {type(values).__name__} in place of an object'])
+  values = _renamed(values)
   layers = values.get('model', {}).get('layers') if isinstance(values.get('model'), dict) else None
   if isinstance(layers, list) and not layers_problem(tuple(layers)):
     values = _filled(values, _defaults(schema(tuple(layers))))
   if problems := validate(values):
     raise SpecError(problems)
   return freeze(values)
+
+
+def _renamed(values):
+  """`values` with each field of RENAMED under its present name; where that is there, too, it holds."""
+  for old, new in RENAMED.items():
+    (section, field), (present, name) = old.split('.'), new.split('.')
+    if isinstance(values.get(section), dict) and field in values[section]:
+      left = dict(values[section])
+      own = {name: left.pop(field)}
+      there = values.get(present, {})
+      values = {**values, section: left, present: own | there if isinstance(there, dict) else there}
+  return values
 
 
 def _filled(values, defaults):

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import time
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -72,6 +73,7 @@ class Trainer:
       if self.workers.is_chief:
         print(model_line(spec, self.model, self.strategy), flush=True)
       self.objective = build.objective(spec, self.model)
+      self._require_same_frozen()
       memory.require_tensor(
         8 * _values(spec, self.model, self.source.batch_size) // self.strategy.num_replicas_in_sync,
         'E[x | z] of a step and its gradient',
@@ -117,6 +119,11 @@ class Trainer:
     self._all_finite = tf.function(
       lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(v.value)) for v in self.model.variables])
     )
+
+  def _require_same_frozen(self):
+    """Raises RunError where the workers have different frozen networks, which are at paths of their own."""
+    for name, identity in self.objective.frozen.items():
+      self.workers.require_same(f'the {name} at spec.{name}.path (its checksum)', zlib.crc32(identity.encode()))
 
   # The host's loop.
 
@@ -202,6 +209,9 @@ class Trainer:
 
   def _begin(self, overwrite):
     """Restores, and only then writes. Returns what to tell."""
+    frozen = self.objective.frozen
+    if not overwrite:
+      self.run.require_frozen(frozen, self.spec)
     step = None if overwrite else self.checkpoints.restore(saved=self.run.saved)
     if step is not None and step > self.spec.train.steps:
       raise RunError(
@@ -223,7 +233,8 @@ class Trainer:
     if self.workers.is_chief:
       further = '' if overwrite else self.run.behind(step or 0)
       start = environment.start(self.spec_file, self.strategy.num_replicas_in_sync)
-      for told in self.run.begin(self.spec, self.source.dataset.summary, start, overwrite):
+      kept = self.source.dataset.summary | ({'frozen': frozen} if frozen else {})
+      for told in self.run.begin(self.spec, kept, start, overwrite):
         print(told, flush=True)
       self.run.continue_from(step or 0)
     self.step, self._logged = (int(value) for value in self._state.numpy())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import types
 
 import numpy as np
@@ -15,6 +16,7 @@ from tfvae.analysis import extractors
 from tfvae.analysis.fid import Fid
 from tfvae.errors import SpecError
 from tfvae.evaluation import Evaluation
+from tfvae.models.frozen import Frozen
 from tfvae.nets import inception
 from tfvae.observation import Observation
 from tfvae.run import Run
@@ -32,7 +34,7 @@ class Pixels(extractors.Extractor):
     return tf.reshape(images[:, 3, :4], [-1, 4])
 
   @classmethod
-  def from_section(cls, section, shape, make):
+  def from_spec(cls, spec, shape, make):
     return cls()
 
 
@@ -49,7 +51,7 @@ class Seen(Pixels):
 
 
 def make(tiny, classifier_run, **fields):
-  fields = {'eval.evaluators': ('fid',), 'eval.fid_classifier': str(classifier_run)} | fields
+  fields = {'eval.evaluators': ('fid',), 'classifier.path': str(classifier_run)} | fields
   spec = spec_lib.resolve(tiny, fields)
   data = build.dataset(spec)
   return spec, build.source(spec, data), build.model(spec, data.observation)
@@ -122,7 +124,7 @@ def test_the_limiting_distribution(tiny, classifier_run):
 
 def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch, capsys):
   """Numbers, the protocol, a warning that names both numbers; the reference is not looked at a second time."""
-  fields = {'eval.evaluators': ('bounds', 'fid'), 'eval.fid_classifier': str(classifier_run), 'eval.fid_samples': 12}
+  fields = {'eval.evaluators': ('bounds', 'fid'), 'classifier.path': str(classifier_run), 'eval.fid_samples': 12}
   fields |= {'eval.fid_of': ('prior', 'reconstruction'), 'train.steps': 10}
   run = commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
   printed = capsys.readouterr().out
@@ -133,8 +135,10 @@ def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch,
   (kept,) = (run.workdir / 'reference').glob('*.npz')
 
   before, values = kept.stat().st_mtime_ns, run.evaluation
-  monkeypatch.setattr(Fid, '_reference', lambda self, split: pytest.fail('the reference was looked at'))
+  monkeypatch.setattr(Fid, 'evaluate', lambda self, model, split: pytest.fail('it was evaluated again'))
   commands.evaluate(run.workdir)  # nothing to do
+  monkeypatch.undo()
+  monkeypatch.setattr(Fid, '_reference', lambda self, split: pytest.fail('the reference was looked at'))
   numbers = commands.evaluate(run.workdir, {'eval.fid_samples': 40})
   assert numbers['fid_samples/prior'] == 40 and numbers['fid/classifier/prior'] != values['fid/classifier/prior']
   again = commands.evaluate(run.workdir, {})
@@ -146,25 +150,54 @@ def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch,
   assert len(list((run.workdir / 'reference').glob('*.npz'))) == 2
 
 
+def test_what_was_found_under_the_old_name_is_made_again(tiny, classifier_run, tmp_path, monkeypatch):
+  """A run of the time when the field was eval.fid_classifier: its numbers are those that they were."""
+  fields = {'eval.evaluators': ('fid',), 'classifier.path': str(classifier_run), 'eval.fid_samples': 12}
+  run = commands.train(spec_lib.resolve(tiny, fields | {'train.steps': 10}), tmp_path / 'run')
+  numbers, values = run.evaluation, json.loads((run.workdir / 'spec.json').read_text())
+  values['eval']['fid_classifier'] = values.pop('classifier')['path']
+  (run.workdir / 'spec.json').write_text(json.dumps(values))
+  (path,) = (run.workdir / 'evaluations').iterdir()
+  records = json.loads(path.read_text())
+  records['fid']['settings']['fid_classifier'] = str(classifier_run)
+  records['fid']['numbers']['fid/classifier/prior'] = 0.0
+  path.write_text(json.dumps(records))
+  commands.evaluate(run.workdir)
+  assert run.evaluation == numbers
+  monkeypatch.setattr(Fid, 'evaluate', lambda self, model, split: pytest.fail('it was evaluated again'))
+  shutil.copytree(classifier_run, tmp_path / 'moved')
+  assert commands.evaluate(run.workdir, {'classifier.path': str(tmp_path / 'moved')}) == {
+    name: value for name, value in numbers.items() if name not in ('step', 'split')
+  }
+
+
 def test_another_classifier_is_noticed(tiny, classifier_run):
   spec, _, _ = make(tiny, classifier_run)
   (evaluator,) = build.evaluators(spec, Observation((8, 8, 1)))
   before = json.dumps(evaluator.settings())
   trained = build.classifier(classifier_run)
   trained.model.head.map.bias.assign_add(np.ones(10))
-  assert json.dumps(Fid(spec, [extractors.ClassifierFeatures(trained)]).settings()) != before
+  other = extractors.ClassifierFeatures(Frozen(trained, Observation((8, 8, 1))))
+  assert json.dumps(Fid(spec, [other]).settings()) != before
+
+
+def test_the_same_classifier_elsewhere_is_no_other(tiny, classifier_run, tmp_path):
+  shutil.copytree(classifier_run, tmp_path / 'copy')
+  here, there = (make(tiny, workdir)[0] for workdir in (classifier_run, tmp_path / 'copy'))
+  settings = [build.evaluators(spec, Observation((8, 8, 1)))[0].settings() for spec in (here, there)]
+  assert settings[0] == settings[1]
 
 
 @pytest.mark.parametrize(
   ('fields', 'text'),
   [
-    ({'eval.fid_classifier': ''}, 'spec.eval.fid_classifier: is empty'),
+    ({'classifier.path': ''}, 'spec.classifier.path: is empty'),
     ({'eval.fid_extractors': ('inception',)}, 'spec.eval.fid_inception: is empty'),
     ({'eval.fid_extractors': ()}, r'spec.eval.fid_extractors: got \(\)'),
     ({'eval.fid_of': ('prior', 'prior')}, 'spec.eval.fid_of: got prior,prior'),
     ({'eval.fid_samples': 1}, 'spec.eval.fid_samples: got 1'),
     ({'data.name': 'circle'}, 'got fid, which compares images, but circle'),
-    ({'eval.fid_classifier': 'nowhere'}, 'spec.eval.fid_classifier: got nowhere: there is no such directory'),
+    ({'classifier.path': 'nowhere'}, 'spec.classifier.path: got nowhere: there is no such directory'),
     ({'eval.fid_extractors': ('inception',), 'eval.fid_inception': 'no.pth'}, 'fid_inception: there is no file no.pth'),
     (
       {'eval.fid_extractors': ('keras_inception',), 'eval.fid_keras_inception': 'no.h5'},
@@ -173,7 +206,7 @@ def test_another_classifier_is_noticed(tiny, classifier_run):
   ],
 )
 def test_mistakes_are_told_before_training(tiny, classifier_run, tmp_path, fields, text):
-  fields = {'eval.evaluators': ('fid',), 'eval.fid_classifier': str(classifier_run)} | fields
+  fields = {'eval.evaluators': ('fid',), 'classifier.path': str(classifier_run)} | fields
   with pytest.raises(SpecError, match=text):
     commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
@@ -184,15 +217,6 @@ def test_keras_weights_are_looked_for_in_its_cache(tiny, classifier_run, tmp_pat
   spec, _, _ = make(tiny, classifier_run, **{'eval.fid_extractors': ('keras_inception',)})
   with pytest.raises(SpecError, match=r'there is no file .*cache.h5'):
     build.evaluators(spec, Observation((8, 8, 1)))
-
-
-def test_a_classifier_must_take_values_in_0_1(tiny, classifier_run):
-  trained = build.classifier(classifier_run)
-  spec = spec_lib.resolve(trained.spec, {'data.scaling': 'standard'})
-  other = type('make', (), {'classifier': staticmethod(lambda *args: trained._replace(spec=spec))})
-  section = make(tiny, classifier_run)[0].eval
-  with pytest.raises(SpecError, match='scaling is standard'):
-    extractors.ClassifierFeatures.from_section(section, (8, 8, 1), other)
 
 
 # The Inception network.
@@ -291,9 +315,9 @@ def test_files_of_weights_that_cannot_be(network, tiny, classifier_run, tmp_path
   cases += [('~nouser/a.pth', 'there is no user'), (LONG, 'too long'), ('/no/\udcff.pth', 'there is no file /no/?.pth')]
   for path, words in cases:
     spec, _, _ = make(tiny, classifier_run, **{'eval.fid_extractors': (name,), 'eval.fid_inception': 'any'})
-    section = spec.eval.to_dict() | {field: path}
+    broken = types.SimpleNamespace(eval=types.SimpleNamespace(**spec.eval.to_dict() | {field: path}))
     with pytest.raises(SpecError, match=rf'^spec\.eval\.{field}: ') as error:
-      build.extractor(name, types.SimpleNamespace(**section), (8, 8, 1))
+      build.extractor(name, broken, (8, 8, 1))
     assert words in str(error.value) and len(str(error.value)) < 900 and '\n' not in str(error.value), path
 
 

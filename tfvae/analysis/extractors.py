@@ -2,15 +2,15 @@
 
 import abc
 import hashlib
-import zlib
 
 import numpy as np
 import tensorflow as tf
 
 from tfvae import paths
-from tfvae.errors import RunError, SpecError, cut
+from tfvae.errors import SpecError, cut
 from tfvae.making import Make
 from tfvae.nets import inception, torch_weights
+from tfvae.observation import Observation
 
 
 class Extractor(abc.ABC):
@@ -50,48 +50,28 @@ class Extractor(abc.ABC):
 
   @classmethod
   @abc.abstractmethod
-  def from_section(cls, section, shape: tuple[int, ...], make: Make) -> 'Extractor':
-    """From spec.eval, for images of `shape`. Raises SpecError where its weights are not there, or not right."""
+  def from_spec(cls, spec, shape: tuple[int, ...], make: Make) -> 'Extractor':
+    """That of a spec, for images of `shape`. Raises SpecError where its weights are not there, or not right."""
 
 
 class ClassifierFeatures(Extractor):
   """The activations before the last layer of a classifier that another run has trained.
 
-  trained: what `build.classifier` gives.
+  frozen: a `Frozen` of images in [0, 1].
   """
 
   name = 'classifier'
 
-  def __init__(self, trained):
-    model = trained.model
-    weights = 0
-    for variable in model.variables:
-      weights = zlib.crc32(np.ascontiguousarray(variable.numpy()), weights)
-    about = {'hash': trained.hash, 'weights': f'{weights:08x}', 'accuracy': trained.accuracy, 'split': trained.split}
-    super().__init__(about)
-    self._model, self._section = model, trained.spec.data
-    self.size = model.head.map.kernel.shape[0]
+  def __init__(self, frozen):
+    super().__init__({name: getattr(frozen, name) for name in ('hash', 'weights', 'accuracy', 'split')})
+    self._frozen, self.size = frozen, frozen.num_features
 
   def features(self, images):
-    x = tf.cast(images, self._model.head.dtype)
-    if self._section.binarize == 'threshold':
-      x = tf.cast(x > self._section.threshold, x.dtype)
-    return self._model.features(x)
+    return self._frozen.features(images)
 
   @classmethod
-  def from_section(cls, section, shape, make: Make):
-    try:
-      trained = make.classifier(section.fid_classifier, shape)
-    except RunError as error:
-      raise SpecError([f'spec.eval.fid_classifier: {error}']) from None
-    if (scaling := trained.spec.data.scaling) != 'min_max':
-      raise SpecError(
-        [
-          f'spec.eval.fid_classifier: got {section.fid_classifier}, whose spec.data.scaling is {scaling}; images are '
-          'compared in [0, 1]: train one with min_max'
-        ]
-      )
-    return cls(trained)
+  def from_spec(cls, spec, shape, make: Make):
+    return cls(make.frozen(spec, Observation(shape), gradient=False))
 
 
 class _Resized(Extractor):
@@ -120,8 +100,8 @@ class InceptionFeatures(_Resized):
   name = 'inception'
 
   @classmethod
-  def from_section(cls, section, shape, make: Make):
-    path = _file('fid_inception', section.fid_inception, "give pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
+  def from_spec(cls, spec, shape, make: Make):
+    path = _file('fid_inception', spec.eval.fid_inception, "give pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
     _require_channels(cls.name, shape)
     model = inception.network()
     try:
@@ -137,12 +117,12 @@ class KerasInceptionFeatures(_Resized):
   name = 'keras_inception'
 
   @classmethod
-  def from_section(cls, section, shape, make: Make):
+  def from_spec(cls, spec, shape, make: Make):
     import keras
 
     path = _file(
       'fid_keras_inception',
-      section.fid_keras_inception or _keras_cache(),
+      spec.eval.fid_keras_inception or _keras_cache(),
       "keras.applications.InceptionV3(include_top=False) puts it into Keras' cache, where there is a network",
     )
     _require_channels(cls.name, shape)

@@ -12,7 +12,7 @@ from tfvae.making import Make
 from tfvae.noise import stateless
 from tfvae.theory.frechet import Accumulator, Moments, distance
 
-FIELDS = ('fid_extractors', 'fid_classifier', 'fid_inception', 'fid_keras_inception', 'fid_of', 'fid_samples')
+FIELDS = ('fid_extractors', 'fid_inception', 'fid_keras_inception', 'fid_of', 'fid_samples')
 
 
 class Fid(Evaluator):
@@ -49,8 +49,7 @@ class Fid(Evaluator):
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make, run=None):
-    section = spec.eval
-    return cls(spec, [make.extractor(name, section, observation.shape) for name in section.fid_extractors], run)
+    return cls(spec, [make.extractor(name, spec, observation.shape) for name in spec.eval.fid_extractors], run)
 
   def settings(self):
     return super().settings() | {'identities': [extractor.identity for extractor in self._extractors]}

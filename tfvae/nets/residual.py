@@ -77,8 +77,9 @@ class Residual(keras.layers.Layer):
 
 
 class Block(keras.layers.Layer):
-  """x + two convolutions, each after a normalisation and the activation: [N, H, W, C] -> [N, H / stride, ..., channels].
+  """x + two convolutions, each after a normalisation and the activation: [N, H, W, C] -> [N, H / stride, ..., C'].
 
+  channels: C'.
   project: whether x is led past them by a linear map of each pixel, from the first activation on; else as it is.
   """
 

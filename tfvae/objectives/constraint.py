@@ -25,6 +25,7 @@ class Constraint(Term):
 
   def __init__(self, measure: Measure, multiplier: Multiplier, start: float | None = None):
     self.measure, self.multiplier, self._start = measure, multiplier, start
+    self.frozen = measure.frozen
     self.variables = {f'constraint/{key}': v for key, v in {**multiplier.variables, **measure.variables}.items()}
     self._begin()
 

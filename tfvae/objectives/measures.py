@@ -20,14 +20,21 @@ class Measure(abc.ABC):
     sign: 1: E[value] <= threshold is asked for (of a rate: =), C = value - threshold. -1: E[value] >= threshold,
       C = threshold - value.
     variables: name -> its state, keras.Variables.
+    frozen: name -> identity of the trained networks of other runs that it uses.
   """
 
   sign = 1
   variables: dict = {}
+  frozen: dict[str, str] = {}
 
   def __init__(self, name: str, kappa: float):
     self.name = name
     self.kappa = number(kappa, f'kappa_{name}', 'float64')
+
+  def by(self, frozen) -> 'Measure':
+    """The same, which measures by a `Frozen`."""
+    self.frozen = {frozen.name: frozen.identity}
+    return self
 
   @abc.abstractmethod
   def value(self, seen: Seen) -> tf.Tensor:
@@ -136,7 +143,7 @@ class FeatureError(SquaredError):
       size = statistics(tf.zeros([1, *observation.shape])).shape[-1]
       return [cls('fre', size, section, statistics)]
     frozen = make.frozen(spec, observation)
-    return [cls('fre', frozen.num_features, section, frozen.features)]
+    return [cls('fre', frozen.num_features, section, frozen.features).by(frozen)]
 
 
 def _statistics(parts, tiny):
@@ -165,7 +172,8 @@ class LabelProbability(Measure):
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make):
-    return [cls('cla', spec.constraint.cla, make.frozen(spec, observation).probabilities)]
+    frozen = make.frozen(spec, observation)
+    return [cls('cla', spec.constraint.cla, frozen.probabilities).by(frozen)]
 
 
 class PatchCorrelation(Measure):

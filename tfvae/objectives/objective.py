@@ -16,9 +16,11 @@ class Watcher:
 
   Attributes:
     variables: name -> its state, for checkpoints: keras.Variables.
+    frozen: name -> identity of the trained networks of other runs that it uses (`Frozen.identity`).
   """
 
   variables: dict = {}
+  frozen: dict[str, str] = {}
 
   def fit(self, moments: Callable) -> None:
     """Called before the first step of a new run, for what is measured on the data.
@@ -54,6 +56,11 @@ class Objective(abc.ABC):
   def variables(self) -> dict[str, tf.Variable]:
     """name -> the state of all parts, for checkpoints."""
     return {name: value.value for part in self._parts for name, value in part.variables.items()}
+
+  @property
+  def frozen(self) -> dict[str, str]:
+    """name -> identity of the trained networks that all parts use: with others this were another objective."""
+    return {name: identity for part in self._parts for name, identity in part.frozen.items()}
 
   @property
   def players(self) -> dict[str, list]:

@@ -77,9 +77,11 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def _differences(a: Run, b: Run, but: tuple[str, ...] = SEEDS) -> list[str]:
-  """The fields that tell two runs apart; other data are no repeat, though a run does not depend on where they are."""
+  """The fields that tell two runs apart; with other data, or another classifier, a run is no repeat, though it does not
+  depend on where they are.
+  """
   names = spec_lib.differences(a.spec, b.spec)
-  return [name for name in names if name not in but and (name == 'data.path' or not is_free(name))]
+  return [name for name in names if name not in but and (name in ('data.path', 'classifier.path') or not is_free(name))]
 
 
 def summary(group: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
