@@ -48,7 +48,7 @@ def _fields_rule(f):
       )
   if 'rate' in names and not limits[0] <= 1 <= limits[1]:
     yield f'spec.constraint.range: got {limits[0]:g},{limits[1]:g}, without 1, where the betas of rates start'
-  if needs_classifier(names, f['constraint.fre.features']) and not f.get('classifier.path'):
+  if needs_classifier(names, f['constraint.fre.features']) and not f['classifier.path']:
     which = 'cla' if 'cla' in names else 'fre (spec.constraint.fre.features=classifier)'
     more = '' if 'cla' in names else ', or use spec.constraint.fre.features=patches'
     yield (
