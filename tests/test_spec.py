@@ -243,7 +243,7 @@ def test_mistakes_in_a_spec_file_name_the_field(tmp_path, line, says):
     ('train.lr', 'Did you mean spec.train.learning_rate?'),
     ('epochs', 'Did you mean spec.train.steps (its length is in steps)?'),
     ('train.foo', 'the fields of spec.train: beta_1'),
-    ('trane.foo', 'the fields of spec: constraint, data'),
+    ('trane.foo', 'the fields of spec: classifier, constraint, data'),
   ],
 )
 def test_unknown_fields_are_answered_with_known_ones(name, says):
