@@ -5,6 +5,7 @@ exported. In one process, as TensorFlow is imported once.
 """
 
 import contextlib
+import functools
 import json
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 from test_training import rows_of, variables_of
-from variants import CHEAP, REAL, SLOW, STAND_INS, VARIANTS, load, path_of, pictures, prepare, small
+from variants import CHEAP, REAL, SLOW, STAND_INS, VARIANTS, classifier_of, load, path_of, pictures, prepare, small
 
 from tfvae import commands
 from tfvae import spec as spec_lib
@@ -47,6 +48,20 @@ def photos(tmp_path_factory):
   return directory
 
 
+@pytest.fixture(scope='session')
+def classifiers(request, tmp_path_factory):
+  """(variant) -> the run of a classifier, made when it is first asked for."""
+
+  @functools.cache
+  def make(variant):
+    own = load(variant)
+    fields = small(own) | data_fields(own, request)
+    spec = spec_lib.load(path_of(variant), fields | {'train.steps': 1, 'train.compile': 'eager'})
+    return str(commands.train(spec, tmp_path_factory.mktemp('classifiers') / 'run').workdir)
+
+  return make
+
+
 def data_fields(own, request):
   """Where the data of a spec are. Skips the test where they are not there."""
   if own.data.name in REAL:
@@ -58,14 +73,20 @@ def data_fields(own, request):
   return {}
 
 
+def classifier_fields(own, request):
+  """The classifier that constraints look through."""
+  variant = classifier_of(own)
+  return {'classifier.path': request.getfixturevalue('classifiers')(variant)} if variant else {}
+
+
 @pytest.mark.filterwarnings('ignore:__array__ implementation')  # Keras', where it saves weights
 @pytest.mark.parametrize('variant', [*CHEAP, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_a_variant_does_all_that_a_user_asks_for(variant, request, tmp_path, monkeypatch, capsys):
   own = load(variant)
   fields = small(own) | data_fields(own, request)
-  spec = spec_lib.load(path_of(variant), fields)
   monkeypatch.setattr(commands, '_draw', lambda *of: [])  # takes longer than all the rest
   monkeypatch.setattr(commands, '_draw_samples', lambda *of: [])
+  spec = spec_lib.load(path_of(variant), fields | classifier_fields(own, request))
   is_shown(spec, capsys)
   # One device takes its steps one operation at a time, two as a graph: that is another test of the two.
   quiet = {'eval.evaluators': (), 'eval.during': (), 'train.compile': 'eager'}

@@ -1,0 +1,132 @@
+"""GECO: say what the reconstruction must be, and multipliers find the betas (Rezende & Viola 2018, "Taming VAEs").
+
+    python launch.py --spec specs/geco.py
+    python launch.py --spec specs/geco.py:hit --spec.constraint.names=re,rate --spec.constraint.rate.z2=4
+    python launch.py --spec specs/geco.py:mnist,nvp --spec.data.download=true --spec.constraint.re.kappa=0.08
+    python launch.py --spec specs/geco.py:none --spec.objective.beta.z1=0.5
+
+cla and fre look through a classifier, which is trained first:
+
+    python launch.py --spec specs/classifier.py
+    python launch.py --spec specs/geco.py:cla --spec.classifier.path=runs/classifier
+
+Words, separated by commas. The data, in [0, 1] from black to white:
+
+    digits (default)      scikit-learn's 8 x 8 digits
+    mnist                 28 x 28, grey values
+    cifar10               32 x 32 in colour
+    celeb_a               the central 148 x 148, scaled to 64 x 64, in colour
+
+The nets:
+
+    mlp (default)         dense ones about one vector
+    conv                  convolutions about one vector
+    hit                   convolutions, a vector z2 above a feature map z1
+    nvp                   those of conv, and the vector's posterior moved by a dense conditional real NVP (VAE+NVP)
+
+What is asked for, spec.constraint.names:
+
+    re (default)          an error of 0.1 per pixel
+    fre                   features no further off than half of their spread, those of spec.classifier.path (celeb_a,
+                          which has no classifier: means and standard deviations of 4 x 4 patches)
+    cla                   that this classifier gives the true label a probability of 0.9 (not: celeb_a)
+    pncc                  a correlation of 0.9 of 4 x 4 patches; brightness and contrast of each are then free
+    rate                  nats in every layer
+    none                  nothing: the plain ELBO, and by spec.objective.beta the beta-VAE, of the same nets
+
+How multipliers move:
+
+    relative (default)    in units of the threshold, from where they are about right
+    published             by Algorithm 1 as printed, from 1, with alpha = 0.99 (not: none)
+"""
+
+from tfvae import spec as spec_lib
+from tfvae.errors import SpecError
+
+DATA = ('digits', 'mnist', 'cifar10', 'celeb_a')
+NETS = ('mlp', 'conv', 'hit', 'nvp')
+CONSTRAINTS = ('re', 'fre', 'cla', 'pncc', 'rate', 'none')
+UPDATES = ('relative', 'published')
+KAPPAS = {'digits': 0.1, 'mnist': 0.1, 'cifar10': 0.1, 'celeb_a': 0.1}  # of re
+
+
+def get_config(variant=''):
+  words = spec_lib.words(variant, DATA, NETS, CONSTRAINTS, UPDATES)
+  data, net, asked = (next(word for word in group if word in words) for group in (DATA, NETS, CONSTRAINTS))
+  if {'none', 'published'} <= words:
+    raise SpecError([f'variant {variant!r}: published is how multipliers move, and none has no multiplier'])
+  if {'celeb_a', 'cla'} <= words:
+    raise SpecError([f'variant {variant!r}: cla asks for the label, which celeb_a does not have'])
+  hit, small = net == 'hit', data in ('digits', 'mnist')
+  spec = spec_lib.base(('z2', 'z1') if hit else ('z1',))
+
+  spec.data.name, spec.data.batch_size = data, 100
+  if data == 'celeb_a':
+    spec.data.crop, spec.data.resize = 148, 64
+
+  NETWORKS[net](spec, data)
+  spec.decoder.likelihood = 'gaussian'
+  spec.decoder.variance = 'learned' if asked in ('rate', 'none') else 'optimal'
+  spec.decoder.sigma = 0.3
+
+  constraint = spec.constraint
+  constraint.names = () if asked == 'none' else (asked,)
+  constraint.re.kappa = KAPPAS[data]
+  if data == 'celeb_a':
+    constraint.fre.features = 'patches'
+  if asked == 'rate':
+    targets = RATES[data]
+    for layer, target in zip(spec.model.layers, targets if hit else (sum(targets),), strict=True):
+      constraint.rate[layer] = target
+  if 'published' in words:
+    constraint['update'], constraint.alpha, constraint.multiplier_rate = 'published', 0.99, 1.0
+
+  spec.train.steps, spec.train.learning_rate = 3000, 1e-3
+  spec.eval.evaluators = ('bounds', 'reconstruction', 'latents', 'nll_per_dimension', 'samples')
+  if small:
+    spec.eval.also = ('train',)
+  return spec
+
+
+RATES = {'digits': (8.0, 16.0), 'mnist': (10.0, 20.0), 'cifar10': (20.0, 100.0), 'celeb_a': (20.0, 100.0)}  # z2, z1
+UNITS = {'digits': 32, 'mnist': 64, 'cifar10': 128, 'celeb_a': 128}  # of a vector
+CHANNELS = {'digits': (32, 64), 'mnist': (32, 64), 'cifar10': (32, 64, 64), 'celeb_a': (32, 64, 64, 64)}  # halvings
+
+
+def mlp(spec, data):
+  """Dense nets about one vector."""
+  hidden = {'digits': (128, 64), 'mnist': (512, 256)}.get(data, (1024, 512))
+  z1, net = spec.model.z1, spec.decoder.net
+  z1.dim = UNITS[data]
+  z1.encoder.hidden, net.hidden = hidden, hidden[::-1]
+
+
+def conv(spec, data):
+  """Convolutions of stride 2 about one vector."""
+  z1, net = spec.model.z1, spec.decoder.net
+  z1.dim = UNITS[data]
+  z1.encoder.kind = net.kind = 'conv'
+  z1.encoder.hidden, net.hidden = CHANNELS[data], CHANNELS[data][::-1]
+
+
+def nvp(spec, data):
+  """The same, its posterior moved by a conditional real NVP of dense nets (VAE+NVP)."""
+  conv(spec, data)
+  z1 = spec.model.z1
+  z1.flow, z1.flow_steps, z1.flow_hidden = 'real_nvp', 4, (64,) if data == 'digits' else (128,)
+
+
+def hit(spec, data):
+  """A vector z2 above a feature map z1."""
+  z2, z1, net = spec.model.z2, spec.model.z1, spec.decoder.net
+  small = data in ('digits', 'mnist')
+  z2.dim = 16 if data == 'digits' else 32
+  z2.encoder.kind, z2.encoder.hidden = 'conv', CHANNELS[data]
+  z1.grid, z1.dim = {'digits': (4, 2), 'mnist': (7, 2)}.get(data, (8, 8))
+  z1.prior.hidden = (128,) if small else (256,)
+  for part in (z1.encoder, z1.posterior, net):
+    part.kind, part.hidden = 'conv', (32,)
+  net.hidden = (32, 32) if small else (64, 64)
+
+
+NETWORKS = {'mlp': mlp, 'conv': conv, 'hit': hit, 'nvp': nvp}
