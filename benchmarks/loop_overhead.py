@@ -1,6 +1,6 @@
 """What the loop costs over the bare compiled step: logging, TensorBoard, checkpoints, progress, metrics, statistics.
 
-    python benchmarks/loop_overhead.py [--steps 4000] [--repeats 9]
+    python benchmarks/loop_overhead.py [--steps 4000] [--repeats 9] [--only constraints]
 
 For the digits MLP (specs/aevb.py) and specs/hit.py, in one process, alternating:
 
@@ -13,6 +13,11 @@ For the digits MLP (specs/aevb.py) and specs/hit.py, in one process, alternating
 
 Then the compiled step of specs/symmetric.py:mnist (batches of 1,024; of made images, --steps / 1000 of them in a
 stretch) with and without the running averages of mutual information, `spec.objective.information`.
+
+Then the compiled step with constraints (`spec.constraint`) beside the plain one: re and rate together, of specs/hit.py
+and of a dense model of two layers (`tfvae.spec.base`); and apart, cla on specs/hit.py, whose
+frozen classifier of the digits, trained for it first, has a pass of its own in both directions. --only=constraints:
+these alone.
 
 Prints milliseconds a step (medians), their ratios, and, from within the loop, the time beside its compiled calls as a
 part of the time in them, which other load on the machine disturbs least. Run it on an idle machine.
@@ -168,11 +173,41 @@ def information(steps: int, repeats: int) -> None:
     stored = Stored('random', {'train': {'x': pixels}, 'test': {'x': pixels[:100]}}, (0.0, 255.0))
     data = make(stored, spec.data, spec.seed)
     kinds[name] = Step(stepper(spec, data), steps)
-    kinds[name].time(steps)
+  compare('information', kinds, steps, repeats)
+
+
+def compare(title: str, kinds: dict[str, Step], steps: int, repeats: int) -> None:
+  """Times steps 'without' and 'with' something, alternating."""
+  for kind in kinds.values():
+    kind.time(steps)
   times = [[kind.time(steps) for kind in kinds.values()] for _ in range(repeats)]
   without, with_ = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
   ratio = statistics.median(b / a for a, b in times)
-  print(f'information: without {without:.1f} ms, with {with_:.1f} ms; with/without {ratio:.3f}', flush=True)
+  print(f'{title}: without {without:.3f} ms, with {with_:.3f} ms; with/without {ratio:.3f}', flush=True)
+
+
+def constraints(steps: int, repeats: int) -> None:
+  """Times the step with constraints and the plain one."""
+  from compile_modes import stepper
+
+  from tfvae import commands
+
+  both = {'constraint.names': ('re', 'rate'), 'constraint.rate.z2': 8.0}
+  hit = spec_lib.load(ROOT / 'specs/hit.py', {'decoder.variance': 'optimal'})
+  with tempfile.TemporaryDirectory() as folder:
+    with contextlib.redirect_stdout(io.StringIO()):
+      commands.train(spec_lib.load(ROOT / 'specs/classifier.py', {'train.steps': 300}), f'{folder}/classifier')
+    cla = {'constraint.names': ('cla',), 'classifier.path': f'{folder}/classifier'}
+    for title, base, own, count in (
+      ('re and rate, specs/hit.py', hit, both, steps // 10),
+      ('re and rate, dense', spec_lib.base(('z2', 'z1')), both, steps),
+      ('cla, specs/hit.py', hit, cla, steps // 10),
+    ):
+      kinds = {}
+      for kind, fields in (('without', {}), ('with', own)):
+        spec = spec_lib.resolve(base, fields)
+        kinds[kind] = Step(stepper(spec, build.dataset(spec)))
+      compare(title, kinds, count, repeats)
 
 
 def main():
@@ -182,9 +217,12 @@ def main():
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--steps', type=int, default=4000)
   parser.add_argument('--repeats', type=int, default=9)
+  parser.add_argument('--only', choices=('constraints',))
   args = parser.parse_args()
   if os.getloadavg()[0] > 0.5:
     print(f'warning: the load is {os.getloadavg()[0]:.2f}; the machine is not idle')
+  if args.only == 'constraints':
+    return constraints(args.steps, args.repeats)
   for name in ('aevb', 'hit'):
     spec = spec_lib.load(ROOT / f'specs/{name}.py', {'eval.every': 0})
     data = build.dataset(spec)
@@ -201,6 +239,7 @@ def main():
       flush=True,
     )
   information(max(1, args.steps // 1000), args.repeats)
+  constraints(args.steps, args.repeats)
 
 
 if __name__ == '__main__':

@@ -241,6 +241,7 @@ def test_mistakes_in_a_spec_file_name_the_field(tmp_path, line, says):
     ('spec.train.steps', 'without spec. in front: train.steps'),
     ('beta', 'Did you mean spec.objective.beta.z2 or spec.objective.beta.z1?'),
     ('train.lr', 'Did you mean spec.train.learning_rate?'),
+    ('constraint.kappa', 'Did you mean spec.constraint.re.kappa or spec.constraint.fre.kappa or '),
     ('epochs', 'Did you mean spec.train.steps (its length is in steps)?'),
     ('train.foo', 'the fields of spec.train: beta_1'),
     ('trane.foo', 'the fields of spec: classifier, constraint, data'),

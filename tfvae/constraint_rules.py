@@ -1,4 +1,4 @@
-"""What spec.constraint and the fields about it must fulfil together: rules as those of `rules.py`."""
+"""What spec.constraint and the fields about it must fulfil together: a rule as those of `rules.py`."""
 
 from tfvae.names import NAMES
 
@@ -86,6 +86,16 @@ def _rate_rule(f):
     )
 
 
+def _samples_rule(f):
+  others = [name for name in f['constraint.names'] if name in OF_IMAGES and name != 're']
+  for field in ('objective.num_samples', 'eval.num_samples'):
+    if f[field] == 0 and others:
+      yield (
+        f'spec.{field}: got 0, which is for exact expectations, but there is none of {", ".join(others)} '
+        '(spec.constraint.names); give a number >= 1'
+      )
+
+
 def _likelihood_rule(f):
   names, likelihood = f['constraint.names'], f['constraint.likelihood']
   if not names:
@@ -99,7 +109,9 @@ def _likelihood_rule(f):
   if not drops(names, likelihood):
     return
   kind, variance = f['decoder.likelihood'], f['decoder.variance']
-  why = f'{", ".join(names)} of spec.constraint.names take the place of -log p(x | z) in the loss'
+  there = [name for name in names if name in OF_IMAGES]
+  take = 'takes' if len(there) == 1 else 'take'
+  why = f'{", ".join(there)} of spec.constraint.names {take} the place of -log p(x | z) in the loss'
   if kind == 'gaussian' and variance not in ('fixed', 'optimal'):
     yield (
       f'spec.decoder.variance: got {variance}, but {why}, so that no gradient would reach sigma; use optimal (that of '
@@ -112,4 +124,10 @@ def _likelihood_rule(f):
     )
 
 
-CONSTRAINT_RULES = (_names_rule, _fields_rule, _rate_rule, _likelihood_rule)
+def constraint_rule(f):
+  """What is wrong; where there can be no constraints at all, only that."""
+  if found := list(_names_rule(f)):
+    yield from found
+    return
+  for rule in (_fields_rule, _rate_rule, _samples_rule, _likelihood_rule):
+    yield from rule(f)

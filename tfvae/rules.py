@@ -7,7 +7,7 @@ finds: the field, what it got, what is allowed and what to do.
 import re
 from collections.abc import Callable
 
-from tfvae.constraint_rules import CONSTRAINT_RULES
+from tfvae.constraint_rules import constraint_rule
 from tfvae.discrete_rules import DISCRETE_RULES
 from tfvae.errors import cut, nearest, short
 from tfvae.files import path_problem
@@ -419,7 +419,7 @@ RULES: tuple[Callable, ...] = (
   _objective_rule,
   _rates_rule,
   *DISCRETE_RULES,
-  *CONSTRAINT_RULES,
+  constraint_rule,
   _lvae_rule,
   _flow_rule,
   _skip_rule,

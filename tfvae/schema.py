@@ -14,6 +14,7 @@ SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
 MOST_LAYERS = 32
 LARGEST = 3e38  # a float32's
 LONGEST = 4096  # characters of a text: a path may have no more
+FRACTION = 'a fraction of train.steps'
 ACTIVATIONS = ('relu', 'tanh', 'elu', 'gelu', 'silu', 'leaky_relu', 'softplus', 'sigmoid', 'linear')
 
 
@@ -29,6 +30,7 @@ class Field(NamedTuple):
   below: float | None = None  # exclusive
   item: type | None = None  # of a tuple's elements
   most: int = 100  # elements of a tuple
+  unit: str = ''  # what its numbers are, where the bounds alone do not tell what to write
 
   @property
   def type(self) -> type:
@@ -44,6 +46,7 @@ class Field(NamedTuple):
       limits = [(self.low, '>='), (self.above, '>'), (self.high, '<='), (self.below, '<')]
       limits = [f'{sign} {limit}' for limit, sign in limits if limit is not None]
       what += f' {" and ".join(limits)}' if limits else ''
+      what += f' ({self.unit})' if self.unit else ''
     return f'a tuple, each element {what}' if self.type is tuple else what
 
   def problem(self, value: Any) -> str | None:
@@ -440,7 +443,11 @@ TRAIN = {
     (0.5, 0.75), 'Boundaries of schedule=piecewise, fractions of training.', item=float, above=0, below=1
   ),
   'warmup': Field(
-    0.0, 'Fraction of training over which the learning rate of schedule=cosine first rises from 0.', low=0, below=1
+    0.0,
+    'Fraction of training over which the learning rate of schedule=cosine first rises from 0.',
+    low=0,
+    below=1,
+    unit=FRACTION,
   ),
   'clip_norm': Field(0.0, "Upper limit of the global norm of a player's gradient. 0: none.", low=0),
   'ema': Field(0.0, 'Decay of the moving average of the weights that evaluation uses. 0: none.', low=0, below=1),
@@ -732,8 +739,8 @@ def _objective(layers) -> dict:
       choices=('none', 'linear', 'cyclical'),
     ),
     'anneal_from': Field(0.0, 'The factor at the beginning of a ramp.', low=0, high=1),
-    'anneal_begin': Field(0.0, 'Beginning of the annealing, a fraction of training.', low=0, high=1),
-    'anneal_end': Field(0.3, 'End of the annealing, a fraction of training.', low=0, high=1),
+    'anneal_begin': Field(0.0, 'Beginning of the annealing, a fraction of training.', low=0, high=1, unit=FRACTION),
+    'anneal_end': Field(0.3, 'End of the annealing, a fraction of training.', low=0, high=1, unit=FRACTION),
     'anneal_cycles': Field(4, 'Cycles of anneal=cyclical.', low=1, high=10**6),
   }
 
@@ -791,7 +798,9 @@ def _constraint(layers) -> dict:
     'alpha': Field(0.9, 'Decay of the average of each constraint over the batches of past steps.', low=0, below=1),
     'multiplier_rate': Field(0.01, 'How fast multipliers move.', above=0),
     'range': Field((1e-6, 1e12), 'The smallest and the largest multiplier.', item=float, above=0, most=2),
-    'warmup': Field(0.0, 'Fraction of training during which multipliers stay where they start.', low=0, below=1),
+    'warmup': Field(
+      0.0, 'Fraction of training during which multipliers stay where they start.', low=0, below=1, unit=FRACTION
+    ),
     'likelihood': Field(
       'auto',
       'Whether -log p(x | z) is part of the loss. drop: the constraints take its place; no gradient then reaches the '
@@ -886,6 +895,9 @@ def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
     inside = sorted({f.partition('.')[0] for f in fields})
   if name.startswith('spec.') and name[len('spec.') :] in fields:
     return f'unknown field; without spec. in front: {name[len("spec.") :]}'
+  below = [f'spec.{f}' for f in fields if parent and f.startswith(f'{parent}.') and f.endswith(f'.{last}')]
+  if 0 < len(below) <= 4:  # in a section of the section
+    return f'unknown field. Did you mean {" or ".join(below)}?'
   if hint := nearest(last, inside):
     return f'unknown field.{hint.replace(" mean ", f" mean spec.{parent}." if parent else " mean spec.")}'
   if last in ELSEWHERE:

@@ -43,6 +43,7 @@ def problems(spec, dataset: Dataset) -> list[str]:
       f'[{low:g}, {high:g}]; use spec.data.scaling=min_max, spec.data.binarize, or spec.decoder.likelihood=gaussian'
     )
   found += _level_problems(spec, dataset)
+  found += _patch_problems(spec, dataset)
   if 'bits_per_dim' in spec.eval.evaluators:
     bernoulli, binary = spec.decoder.likelihood == 'bernoulli', section.binarize != 'none'
     if bernoulli != binary or not (binary or dataset.levels):
@@ -93,6 +94,27 @@ def _level_problems(spec, dataset):
         'spec.decoder.likelihood: got logistic_mixture, which is for grey and RGB images, but examples of '
         f'{dataset.name} have the shape {shape}; use gaussian'
       )
+
+
+def _patch_problems(spec, dataset):
+  """Patches that these data do not have."""
+  section, shape = spec.constraint, dataset.shape
+  for name, what in (('fre', 'fre of patches'), ('pncc', 'pncc, the correlation of patches')):
+    if name not in section.names or (name == 'fre' and section.fre.features != 'patches'):
+      continue
+    if len(shape) != 3:
+      yield (
+        f'spec.constraint.names: got {what}, which needs images, but examples of {dataset.name} have the shape '
+        f'{shape}; use re'
+      )
+      continue
+    side = min(shape[:2])
+    for field in ('patch', 'stride'):
+      if (got := section[name][field]) > side:
+        yield (
+          f'spec.constraint.{name}.{field}: got {got}, but examples of {dataset.name} have {shape[0]} x {shape[1]} '
+          f'pixels; allowed: at most {side}'
+        )
 
 
 def _label_problem(dataset, classes):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfvae.constraint_rules import drops
+from tfvae.errors import SpecError
 from tfvae.making import Make
 from tfvae.nets.patches import patches
 from tfvae.objectives.terms import Seen, number
@@ -94,15 +96,18 @@ class SquaredError(Measure):
   def fit(self, moments):
     if self._relative:
       _, variance = moments(self.features)
-      self._scale.assign(math.sqrt(variance.mean()))
+      if not (mean := float(variance.mean())) > 0:
+        what = f'spec.constraint.{self.name}.relative: got True, but what {self.name} measures'
+        raise SpecError([f'{what} does not vary over the training split, so that there is no share of it; use False'])
+      self._scale.assign(math.sqrt(mean))
 
   def guess(self):
     """That of a Gaussian whose variance is the threshold: beta 1 of the beta-VAE that it amounts to."""
     return self.size / (2 * self.threshold())
 
   def equivalents(self, multiplier, average):
-    """Of an error of x alone: the beta-VAE with N(E[x | z], sigma^2) that has the same gradient, sigma^2 the average
-    error.
+    """Of an error of x alone: the beta-VAE with N(E[x | z], sigma^2), sigma^2 the average error, whose loss has beta
+    times the gradient.
     """
     if not self._alone:
       return {}
@@ -117,7 +122,8 @@ class ReconstructionError(SquaredError):
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make):
-    alone = tuple(spec.constraint.names) == ('re',)
+    names = tuple(spec.constraint.names)
+    alone = names == ('re',) and drops(names, spec.constraint.likelihood)
     return [cls('re', math.prod(observation.shape), spec.constraint.re, alone)]
 
 
