@@ -19,6 +19,7 @@ from tfvae.analysis.evaluator import Samples, Split
 from tfvae.errors import SpecError
 from tfvae.evaluation import Evaluation
 from tfvae.models.enumeration import states
+from tfvae.models.frozen import Frozen, Trained
 from tfvae.models.trace import Trace
 from tfvae.objectives.constraint import constraints_of
 from tfvae.objectives.elbo import Elbo
@@ -38,8 +39,6 @@ BERNOULLI = {'decoder.likelihood': 'bernoulli', 'data.binarize': 'threshold'}
 @pytest.fixture
 def classifier(monkeypatch):
   """A classifier of 4 x 4 images and three labels, untrained and smooth: what `make.frozen` then gives."""
-  from tfvae.models.frozen import Frozen, Trained
-
   spec = spec_lib.load(ROOT / 'specs/classifier.py')
   fields = {'model.classifier.hidden': (3,), 'model.classifier.dense': (4,), 'model.classifier.classes': 3}
   spec = spec_lib.resolve(spec, fields | {'train.precision': 'float64', 'model.classifier.activation': 'tanh'})
@@ -66,7 +65,7 @@ def resolved(names, layers=('z1',), **fields):
     spec.model[layer].dim = 2
   spec.objective.num_samples = 2
   spec.eval.evaluators, spec.sample.what = ('bounds',), ('prior',)
-  fields = {'decoder.variance': 'fixed', **PATCHES, **fields}
+  fields = {'decoder.variance': 'fixed', 'classifier.path': 'elsewhere', **PATCHES, **fields}
   return spec_lib.resolve(spec, {'train.precision': 'float64', 'constraint.names': names, **fields})
 
 
@@ -127,11 +126,9 @@ ALONE = {
 
 
 @pytest.mark.parametrize('case', [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in ALONE)])
-def test_gradient_against_finite_differences(case, request):
+def test_gradient_against_finite_differences(case, classifier):
   """Of the loss of the first step, whose value has all of C; later ones have the same gradient."""
   names, layers, fields = (CASES | ALONE)[case]
-  if 'cla' in names or 'classifier' in fields.values():
-    request.getfixturevalue('classifier')
   _, model, objective = tiny(names, layers, **fields)
   assert {c.measure.name.partition('/')[0] for c in constraints(objective)} == set(names)
   slopes = gradients(objective, model)
@@ -342,6 +339,11 @@ def logged(run):
   return {name: np.array(values) for name, values in run.metrics['train'].items()}
 
 
+def variance_of(data):
+  """The mean variance of the dimensions of x, scaled, over the training split."""
+  return (data.splits['train']['x'].astype(np.float64) * data.scale + data.offset).var(0).mean()
+
+
 @pytest.mark.parametrize('update', ['published', 'relative'])
 def test_updates_against_a_loop_in_numpy(update, quick, tmp_path):
   """Two constraints on a hierarchy of real training, an evaluation in its middle; warm-up, range, and the loss."""
@@ -351,9 +353,7 @@ def test_updates_against_a_loop_in_numpy(update, quick, tmp_path):
   fields |= {'data.scaling': 'min_max', 'objective.beta.z1': 0.7, 'constraint.re.relative': update == 'relative'}
   spec = resolved(('re', 'rate'), TWO, **fields, **{'constraint.re.kappa': 0.7 if update == 'relative' else 0.1})
   rows = logged(commands.train(spec, tmp_path / 'run'))
-  data = build.dataset(spec)
-  x = data.splits['train']['x'].astype(np.float64) * data.scale + data.offset
-  square = 0.7**2 * x.var(0).mean() if update == 'relative' else 0.01
+  square = 0.7**2 * variance_of(build.dataset(spec)) if update == 'relative' else 0.01
   start = {'re': 1.0 if update == 'published' else 64 / (2 * square), 'rate/z2': 1.0}
   loss = 0.7 * rows['rate/z1']
   for name, threshold in (('re', square), ('rate/z2', 1.0)):
@@ -386,8 +386,7 @@ def test_what_is_measured_first_is_kept(quick, tmp_path, monkeypatch):
   monkeypatch.setattr(Elbo, 'fit', None)
   rows = logged(commands.train(resolved(('re',), **fields), tmp_path / 'run'))
   assert len(rows['threshold/re']) == 20 and len(set(rows['threshold/re'])) == 1
-  x = build.dataset(first.spec).splits['train']['x'].astype(np.float64)
-  assert rows['threshold/re'][0] == pytest.approx(0.25 * x.var(0).mean(), rel=1e-9)
+  assert rows['threshold/re'][0] == pytest.approx(0.25 * variance_of(build.dataset(first.spec)), rel=1e-9)
 
 
 # What is reported.
@@ -532,8 +531,7 @@ def test_the_evaluator_by_hand():
     values['re'] += list(np.square(trace.x - trace.mean).mean((0, 2, 3, 4))[kept])
     values['pncc'] += list(pncc.value(Seen(model, own, trace, FIRST)).numpy().mean(0)[kept])
     values['rate/z2'] += list(trace.kl['z2'].numpy().mean(0)[kept])
-  x = data.splits['train']['x'].astype(np.float64) * data.scale + data.offset
-  thresholds = {'re': 0.1**2 * x.var(0).mean(), 'pncc': 0.9, 'rate/z2': 1.0}
+  thresholds = {'re': 0.1**2 * variance_of(data), 'pncc': 0.9, 'rate/z2': 1.0}
   size = data.size('test')
   assert size % 150 and len(values['re']) == size
   for name, threshold in thresholds.items():
