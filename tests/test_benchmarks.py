@@ -1,5 +1,6 @@
 """Benchmarks start: what they import is there. They are not timed here."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -14,3 +15,21 @@ def test_a_benchmark_says_what_it_measures(script):
   done = subprocess.run([sys.executable, ROOT / 'benchmarks' / script, '--help'], capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
   assert f'benchmarks/{script}' in done.stdout
+
+
+def test_what_is_better_than_a_constraint():
+  """Lower in both by more than 2%, and by more than seeds differ."""
+  location = importlib.util.spec_from_file_location('benchmark', ROOT / 'benchmarks' / 'constraints.py')
+  benchmark = importlib.util.module_from_spec(location)
+  location.loader.exec_module(benchmark)
+  point, beats = benchmark.Point, benchmark.beats
+  asked = point.of([40.0, 39.0, 41.0], [0.1, 0.1, 0.1])
+  assert asked == point(40.0, pytest.approx(0.1), 2.0, 0.0)
+  assert beats(point(37.9, 0.097), asked) and not beats(asked, point(37.9, 0.097))
+  assert not beats(point(38.1, 0.097), asked)  # within the spread of the rate
+  assert not beats(point(37.9, 0.0985), asked)  # within 2% of the error
+  assert not beats(point(37.9, 0.103), asked)
+  names = [cell.name for cell in benchmark.cells_of_kappas(['digits', 'mnist'], ['mlp', 'hit', 'nvp'])]
+  names += [cell.name for own in benchmark.cells_of_betas().values() for cell in own]
+  shared = {name for name in names if names.count(name) > 1}
+  assert all(name.startswith('mnist-mlp-re-') and name.endswith('-relative-0') for name in shared)

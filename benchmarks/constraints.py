@@ -1,0 +1,364 @@
+"""What an error that is asked for comes to: when it is reached, and what the same error costs at fixed betas.
+
+    python benchmarks/constraints.py kappas [--data digits] [--nets mlp,hit,nvp] [--jobs 2]
+    python benchmarks/constraints.py betas [--jobs 2] [--picture docs/images/constraints-betas.png]
+
+Trains what is not there yet below --runs (runs/constraints), each run by a command `python launch.py` of its own, and
+prints a table of what all of them came to, in Markdown. --list prints the commands that are missing, in place of both.
+
+kappas: specs/geco.py of digits and MNIST with nets of three kinds; three kappas of the constraint re each, by the
+relative update of the multiplier and by the published one; and one kappa that is out of reach. A constraint can be met
+where kappa lies between what the same nets reach that are trained for the error alone (all betas 0) and the error of
+the best constant output, the data's standard deviation. Verdicts are those of the table at the end of training
+(tfvae/report/constraints.py).
+
+betas: MNIST with dense nets. The constraint re, and beta-VAEs at seven betas about 1 with the decoder's sigma fixed at
+kappa, so that beta = 1 is about what the constraint amounts to; three seeds each. Beside them beta = 1 with a learned
+sigma, and with what is usually done to betas or to sigma during training.
+"""
+
+import argparse
+import json
+import pathlib
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tfvae.report.constraints import judge  # noqa: E402
+from tfvae.run import Run  # noqa: E402
+
+STEPS = {'digits': 3000, 'mnist': 2000}
+BATCH = {('mnist', 'hit'): 50, ('mnist', 'nvp'): 50}  # that differ from those of the spec, for time
+KAPPAS = {'digits': (0.15, 0.1, 0.075), 'mnist': (0.18, 0.14, 0.11)}
+TOO_SMALL = {'digits': 0.03}  # with the nets mlp
+SEEDS = {('digits', 'mlp', 'relative'): (0, 1, 2)}  # the others: 0
+NETS = {'mlp': ('z1',), 'hit': ('z2', 'z1'), 'nvp': ('z1',)}  # and their layers
+BETAS = tuple(round(4 ** (i / 3), 3) for i in range(-3, 4))
+THREE = (0, 1, 2)
+MIDDLE = KAPPAS['mnist'][1]
+BASELINES = {  # of `betas`, all at beta = 1
+  'learned sigma': {'decoder.variance': 'learned'},
+  'beta from 0 over the first 30% (linear)': {'objective.anneal': 'linear', 'objective.anneal_end': 0.3},
+  'beta from 0 in four cycles': {'objective.anneal': 'cyclical', 'objective.anneal_end': 1.0},
+  'sigma from 0.4 over the first 30%': {'decoder.sigma_from': 0.4, 'decoder.sigma_until': 0.3},
+}
+COMMON = {  # the same at the end as by default, but by one sample, and metrics of every 20 steps
+  'train.log_every': 20,
+  'eval.every': 0,
+  'eval.also': 'train',
+  'eval.num_samples': 1,
+  'eval.evaluators': 'bounds,reconstruction',
+}
+
+
+class Cell(NamedTuple):
+  """A run: its directory's name, the words of specs/geco.py, and fields that differ from theirs."""
+
+  name: str
+  words: str
+  fields: dict
+
+  def command(self, runs: pathlib.Path) -> list[str]:
+    """What trains it."""
+    flags = [f'--spec.{field}={value}' for field, value in {**COMMON, **self.fields}.items()]
+    return ['python', 'launch.py', '--spec', f'specs/geco.py:{self.words}', '--workdir', str(runs / self.name), *flags]
+
+  def is_done(self, runs: pathlib.Path) -> bool:
+    """Whether it is trained to its end, and evaluated."""
+    found = [runs / self.name / name for name in ('evaluation.json', 'evaluation-train.json')]
+    return all(path.is_file() and json.loads(path.read_text())['step'] == self.fields['train.steps'] for path in found)
+
+
+def constrained(data: str, net: str, kappa: float, seed: int = 0, update: str = 'relative') -> Cell:
+  """A run with an error that is asked for."""
+  words = f'{data},{net},re' + (',published' if update == 'published' else '')
+  fields = {'constraint.re.kappa': kappa, **_length(data, net), 'seed': seed}
+  return Cell(f'{data}-{net}-re-{kappa:g}-{update}-{seed}', words, fields)
+
+
+def weighted(data: str, net: str, name: str, beta: float, seed: int = 0, **fields) -> Cell:
+  """A run with a beta that is given, the same of all layers."""
+  fields = {'decoder.variance': 'fixed', **_length(data, net), 'seed': seed, **fields}
+  fields |= {f'objective.beta.{layer}': beta for layer in NETS[net]}
+  return Cell(f'{data}-{net}-{name.replace(" ", "-")}-{seed}', f'{data},{net},none', fields)
+
+
+def _length(data, net):
+  batch = {'data.batch_size': BATCH[data, net]} if (data, net) in BATCH else {}
+  return {'train.steps': STEPS[data], **batch}
+
+
+def error_alone(data: str, net: str) -> Cell:
+  """A run with nothing to pay for rates."""
+  return weighted(data, net, 'error', 0.0)
+
+
+def train(cells: Sequence[Cell], runs: pathlib.Path, jobs: int) -> None:
+  """Runs what is missing, `jobs` at a time. Raises SystemExit: one failed."""
+
+  def run(cell):
+    command = [sys.executable, *cell.command(runs.absolute())[1:]]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(f'{cell.name}: {"trained" if done.returncode == 0 else "failed"}', file=sys.stderr, flush=True)
+    return done
+
+  with ThreadPoolExecutor(jobs) as pool:
+    for done in pool.map(run, [cell for cell in cells if not cell.is_done(runs)]):
+      if done.returncode:
+        raise SystemExit(f'{shlex.join(done.args)}\n{done.stdout[-2000:]}')
+
+
+# What the runs came to.
+
+
+def error_of(run: Run, split: str) -> float:
+  """The root mean squared error per dimension."""
+  return run.read_evaluation(run.evaluation_path(split))['mse'] ** 0.5
+
+
+def rate_of(run: Run, split: str) -> float:
+  """Of all layers, nats."""
+  return run.read_evaluation(run.evaluation_path(split))['rate']
+
+
+def deviation(data: str) -> float:
+  """The error of the best constant output on the training split."""
+  from tfvae import build, spec
+
+  own = spec.load(f'specs/geco.py:{data}')
+  x = build.dataset(own).splits['train']['x']
+  x = (x - x.min()) / float(x.max() - x.min())
+  return float(np.sqrt(x.reshape(len(x), -1).var(0).mean()))
+
+
+def spread(values: Sequence[float], form: str = '.4f') -> str:
+  """The median, and of several the smallest and the largest."""
+  text = format(float(np.median(values)), form)
+  return text if len(values) == 1 else f'{text} ({min(values):{form}} to {max(values):{form}})'
+
+
+def steps_of(values: Sequence[int | None]) -> str:
+  """When constraints settled: a dash for one that did not."""
+  shown = ['-' if value is None else f'{value:,}' for value in values]
+  return shown[0] if len(set(shown)) == 1 else ', '.join(shown)
+
+
+def how_many(values: Sequence[bool]) -> str:
+  """yes, no, or how many of them."""
+  return {0: 'no', len(values): 'yes'}.get(sum(values), f'{sum(values)} of {len(values)}')
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """Markdown."""
+  lines = [head, ['---'] * len(head), *rows]
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def seeds_of(data: str, net: str, update: str = 'relative') -> tuple[int, ...]:
+  """Those that are run."""
+  return SEEDS.get((data, net, update), (0,))
+
+
+def cells_of_kappas(data: Sequence[str], nets: Sequence[str]) -> list[Cell]:
+  """Those of the first table, the first seeds first."""
+  found = []
+  for name in data:
+    for net in nets:
+      found.append(error_alone(name, net))
+      for kappa in KAPPAS[name]:
+        for update in ('relative', 'published'):
+          found += [constrained(name, net, kappa, seed, update) for seed in seeds_of(name, net, update)]
+    if name in TOO_SMALL and 'mlp' in nets:
+      found.append(constrained(name, 'mlp', TOO_SMALL[name]))
+  return sorted(found, key=lambda cell: cell.fields['seed'])
+
+
+def show_kappas(data: Sequence[str], nets: Sequence[str], runs: pathlib.Path) -> None:
+  """The first table, of runs that are there."""
+  limits, rows, reasons = [], [], []
+  for name in data:
+    constant = deviation(name)
+    for net in nets:
+      alone = Run(runs / error_alone(name, net).name)
+      limits.append([name, net, f'{constant:.4f}', f'{error_of(alone, "train"):.4f}', f'{error_of(alone, "test"):.4f}'])
+      kappas = KAPPAS[name] + ((TOO_SMALL[name],) if name in TOO_SMALL and net == 'mlp' else ())
+      for kappa in kappas:
+        rows.append([name, net, f'{kappa:g}', *_row(name, net, kappa, runs, reasons)])
+  print(table(['data', 'nets', 'a constant', 'error alone, train', 'error alone, test'], limits), end='\n\n')
+  head = ['data', 'nets', 'kappa', 'last tenth', 'train split', 'test split', 'met', 'within 5% from step']
+  head += ['multiplier', 'rate, nats', 'published: last tenth', 'met', 'within 5% from step', 'largest multiplier']
+  print(table(head, rows), end='\n\n')
+  print('\n'.join(reasons))
+
+
+def _row(data, net, kappa, runs, reasons):
+  seeds = seeds_of(data, net) if kappa in KAPPAS[data] else (0,)
+  own = [Run(runs / constrained(data, net, kappa, seed).name) for seed in seeds]
+  judged = [judge(run)[0] for run in own]
+  cells = [
+    spread([each.training.reached for each in judged]),
+    spread([each.splits['train'].reached for each in judged]),
+    spread([each.splits['test'].reached for each in judged]),
+    how_many([each.training.met for each in judged]),
+    steps_of([each.settled for each in judged]),
+    spread([each.multiplier for each in judged], '.3g'),
+    spread([rate_of(run, 'test') for run in own], '.1f'),
+  ]
+  for run in own:
+    reasons += [f'{run.workdir.name}: {line}' for line in _not_met(run)]
+  if kappa not in KAPPAS[data]:
+    return [*cells, '', '', '', '']
+  seeds = seeds_of(data, net, 'published')
+  published = [Run(runs / constrained(data, net, kappa, seed, 'published').name) for seed in seeds]
+  judged = [judge(run)[0] for run in published]
+  for run in published:
+    reasons += [f'{run.workdir.name}: {line}' for line in _not_met(run)]
+  return [
+    *cells,
+    spread([each.training.reached for each in judged]),
+    how_many([each.training.met for each in judged]),
+    steps_of([each.settled for each in judged]),
+    spread([float(np.nanmax(run.metrics['train']['multiplier/re'])) for run in published], '.2g'),
+  ]
+
+
+def _not_met(run):
+  from tfvae.report.constraints import table as lines_of
+
+  return [line.strip() for line in lines_of(run)[3:]]
+
+
+class Point(NamedTuple):
+  """A model in the plane of rate and error: its mean over seeds, and how far seeds are apart (largest - smallest)."""
+
+  rate: float
+  error: float
+  rate_spread: float = 0.0
+  error_spread: float = 0.0
+
+  @classmethod
+  def of(cls, rates: Sequence[float], errors: Sequence[float]) -> 'Point':
+    return cls(float(np.mean(rates)), float(np.mean(errors)), float(np.ptp(rates)), float(np.ptp(errors)))
+
+
+def beats(one: Point, other: Point, share: float = 0.02) -> bool:
+  """Whether one has a lower rate and a lower error than the other, both by more than a share and than the spreads."""
+  rate = max(share * other.rate, one.rate_spread, other.rate_spread)
+  error = max(share * other.error, one.error_spread, other.error_spread)
+  return other.rate - one.rate > rate and other.error - one.error > error
+
+
+def cells_of_betas() -> dict[str, list[Cell]]:
+  """Those of the second table, by what is shown together."""
+  fixed = {'decoder.sigma': MIDDLE}
+  found = {f're {kappa:g}': [constrained('mnist', 'mlp', kappa, seed) for seed in THREE] for kappa in KAPPAS['mnist']}
+  for beta in BETAS:
+    found[f'beta {beta:g}'] = [weighted('mnist', 'mlp', f'beta-{beta:g}', beta, seed, **fixed) for seed in THREE]
+  for number, (name, fields) in enumerate(BASELINES.items()):
+    seeds = THREE if number == 0 else (0,)
+    found[name] = [weighted('mnist', 'mlp', f'baseline-{number}', 1.0, seed, **{**fixed, **fields}) for seed in seeds]
+  return found
+
+
+def show_betas(runs: pathlib.Path, picture: str) -> None:
+  """The second table, and a figure of it."""
+  groups = {name: [Run(runs / cell.name) for cell in cells] for name, cells in cells_of_betas().items()}
+  points = {
+    split: {
+      name: Point.of([rate_of(run, split) for run in own], [error_of(run, split) for run in own])
+      for name, own in groups.items()
+    }
+    for split in ('train', 'test')
+  }
+  rows = []
+  for name, own in groups.items():
+    rows.append([name, str(len(own))])
+    for split in ('train', 'test'):
+      rows[-1].append(spread([rate_of(run, split) for run in own], '.2f'))
+      rows[-1].append(spread([error_of(run, split) for run in own], '.5f'))
+    rows[-1].append(_equivalent(own))
+  head = ['model', 'seeds', 'rate, train', 'error, train', 'rate, test', 'error, test', 'beta (sigma) it amounts to']
+  print(table(head, rows), end='\n\n')
+  asked = [name for name in groups if name.startswith('re ')]
+  for split, found in points.items():
+    better = [
+      f'{name} than {own}' for own in asked for name in found if name not in asked and beats(found[name], found[own])
+    ]
+    worse = [
+      f'{name} than {own}' for own in asked for name in found if name not in asked and beats(found[own], found[name])
+    ]
+    print(f'{split} split: lower in both: {", ".join(better) or "none"}; higher in both: {", ".join(worse) or "none"}')
+  if picture:
+    draw(points, picture)
+
+
+def _equivalent(own):
+  if 'beta_vae/beta' not in own[0].metrics['train']:
+    return ''
+  last = lambda name: [float(run.metrics['train'][f'beta_vae/{name}'][-10:].mean()) for run in own]
+  return f'{np.mean(last("beta")):.3f} ({np.mean(last("sigma")):.4f})'
+
+
+def draw(points: dict[str, dict[str, Point]], path: str) -> None:
+  """Rate against error: the betas a curve, the constraints and the rest single points, with the spread of seeds."""
+  from matplotlib.figure import Figure
+
+  drawn = Figure((10, 4), layout='constrained')
+  for axis, (split, found) in zip(drawn.subplots(1, 2), points.items(), strict=True):
+    groups: dict[str, Callable[[str], bool]] = {
+      'betas, sigma fixed': lambda name: name.startswith('beta '),
+      're, a constraint': lambda name: name.startswith('re '),
+    }
+    shown = {label: [name for name in found if which(name)] for label, which in groups.items()}
+    shown |= {name: [name] for name in found if name in BASELINES}
+    for number, (label, names) in enumerate(shown.items()):
+      own = np.array([found[name] for name in names])
+      style = dict(
+        fmt='o-' if number == 0 else 's' if number == 1 else 'x', color=f'C{number}', capsize=2, markersize=5
+      )
+      axis.errorbar(own[:, 0], own[:, 1], own[:, 3] / 2, own[:, 2] / 2, label=label, **style)
+    for name in shown['betas, sigma fixed']:
+      axis.annotate(name.removeprefix('beta '), found[name][:2], (4, 4), textcoords='offset points', fontsize=7)
+    for name in shown['re, a constraint']:
+      axis.axhline(float(name.removeprefix('re ')), color='C1', linewidth=0.7, linestyle=':')
+    axis.set(title=f'{split} split', xlabel='rate (nats)', ylabel='RMS error per pixel')
+    axis.grid(alpha=0.3)
+  axis.legend(fontsize=7)
+  drawn.savefig(path, dpi=100)
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('what', choices=('kappas', 'betas'))
+  parser.add_argument('--data', default=','.join(KAPPAS), help='kappas: digits, mnist, or both')
+  parser.add_argument('--nets', default=','.join(NETS), help='kappas: some of mlp, hit, nvp')
+  parser.add_argument('--runs', type=pathlib.Path, default=pathlib.Path('runs/constraints'))
+  parser.add_argument('--jobs', type=int, choices=(1, 2), default=1, help='runs at a time')
+  parser.add_argument('--list', action='store_true', help='the commands that are missing, and nothing else')
+  parser.add_argument('--picture', default='', help='betas: where to draw')
+  args = parser.parse_args()
+  data, nets = args.data.split(','), args.nets.split(',')
+  if args.what == 'kappas':
+    cells = cells_of_kappas(data, nets)
+  else:
+    cells = [cell for own in cells_of_betas().values() for cell in own]
+  if args.list:
+    print('\n'.join(shlex.join(cell.command(args.runs)) for cell in cells if not cell.is_done(args.runs)))
+    return
+  train(cells, args.runs, args.jobs)
+  if args.what == 'kappas':
+    show_kappas(data, nets, args.runs)
+  else:
+    show_betas(args.runs, args.picture)
+
+
+if __name__ == '__main__':
+  main()
