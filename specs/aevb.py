@@ -16,6 +16,8 @@ The decoder:
                           --spec.data.binarize=dynamic (the default of mnist), pixels drawn from them
     gaussian              N(loc(z), sigma(z)^2) with both from the decoder's net (appendix C.2)
     unit                  N(loc(z), 1), on data scaled to mean 0 and variance 1
+    falling               N(loc(z), sigma^2), sigma falling from 2 to 0.7 over the first half of training, as generative
+                          query networks are trained (Eslami et al. 2018)
 
 The posterior:
 
@@ -34,7 +36,9 @@ from tfvae import spec as spec_lib
 
 
 def get_config(variant=''):
-  words = spec_lib.words(variant, ('digits', 'mnist'), ('bernoulli', 'gaussian', 'unit'), ('diagonal', 'nvp'))
+  words = spec_lib.words(
+    variant, ('digits', 'mnist'), ('bernoulli', 'gaussian', 'unit', 'falling'), ('diagonal', 'nvp')
+  )
   mnist = 'mnist' in words
   spec = spec_lib.base(('z1',))
 
@@ -58,6 +62,10 @@ def get_config(variant=''):
     spec.decoder.variance = 'latent'
     spec.decoder.sigma = 0.3
     spec.decoder.sigma_floor = 0.05
+  elif 'falling' in words:
+    spec.decoder.variance = 'fixed'
+    spec.decoder.sigma_from, spec.decoder.sigma, spec.decoder.sigma_until = 2.0, 0.7, 0.5
+    spec.eval.evaluators = (*spec.eval.evaluators, 'nll_per_dimension')
   else:
     spec.data.scaling = 'standard'
     spec.decoder.variance = 'fixed'

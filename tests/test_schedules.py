@@ -53,3 +53,11 @@ def test_learning_rates(fields, want):
 
 def test_constant():
   assert schedules.learning_rate(spec_lib.base().train, 0.5) == 0.5
+
+
+def test_falling():
+  """Over the first 40 of 100 steps; then `end` itself."""
+  sigma = schedules.falling(2.0, 0.7, 0.4, 100)
+  got = [float(sigma(tf.constant(step, tf.int64))) for step in range(101)]
+  assert got == pytest.approx([2 - 1.3 * min(step / 40, 1) for step in range(101)], rel=1e-14)
+  assert got[0] == 2 and got[20] == pytest.approx(1.35) and set(got[40:]) == {0.7}

@@ -35,6 +35,7 @@ SLOW = [
   'aevb',
   'aevb:gaussian',
   'aevb:unit',
+  'aevb:falling',
   'aevb:mnist',
   'aevb:mnist,nvp',
   'classifier:mnist',

@@ -163,8 +163,7 @@ def likelihood(section, observation: Observation, name: str):
 
 def variance(section, shape: tuple[int, ...], name: str):
   """The variance of a Gaussian decoder."""
-  mode = lookup('decoder.variance', section.variance)
-  return mode(shape, section.sigma, section.sigma_floor, section.net.kernel, name=name)
+  return lookup('decoder.variance', section.variance).from_section(section, shape, name)
 
 
 def verbs(spec, model_, kept: dict):

@@ -60,6 +60,24 @@ def _sigma_rule(f):
     )
 
 
+def _falling_sigma_rule(f):
+  """One that is given may fall, and no other."""
+  until, start, sigma = f['decoder.sigma_until'], f['decoder.sigma_from'], f['decoder.sigma']
+  if not until:
+    return
+  for name, wanted in (('decoder.likelihood', 'gaussian'), ('decoder.variance', 'fixed')):
+    if f[name] != wanted:
+      yield (
+        f'spec.decoder.sigma_until: got {until:g}, over which a given sigma falls, but spec.{name} is {f[name]}; use '
+        f'0, or {wanted}'
+      )
+  if start <= sigma:
+    yield (
+      f'spec.decoder.sigma_from: got {start:g}; allowed: more than spec.decoder.sigma ({sigma:g}), to which it falls; '
+      'spec.decoder.sigma_until=0 leaves it there'
+    )
+
+
 def _evaluator_rule(f):
   checkpoint = f['eval.checkpoint']
   if checkpoint not in ('newest', 'all') and not re.fullmatch(r'[0-9]{1,12}', checkpoint):
@@ -429,6 +447,7 @@ RULES: tuple[Callable, ...] = (
   _split_rule,
   _net_rule,
   _sigma_rule,
+  _falling_sigma_rule,
   _levels_rule,
   _evaluator_rule,
   _sample_rule,

@@ -1,4 +1,4 @@
-"""Schedules over training: of the betas, a temperature, the learning rate. All in fractions of training."""
+"""Schedules over training: of the betas, a sigma, a temperature, the learning rate. All in fractions of training."""
 
 import keras
 import tensorflow as tf
@@ -26,6 +26,16 @@ def annealing(kind: str, start: float, begin: float, end: float, cycles: int, st
     return start + (1 - start) * tf.clip_by_value(ramp, 0.0, 1.0)
 
   return factor
+
+
+def falling(start: float, end: float, until: float, steps: int):
+  """step -> what falls linearly from `start` to `end` over the first fraction `until` of `steps`, a float64 scalar."""
+
+  def value(step):
+    done = tf.minimum(tf.cast(step, tf.float64) / (until * steps), 1.0)
+    return (1 - done) * start + done * end  # `end` itself when it is done
+
+  return value
 
 
 def tempering(start: float, decay: float, floor: float, steps: int):

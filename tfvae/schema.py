@@ -396,6 +396,17 @@ DECODER = {
     choices=tuple(NAMES['decoder.variance']),
   ),
   'sigma': Field(1.0, "The decoder's standard deviation where fixed, its initial value otherwise.", above=0),
+  'sigma_from': Field(2.0, 'Where sigma begins, if it falls (`sigma_until`): more than `sigma`.', above=0),
+  'sigma_until': Field(
+    0.0,
+    'variance=fixed: the fraction of training over which sigma falls linearly from `sigma_from` to `sigma`, where it '
+    'stays, as generative query networks are trained (2 to 0.7). The step before which k were taken has sigma_from + '
+    '(sigma - sigma_from) min(1, k / (sigma_until train.steps)), and so has the checkpoint after k steps, which '
+    'evaluation and export use. Where the loss has no log p(x | z) (constraint.likelihood) it moves only the numbers. '
+    '0: `sigma` throughout.',
+    low=0,
+    high=1,
+  ),
   'sigma_floor': Field(
     0.0025,
     'Soft lower limit of sigma: log sigma <- m + softplus(log sigma - m), m = log sigma_floor; a hard one '

@@ -220,15 +220,16 @@ class Trainer:
     self.workers.require_same(
       f'--workdir {self.run.workdir} is not the same directory for all workers: its newest checkpoint', step or 0
     )
-    if step is None:
+    if step is None and self.spec.model.standardize:
       with self.strategy.scope():
-        if self.spec.model.standardize:
-          self.model.standardized.fit(*moments(self._train_split))
-        self.objective.fit(lambda features: moments(self._train_split, features))
+        self.model.standardized.fit(*moments(self._train_split))
     if step is None and self.spec.train.init_from:  # the units too
       Run(self.spec.train.init_from).initialize(self.model)
       if self.ema:
         self.ema.reset()
+    if step is None:
+      with self.strategy.scope():
+        self.objective.fit(lambda features: moments(self._train_split, features))
     further = ''
     if self.workers.is_chief:
       further = '' if overwrite else self.run.behind(step or 0)

@@ -40,6 +40,11 @@ class Variance(keras.layers.Layer, abc.ABC):
     super().__init__(name=name, dtype=density_dtype())
     self.shape, self.sigma, self.floor, self.kernel = tuple(shape), sigma, floor, kernel
 
+  @classmethod
+  def from_section(cls, section, shape: tuple[int, ...], name: str) -> 'Variance':
+    """That of spec.decoder."""
+    return cls(shape, section.sigma, section.sigma_floor, section.net.kernel, name=name)
+
   @abc.abstractmethod
   def call(self, features, batch_shape):
     """log sigma."""
@@ -55,6 +60,30 @@ class Fixed(Variance):
 
   def call(self, features, batch_shape):
     return tf.constant(math.log(self.sigma), self.dtype)
+
+  @classmethod
+  def from_section(cls, section, shape, name):
+    if not section.sigma_until:
+      return super().from_section(section, shape, name)
+    return Falling(shape, section.sigma_from, section.sigma_floor, section.net.kernel, name=name)
+
+
+class Falling(Variance):
+  """sigma as `set` says, which no gradient moves: `sigma` at first."""
+
+  fixed = True
+
+  def build(self, input_shape):
+    start = keras.initializers.Constant(math.log(self.sigma))
+    self.log_sigma = self.add_weight(shape=(), initializer=start, trainable=False, name='log_sigma')
+    self.built = True
+
+  def call(self, features, batch_shape):
+    return tf.convert_to_tensor(self.log_sigma)
+
+  def set(self, sigma: tf.Tensor) -> None:
+    """Moves it."""
+    self.log_sigma.assign(tf.cast(tf.math.log(sigma), self.dtype))
 
 
 class Learned(Variance):

@@ -8,8 +8,9 @@ from tfvae.making import Make
 from tfvae.objectives.bound import Bound
 from tfvae.objectives.constraint import constraints_of
 from tfvae.objectives.information import Information
-from tfvae.objectives.persistent import PersistentChain
+from tfvae.objectives.objective import Watcher
 from tfvae.objectives.terms import Distortion, Rates, Seen, Term
+from tfvae.objectives.watchers import watchers_of
 from tfvae.schedules import annealing
 
 
@@ -27,7 +28,7 @@ class Elbo(Bound):
       density of q, with the mean of the other samples for a baseline (Mnih & Rezende 2016; Kool et al. 2019): unbiased,
       S >= 2.
     information: running averages of what units of discrete layers tell, or None.
-    chain: a persistent chain, or None.
+    watchers: others.
   """
 
   def __init__(
@@ -38,10 +39,10 @@ class Elbo(Bound):
     entropies: bool = False,
     estimator: Estimator | None = None,
     information: Information | None = None,
-    chain: PersistentChain | None = None,
+    watchers: list[Watcher] | tuple = (),
   ):
-    watchers = tuple(watcher for watcher in (information, chain) if watcher)
-    super().__init__(model, num_samples, estimator, terms, watchers)
+    own = [information] if information else []
+    super().__init__(model, num_samples, estimator, terms, [*own, *watchers])
     self._entropies, self._information = entropies, information
 
   def loss(self, player, model, batch, step, noise):
@@ -85,5 +86,5 @@ class Elbo(Bound):
       entropies=bool(spec.model.members),
       estimator=make.estimator(spec),
       information=Information.of(model) if o.information else None,
-      chain=PersistentChain(model, o.chains, spec.seed) if o.chains else None,
+      watchers=watchers_of(spec, model),
     )

@@ -8,6 +8,8 @@ from tfvae.families.estimators import Estimator
 from tfvae.making import Make
 from tfvae.models.trace import Trace
 from tfvae.objectives.bound import Bound
+from tfvae.objectives.objective import Watcher
+from tfvae.objectives.watchers import watchers_of
 
 
 class Iwae(Bound):
@@ -24,10 +26,18 @@ class Iwae(Bound):
     estimator: of the gradient through samples of discrete layers, which are hard. None: they let none through.
       `ScoreFunction`: by the density of q, with the bound of the other samples for a baseline (VIMCO, Mnih & Rezende
       2016, eqs. 8 and 10): unbiased, S >= 2.
+    watchers: what goes along.
   """
 
-  def __init__(self, model, num_samples: int, doubly_reparameterized: bool = False, estimator: Estimator | None = None):
-    super().__init__(model, num_samples, estimator)
+  def __init__(
+    self,
+    model,
+    num_samples: int,
+    doubly_reparameterized: bool = False,
+    estimator: Estimator | None = None,
+    watchers: list[Watcher] | tuple = (),
+  ):
+    super().__init__(model, num_samples, estimator, watchers=watchers)
     self._doubly = doubly_reparameterized
 
   def loss(self, player, model, batch, step, noise):
@@ -75,4 +85,4 @@ class Iwae(Bound):
   def from_spec(cls, spec, model, make: Make) -> 'Iwae':
     """The objective of a spec."""
     estimator = make.estimator(spec)
-    return cls(model, spec.objective.num_samples, estimator.doubly, estimator)
+    return cls(model, spec.objective.num_samples, estimator.doubly, estimator, watchers_of(spec, model))

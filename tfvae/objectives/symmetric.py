@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from tfvae.making import Make
 from tfvae.objectives.information import Information
-from tfvae.objectives.objective import Objective
-from tfvae.objectives.persistent import PersistentChain
+from tfvae.objectives.objective import Objective, Watcher
+from tfvae.objectives.watchers import watchers_of
 
 
 class Symmetric(Objective):
@@ -22,7 +22,7 @@ class Symmetric(Objective):
     model: has both players, and scores given latents.
     num_samples: of z for each example of the data.
     information: running averages of what units of discrete layers tell, or None.
-    chain: a persistent chain, or None.
+    watchers: others.
   """
 
   def __init__(
@@ -30,9 +30,9 @@ class Symmetric(Objective):
     model,
     num_samples: int = 1,
     information: Information | None = None,
-    chain: PersistentChain | None = None,
+    watchers: list[Watcher] | tuple = (),
   ):
-    super().__init__(model, watchers=tuple(watcher for watcher in (information, chain) if watcher))
+    super().__init__(model, watchers=[*([information] if information else []), *watchers])
     self._num_samples, self._information = num_samples, information
 
   @property
@@ -58,9 +58,5 @@ class Symmetric(Objective):
     """The objective of a spec."""
     del make
     o = spec.objective
-    return cls(
-      model,
-      o.num_samples,
-      Information.of(model) if o.information else None,
-      PersistentChain(model, o.chains, spec.seed) if o.chains else None,
-    )
+    information = Information.of(model) if o.information else None
+    return cls(model, o.num_samples, information, watchers_of(spec, model))
