@@ -1,4 +1,4 @@
-"""The likelihood at the sigma of the training errors, against SciPy."""
+"""The likelihood at the sigma of the training errors, against SciPy. In a run: objectives/test_falling_sigma.py."""
 
 import types
 
@@ -7,7 +7,7 @@ import pytest
 from conftest import tiny_spec
 from scipy import optimize, stats
 
-from tfvae import build, commands
+from tfvae import build
 from tfvae import spec as spec_lib
 from tfvae.analysis.evaluator import Split
 from tfvae.data.dataset import Stored
@@ -139,15 +139,6 @@ def test_a_perfect_model(made):
   evaluator = build.evaluators(spec, source.dataset.observation)[1]
   found = evaluator.evaluate(Copies(), Split(source, 'test', spec)).numbers
   assert evaluator.name == NAME and found[NAME] == 0 and 0 < found[f'{NAME}_sigma'] < 1e-5
-
-
-def test_during_training(tiny, tmp_path):
-  """Of digits, by a Bernoulli decoder of grey values, which has no sigma; the last evaluation is that of the run."""
-  fields = {'eval.evaluators': (NAME,), 'eval.during': (NAME,), 'decoder.likelihood': 'bernoulli', 'train.steps': 2}
-  run = commands.train(spec_lib.resolve(tiny, fields | {'eval.every': 1, 'eval.batch_size': 500}), tmp_path / 'run')
-  rows = [row for row in run.read_metrics() if row.get('evaluation')]
-  assert [row['step'] for row in rows] == [1, 2] and all(0 < row[NAME] < 20 for row in rows)
-  assert rows[0][NAME] > rows[1][NAME] == run.evaluation[NAME]
 
 
 @pytest.mark.parametrize(
