@@ -20,6 +20,10 @@ def test_the_main_numbers_have_their_units_and_their_order():
   single = metrics.summary({name: value for name, value in numbers.items() if name != 'rate/z2'})
   assert not any('rate/z1' in line for line in single)  # of one layer it is the rate
   assert metrics.by_layer(numbers) == {'encoder_entropy/z1': ['encoder_entropy/z1/0']}
+  constrained = {'constraint/re': 0.1, 'threshold/re': 1.0, 'constraint/rate/z2': 0.5, 'beta_vae/beta': 2.0}
+  assert list(metrics.main(constrained)) == ['constraint/re', 'constraint/rate/z2', 'threshold/re', 'beta_vae/beta']
+  assert metrics.main(constrained)['constraint/rate/z2'] == 'nats from its target'
+  assert [line.split()[0] for line in metrics.summary(constrained)] == ['beta_vae/beta']  # a table has the others
   many = {f'rate/z{i}': 1.0 for i in range(40)}
   assert len(metrics.summary(many)) == metrics.MOST
 

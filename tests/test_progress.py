@@ -71,3 +71,7 @@ def test_what_a_line_of_training_shows(capsys):
   many = show({f'elbo/h{n}': -abs(n - 11.5) for n in range(20)})
   assert many.count('elbo/') == 6 and 'elbo/h11 ' in many and 'elbo/h12 ' in many and 'elbo/h0 ' not in many
   assert show({'loss/generative': 1.0, 'loss/inference': 2.0}).count('loss/') == 2
+  asked = {'elbo': -9.0, 'rate': 2.0, 'rate/z1': 2.0, 'constraint_average/re': 0.1, 'multiplier/re': 7.0}
+  assert show(asked).endswith('  rate/z1 2  constraint_average/re 0.1  multiplier/re 7  10 steps/s')
+  asked = {'rate': 2.0, 'rate/z1': 2.0, 'constraint_average/rate/z1': 0.1, 'multiplier/rate/z1': 7.0}
+  assert show(asked) == 'step   5/100  rate/z1 2  multiplier/rate/z1 7  10 steps/s'  # the rate says how far it is

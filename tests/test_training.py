@@ -156,6 +156,7 @@ def test_the_run_directory(tiny, tmp_path, figures):
 
 
 def test_event_files(tiny, tmp_path, figures):
+  tiny.constraint.names, tiny.constraint.rate.z1 = ('rate',), 2.0
   run = commands.train(tiny, tmp_path / 'run')
   train = EventAccumulator(str(run.workdir / 'train'), size_guidance={'tensors': 0}).Reload()
   names = {name for name in rows_of(run.workdir)[0] if name not in ('step', 'split')}
@@ -170,6 +171,7 @@ def test_event_files(tiny, tmp_path, figures):
   assert {plugins[name] for name in ('reconstructions', 'prior_samples', 'data')} == {'images'}
   assert [e.step for e in evaluated.Tensors('elbo')] == [20, 40]
   drawn = EventAccumulator(str(run.figures), size_guidance={'tensors': 0}).Reload()
+  assert {event.step for event in drawn.Tensors('constraints')} == {20, 40}  # in mid-training, and at the end
   width, height, picture = tf.make_ndarray(drawn.Tensors('curves')[0].tensor_proto)
   assert picture == (run.figures / 'curves.png').read_bytes()
   assert tf.io.decode_png(picture).shape[:2] == (int(height), int(width))

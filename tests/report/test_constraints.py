@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from tfvae.report import verdicts
+from tfvae import commands
+from tfvae import spec as spec_lib
+from tfvae.report import course as figures_of
+from tfvae.report import figures, verdicts
+from tfvae.report.constraints import judge, table
 from tfvae.report.verdicts import BEYOND, END, KINDS, MOVING, SWINGS, WARM_UP, Series, at_end, is_met, mean, settled
+from tfvae.run import Run
 
 RANGE = (1e-6, 1e12)
 STEPS = np.arange(100, 10_001, 100)
@@ -161,3 +166,149 @@ def test_steps_until_it_settles():
   assert settled(steps, np.array([0.01] * 6)) == 1
   assert settled(steps, np.array([9.0, 1.0, 0.04, 0.06, -0.05, 0.06])) is None
   assert settled(steps, np.array([9.0, 1.0, 0.0, 0.0, np.nan, 0.0])) == 400
+
+
+# Of a run.
+
+THRESHOLDS = {'re': 0.01, 'fre': 0.04, 'cla': 0.9, 'rate/z2': 8.0, 'rate/z1': 16.0}
+COURSES = {  # name: (c, log multiplier) of the share of training that is done, c on the test split
+  're': (lambda done: np.exp(-20 * done), lambda done: 8 + done, 0.05),
+  'fre': (lambda done: 0.44, lambda done: 8 * done, 0.44),
+  'rate/z2': (lambda done: -0.5, lambda done: max(-30 * done, np.log(1e-6)), -0.5),
+}
+
+
+def fabricate(path, courses, last=1000, every=500, likelihood='auto', **rates):
+  """The directory of a run of 1,000 steps, with lines of training and evaluations of the test split."""
+  spec = spec_lib.base(('z2', 'z1'))
+  spec.train.steps, spec.decoder.variance = 1000, 'optimal'
+  spec.constraint.names = tuple(dict.fromkeys(name.partition('/')[0] for name in courses))
+  spec.constraint.fre.update({'features': 'patches', 'relative': True, 'kappa': 0.5})
+  spec.constraint.rate.update({name[5:]: THRESHOLDS[name] for name in courses if name.startswith('rate/')})
+  run = Run(path)
+  run.workdir.mkdir()
+  run.begin(spec_lib.resolve(spec), {'shape': [4, 4, 1]}, {'versions': {}})
+  for step in (1, 10, *range(50, last + 1, 50)):
+    row = {'elbo': -1.0, 'rate': 24 * step / 1000, 'mse': 0.1 / step, 'beta/z2': 2.5, 'beta/z1': 1 / step}
+    row |= {'rate/z2': step / 100, 'rate/z1': step / 50}
+    numbers = {'rate': row['rate']}
+    for name, (c, log_multiplier, on_test) in courses.items():
+      threshold = THRESHOLDS[name]
+      found = float(c(step / 1000)) * threshold
+      row |= {f'constraint/{name}': found, f'constraint_average/{name}': found, f'threshold/{name}': threshold}
+      row[f'multiplier/{name}'] = float(np.exp(log_multiplier(step / 1000)))
+      numbers |= {f'constraint/{name}': on_test * threshold, f'threshold/{name}': threshold}
+      numbers[f'constraint_standard_error/{name}'] = 0.01 * threshold
+    run.append_metrics(step, 'train', row)
+    if step % every == 0:
+      run.append_metrics(step, 'test', numbers, evaluation=True)
+      run.write_found(step, 'test', 'constraints', {}, numbers, {})
+      run.write_evaluation(step, 'test')
+  return run
+
+
+def cells_of(line):
+  return [cell.strip() for cell in line.split('  ') if cell.strip()]
+
+
+def test_each_constraint_is_told_of_in_the_words_of_who_asked(tmp_path):
+  title, head, re, re_why, fre, fre_why, rate, rate_why = table(fabricate(tmp_path / 'run', COURSES))
+  assert title == 'constraints:'
+  assert cells_of(head) == ['asked', 'training, 901-1,000', 'test split', 'multiplier']
+  assert cells_of(re) == [
+    're', 'RMS error per dimension <= 0.1 units of x', '0.1 +- 9e-11', '0.1025 +- 0.0005', '8103',
+    'training: met, test: not met',
+  ]  # fmt: skip
+  assert re_why.strip() == 're: met in training, but not on the test split: C is +5% of the threshold'
+  assert cells_of(fre)[1] == 'RMS feature error <= 0.5 standard deviations (0.2 units of the features)'
+  assert cells_of(fre)[2:4] == ['0.6 +- 0', '0.6 +- 0.002'] and cells_of(fre)[-1] == 'not met'
+  assert fre_why.strip() == (
+    f'fre: {BEYOND}: the multiplier grows by a factor of 2.98e+03 per 1,000 steps, while what is reached moves no '
+    'more; the smallest in the last fifth of training is 0.6'
+  )
+  assert cells_of(rate) == ['rate/z2', 'rate 8 nats', '4 +- 0', '4 +- 0.08', '1e-06', 'not met']
+  assert rate_why.strip() == (
+    f'rate/z2: {END}: the multiplier is at the lower one (spec.constraint.range); the largest in the last fifth of '
+    'training is 4'
+  )
+
+
+def test_the_table_of_a_run_that_goes_on(tmp_path):
+  """Steps that are missing, and what is not yet evaluated."""
+  courses = {'rate/z2': (lambda done: 0.3 - 0.2 * done, lambda done: 0.0, 0.0)}
+  head, rate, why = table(fabricate(tmp_path / 'run', courses, last=450))[1:]
+  assert cells_of(head) == ['asked', 'training, 351-450', 'multiplier'] and cells_of(rate)[-1] == 'not met'
+  assert why.strip().startswith(f'rate/z2: {MOVING}: what is reached falls by 1.6 per 1,000 steps; about 1,')
+  assert table(fabricate(tmp_path / 'none', {})) == []
+
+
+def test_a_slack_constraint_is_met_with_room_to_spare(tmp_path):
+  courses = {'re': (lambda done: -0.3, lambda done: np.log(1e-6), -0.3)}
+  *_, re = table(fabricate(tmp_path / 'slack', courses))
+  assert cells_of(re)[-1] == 'met, with room to spare'
+  courses = {'re': (lambda done: -0.3, lambda done: 5 - 5 * done, -0.3)}
+  *_, why = table(fabricate(tmp_path / 'loosens', courses))
+  assert why.strip().startswith(f're: holds with room to spare; {MOVING}: the multiplier falls by a factor of 148 per')
+
+
+def test_what_scripts_ask_for(tmp_path):
+  judged = {each.name: each for each in judge(fabricate(tmp_path / 'run', COURSES))}
+  assert judged['re'].training.met and not judged['re'].splits['test'].met and judged['re'].reason is None
+  assert judged['re'].settled == 150 and judged['fre'].settled is None  # exp(-3) is below 5%, exp(-2) is not
+  assert judged['rate/z2'].asked == 8 and judged['rate/z2'].end == -1 and judged['fre'].reason.why == BEYOND
+
+
+def test_figures_of_the_course(tmp_path):
+  """Thresholds, ends of the range that are near, all betas; the beta that was found, not the spec's."""
+  run = fabricate(tmp_path / 'run', COURSES)
+  drawn = figures_of.constraints(run)
+  axes = {axis.get_title(): axis for axis in drawn.axes}
+  assert len(axes) == 7
+  texts = lambda title: [text.get_text() for text in axes[title].get_legend().get_texts()]
+  assert texts('re: RMS error per dimension <= 0.1 units of x')[-1] == 'test'
+  assert texts('multiplier of rate/z2') == ['lower end of its range, 1e-06']
+  assert axes['multiplier of re'].get_legend() is None and axes['multiplier of re'].get_yscale() == 'log'
+  assert texts('betas in effect') == ['beta/z2', 'beta/z1']
+  _, bars = figures.rates(run).axes
+  assert [label.get_text().rpartition('= ')[2] for label in bars.get_xticklabels()] == ['2.5', '0.001']
+  plane = figures_of.information_plane(run)
+  assert plane.axes[0].get_ylabel().startswith('1/2 log(2 pi e mse)')
+  np.testing.assert_allclose(plane.axes[0].lines[0].get_ydata()[-1], 0.5 * np.log(2 * np.pi * np.e * 1e-4))
+  assert [text.get_text() for text in plane.axes[0].texts] == ['start (1)', 'end (1,000)']
+  assert figures_of.constraints(fabricate(tmp_path / 'none', {})) is None
+
+
+def test_the_plane_has_the_nll_of_evaluations_where_there_are_some(tmp_path):
+  run = fabricate(tmp_path / 'run', {})
+  for step in (200, 400):
+    run.append_metrics(step, 'test', {'rate': 3.0, 'nll_per_dimension': step / 1000}, evaluation=True)
+  axis = figures_of.information_plane(Run(run.workdir)).axes[0]
+  assert axis.get_ylabel().startswith('nll_per_dimension') and list(axis.lines[0].get_ydata()) == [0.2, 0.4]
+
+
+def test_in_mid_training_nothing_that_goes_wrong_stops_it(tmp_path, capsys, monkeypatch):
+  """Figures are drawn and shown, a limited number of times; a figure, a disk or an event file that fails is told of."""
+  from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+  run = fabricate(tmp_path / 'run', {'re': COURSES['re']}, every=10**9)
+  with commands._course(run, 1000) as evaluated:
+    for step in (10, 20, 30, 45):
+      evaluated(step)
+  shown = EventAccumulator(str(run.figures), size_guidance={'tensors': 0}).Reload()
+  assert sorted(shown.Tags()['tensors']) == ['constraints', 'information_plane']
+  assert [event.step for event in shown.Tensors('constraints')] == [20, 45]
+  assert sorted(path.name for path in run.figures.glob('*.png')) == ['constraints.png', 'information_plane.png']
+  capsys.readouterr()
+
+  def fails(error):
+    def draw(run):
+      raise error
+
+    return draw
+
+  for error, said in ((ValueError('no'), 'ValueError: no'), (OSError(28, 'No space left'), 'No space left')):
+    monkeypatch.setattr(figures, 'DURING', ('constraints',))
+    monkeypatch.setitem(figures.OF_THE_RUN, 'constraints', fails(error))
+    with commands._course(run, 1000) as evaluated:
+      evaluated(500)
+    assert said in capsys.readouterr().out
