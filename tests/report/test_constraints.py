@@ -1,10 +1,13 @@
 """What is said of constraints: verdicts on fabricated series, and the table and figures of a fabricated run."""
 
+import importlib
+
 import numpy as np
 import pytest
 
 from tfvae import commands
 from tfvae import spec as spec_lib
+from tfvae.names import NAMES
 from tfvae.report import course as figures_of
 from tfvae.report import figures, verdicts
 from tfvae.report.constraints import judge, table
@@ -28,6 +31,12 @@ def noise(scale, seed=0):
 
 def why(kind, asked, series, **more):
   return verdicts.why_not(KINDS[kind], asked, series, RANGE, **more)
+
+
+def test_all_that_can_be_asked_for_has_its_words():
+  for name, path in NAMES['constraint.names'].items():
+    module, _, measure = path.partition(':')
+    assert KINDS[name].sign == getattr(importlib.import_module(module), measure).sign
 
 
 def test_the_last_tenth_is_weighted_by_steps():
@@ -236,6 +245,7 @@ def test_each_constraint_is_told_of_in_the_words_of_who_asked(tmp_path):
 def test_the_table_of_a_run_that_goes_on(tmp_path):
   """Steps that are missing, and what is not yet evaluated."""
   courses = {'rate/z2': (lambda done: 0.3 - 0.2 * done, lambda done: 0.0, 0.0)}
+  assert ' test split, step 500 ' in table(fabricate(tmp_path / 'before', courses, last=800))[1]
   head, rate, why = table(fabricate(tmp_path / 'run', courses, last=450))[1:]
   assert cells_of(head) == ['asked', 'training, 351-450', 'multiplier'] and cells_of(rate)[-1] == 'not met'
   assert why.strip().startswith(f'rate/z2: {MOVING}: what is reached falls by 1.6 per 1,000 steps; about 1,')

@@ -36,12 +36,14 @@ class Found(NamedTuple):
     reached: the same in the user's units.
     standard_error: of `reached`; nan where it is not known.
     met: whether it counts as met.
+    step: at which.
   """
 
   c: float
   reached: float
   standard_error: float
   met: bool
+  step: int
 
 
 class Judged(NamedTuple):
@@ -109,7 +111,7 @@ def judge(run: Run) -> list[Judged]:
     kind, limits = kind_of(name), tuple(spec.constraint.range)
     asked, end = asked_of(spec, name), at_end(course.multiplier[-1], limits)
     threshold = metrics['train'][f'threshold/{name}'][-1]
-    training = _found(kind, asked, end, *mean(course))
+    training = _found(kind, asked, end, *mean(course), course.step[-1])
     warm_up = spec.constraint.warmup * spec.train.steps
     judged.append(
       Judged(
@@ -134,10 +136,10 @@ def asked_of(spec, name: str) -> float:
   return spec.constraint.rate[layer] if layer else spec.constraint[section].kappa
 
 
-def _found(kind, asked, end, c, standard_error):
+def _found(kind, asked, end, c, standard_error, step):
   reached = float(kind.reached(asked, c))
   slope = kind.power * reached / max(1 + kind.sign * c, 1e-300)  # the delta method
-  return Found(c, reached, slope * standard_error, is_met(kind, c, end, standard_error))
+  return Found(c, reached, slope * standard_error, is_met(kind, c, end, standard_error), int(step))
 
 
 def _on_splits(run, name, kind, asked, end):
@@ -146,7 +148,7 @@ def _on_splits(run, name, kind, asked, end):
     numbers = run.read_evaluation(run.evaluation_path(split))
     if f'constraint/{name}' in numbers:
       error = numbers.get(f'constraint_standard_error/{name}', math.nan) / numbers[f'threshold/{name}']
-      found[split] = _found(kind, asked, end, relative(numbers, name), error)
+      found[split] = _found(kind, asked, end, relative(numbers, name), error, numbers['step'])
   return found
 
 
@@ -168,10 +170,11 @@ def table(run: Run) -> list[str]:
   judged = judge(run)
   if not judged:
     return []
-  step = int(run.metrics['train']['step'][-1])
-  splits = list(dict.fromkeys(split for each in judged for split in each.splits))
+  step = judged[0].training.step
+  splits = {split: found.step for each in judged for split, found in each.splits.items()}
   begin = max(1, round(step - TENTH * run.spec.train.steps) + 1)
-  head = ['', 'asked', f'training, {begin:,}-{step:,}', *(f'{split} split' for split in splits), 'multiplier', '']
+  columns = [f'{split} split{"" if at == step else f", step {at:,}"}' for split, at in splits.items()]
+  head = ['', 'asked', f'training, {begin:,}-{step:,}', *columns, 'multiplier', '']
   rows = [head]
   for each in judged:
     found = [_number(each.splits[split]) if split in each.splits else '-' for split in splits]
