@@ -16,6 +16,7 @@ PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').g
 TEXTS = {  # blocks that are neither: the beginning of each
   'CONTRIBUTING.md': ('launch.py            flags (no logic)',),
   'docs/constraints.md': ('C_avg <- alpha C_avg', 'constraints:'),
+  'docs/evaluation.md': ('constraints:',),
   'docs/getting-started.md': ('step  100/3000  elbo',),
   'docs/entropies.md': ('ELBO = E_x H[q(z | x)]',),
 }

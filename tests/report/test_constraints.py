@@ -228,7 +228,9 @@ def test_each_constraint_is_told_of_in_the_words_of_who_asked(tmp_path):
     're', 'RMS error per dimension <= 0.1 units of x', '0.1 +- 9e-11', '0.1025 +- 0.0005', '8103',
     'training: met, test: not met',
   ]  # fmt: skip
-  assert re_why.strip() == 're: met in training, but not on the test split: C is +5% of the threshold'
+  assert re_why.strip() == (
+    're: met over the last tenth of training, but not on the test split: C is +5% of the threshold'
+  )
   assert cells_of(fre)[1] == 'RMS feature error <= 0.5 standard deviations (0.2 units of the features)'
   assert cells_of(fre)[2:4] == ['0.6 +- 0', '0.6 +- 0.002'] and cells_of(fre)[-1] == 'not met'
   assert fre_why.strip() == (

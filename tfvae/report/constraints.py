@@ -209,7 +209,8 @@ def _whys(judged):
   if judged.reason:
     return [explain(judged)]
   return [
-    f'{judged.name}: met in training, but not on the {split} split: C is {100 * found.c:+.3g}% of the threshold'
+    f'{judged.name}: met over the last tenth of training, but not {"by the weights at its end, " * (split == "train")}'
+    f'on the {split} split: C is {100 * found.c:+.3g}% of the threshold'
     for split, found in judged.splits.items()
     if not found.met
   ]
