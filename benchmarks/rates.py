@@ -10,9 +10,9 @@ cifar10):
   seed. With re, whose loss has lambda re in place of -log p(x | z), these are times D / (2 sigma^2 lambda), that of the
   free layer too, sigma^2 being the error that was reached: the same loss but for a factor, as a beta-VAE has it;
 - beta 1: the spec as it is;
-- for some, controls of what makes the difference. warm-up: the fixed betas rise from 0 over the first fifth of
-  training. continued: from the weights of `asked`, as many steps again at the fixed betas. twice: as many steps at the
-  fixed betas from random weights.
+- for some, controls of what makes the difference. warm-up, long warm-up: the fixed betas rise from 0 over the first
+  fifth of training, or over the first three fifths. continued: from the weights of `asked`, as many steps again at the
+  fixed betas. twice: twice as many steps at the fixed betas, from random weights.
 
 Runs that are complete are not run again. Prints tables for docs/constraints.md, medians (and ranges) over the seeds.
 --read prints those of the runs that are there, and starts none. --picture draws a case over training (`drawn`).
@@ -29,7 +29,8 @@ from typing import NamedTuple
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-CONTROLS = ('warm-up', 'continued', 'twice')
+WARM_UPS = {'warm-up': 0.2, 'long warm-up': 0.6}  # fractions of training
+CONTROLS = (*WARM_UPS, 'continued', 'twice')
 KINDS = ('asked', 'fixed', *CONTROLS, 'beta 1')
 
 
@@ -100,8 +101,8 @@ def fields(runs: pathlib.Path, name: str, kind: str, seed: int) -> dict[str, str
   elif kind != 'beta 1':
     asked = workdir(runs, name, 'asked', seed)
     found |= {f'objective.beta.{layer}': f'{beta:.6g}' for layer, beta in Run(asked).betas(case).items()}
-    if kind == 'warm-up':
-      found |= {'objective.anneal': 'linear', 'objective.anneal_end': 0.2}
+    if kind in WARM_UPS:
+      found |= {'objective.anneal': 'linear', 'objective.anneal_end': WARM_UPS[kind]}
     if kind == 'continued':
       found |= {'train.init_from': asked}
   return found
