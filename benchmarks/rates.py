@@ -44,6 +44,7 @@ class Case(NamedTuple):
     steps: of training.
     fields: of all its runs.
     kappa: of re, 0: not asked for.
+    control: fields of the controller.
     seeds: how many.
     controls: whether with those.
   """
@@ -55,6 +56,7 @@ class Case(NamedTuple):
   steps: int
   fields: dict[str, str] = {}
   kappa: float = 0.0
+  control: dict[str, str] = {}
   seeds: int = 3
   controls: bool = False
 
@@ -77,7 +79,10 @@ CASES = {
   'bits': Case('symmetric', 'digits,elbo', TWO, {'z2': 4, 'z1': 8}, 30_000, BITS),
   're-z2-4': Case('hit', '', TWO, {'z2': 4}, 3000, OPTIMAL, kappa=0.1),
   're-z2-12': Case('hit', '', TWO, {'z2': 12}, 3000, OPTIMAL, kappa=0.1),
-  'cifar10': Case('hit', 'cifar10', TWO, {'z2': 16, 'z1': 5}, 2000, CIFAR, seeds=1),
+  'cifar10': Case(
+    'hit', 'cifar10', TWO, {'z2': 16, 'z1': 5}, 2000, CIFAR, control={'constraint.multiplier_rate': '0.03'}, seeds=1
+  ),
+  'cifar10-slow': Case('hit', 'cifar10', TWO, {'z2': 16, 'z1': 5}, 2000, CIFAR, seeds=1),
 }
 
 
@@ -95,7 +100,7 @@ def fields(runs: pathlib.Path, name: str, kind: str, seed: int) -> dict[str, str
   case = CASES[name]
   found = {**case.fields, 'seed': seed, 'train.steps': case.steps * (2 if kind == 'twice' else 1)}
   if kind == 'asked':
-    found |= {'constraint.names': 're,rate' if case.kappa else 'rate'}
+    found |= {'constraint.names': 're,rate' if case.kappa else 'rate', **case.control}
     found |= {f'constraint.rate.{layer}': f'{target:g}' for layer, target in case.targets.items()}
     found |= {'constraint.re.kappa': f'{case.kappa:g}'} if case.kappa else {}
   elif kind != 'beta 1':
