@@ -29,6 +29,8 @@ from typing import NamedTuple
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tfvae.report.verdicts import MET, Series, mean  # noqa: E402
+
 WARM_UPS = {'warm-up': 0.2, 'long warm-up': 0.6}  # fractions of training
 CONTROLS = (*WARM_UPS, 'continued', 'twice')
 KINDS = ('asked', 'fixed', *CONTROLS, 'beta 1')
@@ -140,7 +142,7 @@ class Run:
   def last(self, metric: str) -> float:
     """The mean over the last tenth of training."""
     series, steps = self.records.metrics['train'], self.records.spec.train.steps
-    return float(series[metric][series['step'] > 0.9 * steps].mean())
+    return mean(Series.of(series['step'], series[metric], series[metric], steps)).c
 
   def evaluated(self, metric: str, split: str) -> float:
     """Of the last evaluation of a split; nan where there is none."""
@@ -184,7 +186,7 @@ def print_reached(runs: pathlib.Path, names: list[str]) -> None:
     for metric, target, told, beta in asked:
       digits = 2 if target > 1 else 5
       last = [run.last(metric) for run in found]
-      met = sum(abs(value - target) <= 0.02 * target for value in last)
+      met = sum(abs(value - target) <= MET * target for value in last)
       splits = [over_seeds([run.evaluated(metric, split) for run in found], digits) for split in ('train', 'test')]
       cells = [name, told, over_seeds(last, digits), *splits, f'{met} of {len(found)}']
       print('|', ' | '.join([*cells, over_seeds([run.last(beta) for run in found], 3)]), '|')
@@ -207,31 +209,38 @@ def print_beside(runs: pathlib.Path, names: list[str]) -> None:
 
 
 def drawn(runs: pathlib.Path, name: str, path: str, seed: int = 0) -> None:
-  """The runs of a case over training: rates, active units of the test split, betas, and the ELBO of the test split.
+  """The runs of a case over training: the rates of all layers, of the top one the beta, the active units (of the test
+  split), and what a nat of it costs in units of squared error, 2 beta sigma^2; and the ELBO of the test split.
 
   `continued` stands after `asked`, whose weights it begins with.
   """
   from tfvae.report.axes import figure
 
   case, picture = CASES[name], figure(11, 6.2)
-  names = [f'rate/{layer}' for layer in case.layers] + [f'beta/{layer}' for layer in case.layers[:1]]
-  names += [f'active_units/{layer}' for layer in case.layers] + ['elbo']
-  axes = picture.subplots(2, math.ceil(len(names) / 2)).ravel()
+  top = case.layers[0]
+  panels = {f'rate/{layer}': (f'rate/{layer}, nats', 'train') for layer in case.layers}
+  panels |= {f'beta/{top}': (f'beta/{top}', 'train'), 'price': (f'2 beta/{top} sigma^2', 'train')}
+  panels |= {f'active_units/{top}': (f'active units of {top}, test split', 'test')}
+  panels |= {'elbo': ('elbo, test split, nats', 'test')}
+  axes = picture.subplots(2, math.ceil(len(panels) / 2)).ravel()
   for kind in case.kinds:
     metrics = Run(workdir(runs, name, kind, seed)).records.metrics
+    metrics['train']['price'] = 2 * metrics['train'][f'beta/{top}'] * metrics['train']['sigma'] ** 2
     style = {'label': kind, 'color': f'C{KINDS.index(kind)}', 'linestyle': ':' if kind == 'beta 1' else '-'}
-    style |= {'linewidth': 2.5 if kind == 'asked' else 1.3}
-    for axis, metric in zip(axes, names, strict=False):
-      series = metrics['train' if metric.startswith(('rate', 'beta')) else 'test']
-      axis.plot(series['step'] + (case.steps if kind == 'continued' else 0), series[metric], **style)
-  for axis, metric in zip(axes, names, strict=False):
-    axis.set(xlabel='step', title=metric + (', nats' if metric.startswith(('rate', 'elbo')) else ''))
-    if (target := case.targets.get(metric.removeprefix('rate/'))) and metric.startswith('rate'):
-      axis.axhline(target, color='k', linewidth=0.8)
-      axis.set_ylim(0, 2 * target)
+    style |= {'linewidth': 2.5 if kind in ('asked', 'fixed') else 1.3}
+    for axis, (metric, (_, split)) in zip(axes, panels.items(), strict=False):
+      steps = metrics[split]['step'] + (case.steps if kind == 'continued' else 0)
+      axis.plot(steps, metrics[split][metric], **style)
+  for axis, (metric, (title, _)) in zip(axes, panels.items(), strict=False):
+    axis.set(xlabel='step', title=title)
     if metric == 'elbo':
       axis.set_ylim(0, None)
-  axes[0].legend(fontsize=8)
+    elif metric == 'price':
+      axis.set_yscale('log')
+    elif target := metric.startswith('rate') and case.targets.get(metric.removeprefix('rate/')):
+      axis.axhline(target, color='k', linewidth=0.8)
+      axis.set_ylim(0, 2 * target)
+  axes[-1].legend(fontsize=8, loc='lower right')
   picture.savefig(path, dpi=90)
 
 
