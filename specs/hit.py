@@ -2,6 +2,7 @@
 
     python launch.py --spec specs/hit.py
     python launch.py --spec specs/hit.py --spec.objective.beta.z2=5
+    python launch.py --spec specs/hit.py:rates --spec.constraint.rate.z2=4 --spec.constraint.rate.z1=20
     python launch.py --spec specs/hit.py:cifar10 --spec.data.download=true --spec.train.steps=2000
     python launch.py --spec specs/hit.py:folder256 --spec.data.path=pictures --spec.train.steps=2000
 
@@ -21,6 +22,8 @@ The layers and their inference:
     generic (default) | lvae          q(z2 | x) q(z1 | z2, x), or the Gaussian ladder of Sonderby et al. (2016)
     warmup (default) | no_warmup      lvae: the betas rise from 0 over the first fifth of training, or do not
     gaussian (default) | gumbel       units of the top layer, or categories, by the Gumbel-softmax (Jang et al. 2017)
+
+    betas (default) | rates           a beta for each layer, or its rate in nats, for which the beta is found
 
 The decoder:
 
@@ -56,6 +59,10 @@ the published ones. three_layers is not of the paper: z3, a vector (conv_z: a ma
 conv_z; of CIFAR-10 after 1,000 steps -1855.5 with lvae, -1868.9 with conv_z, -1865.8 with three_layers, where -1770.8
 are the constant of a fixed sigma. Of CIFAR-10 with mixture after 2,000 steps elbo -13130, that is 6.17 bits_per_dim.
 docs/hit.md has the differences, more numbers and pictures.
+
+rates asks every layer for nats, spec.constraint.rate.<layer>: of digits 8 in z2 and 16 in z1 (three_layers: 4, 8 and
+12 from the top), of the others as RATES below has them. The betas are moved after each step until the rates are there
+(docs/constraints.md), so lvae goes with it by no_warmup alone.
 """
 
 from tfvae import spec as spec_lib
@@ -63,7 +70,7 @@ from tfvae.errors import SpecError
 
 DATA = ('digits', 'mnist', 'binary_mnist', 'cifar10', 'svhn', 'celeb_a', 'folder256')
 LAYERS = (('two_layers', 'three_layers'), ('vector_z', 'conv_z'), ('map', 'vector'))
-INFERENCE = (('generic', 'lvae'), ('warmup', 'no_warmup'), ('gaussian', 'gumbel'))
+INFERENCE = (('generic', 'lvae'), ('warmup', 'no_warmup'), ('gaussian', 'gumbel'), ('betas', 'rates'))
 DECODERS = ('plain', 'mixture')
 
 
@@ -85,7 +92,27 @@ def get_config(variant=''):
     spec.eval.evaluators = (*spec.eval.evaluators, 'bits_per_dim')
   if 'gumbel' in words:
     gumbel(spec, spec.model[layers[0]], 4 if data == 'digits' else 1)
+  if 'rates' in words:
+    spec.constraint.names = ('rate',)
+    two, three = RATES['gumbel' if 'gumbel' in words and data != 'digits' else data]
+    for layer, nats in zip(layers, two if len(layers) == 2 else three, strict=True):
+      spec.constraint.rate[layer] = nats
+    if data == 'digits':
+      spec.eval.also = ('train',)
   return spec
+
+
+GREY, COLOUR = ((10.0, 20.0), (4.0, 8.0, 20.0)), ((16.0, 5.0), (4.0, 6.0, 10.0))
+RATES = {  # nats of two and of three layers, top first
+  'digits': ((8.0, 16.0), (4.0, 8.0, 12.0)),
+  'mnist': GREY,
+  'binary_mnist': GREY,
+  'cifar10': COLOUR,
+  'svhn': COLOUR,
+  'celeb_a': ((20.0, 20.0), (4.0, 10.0, 20.0)),
+  'folder256': ((20.0, 100.0), ()),
+  'gumbel': ((2.0, 16.0), (2.0, 8.0, 16.0)),  # one group of 10 categories costs log 10 at most
+}
 
 
 UNFIT = {
@@ -95,6 +122,7 @@ UNFIT = {
   ('folder256', 'conv_z'): 'folder256 has a feature map on top without conv_z',
   ('folder256', 'three_layers'): 'folder256 has two layers',
   ('generic', 'no_warmup'): 'no_warmup is there for lvae only',
+  ('lvae', 'warmup', 'rates'): 'the warm-up of lvae moves the betas that rates finds; add no_warmup',
   ('binary_mnist', 'mixture'): 'mixture is for grey and colour values, not for binary_mnist',
   ('gumbel', 'lvae'): 'gumbel is of categories, but lvae merges Gaussians',
   ('gumbel', 'conv_z'): 'gumbel is a vector of categories, but conv_z is a feature map',
