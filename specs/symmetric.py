@@ -2,6 +2,7 @@
 
     python launch.py --spec specs/symmetric.py
     python launch.py --spec specs/symmetric.py:mnist,reverse,elbo --spec.train.steps=20000
+    python launch.py --spec specs/symmetric.py:elbo --spec.constraint.names=rate --spec.constraint.rate.z2=4
 
 p(z2) p(z1 | z2) p(x | z1) with bits z2 above z1; decoder and encoder are two players, each trained on samples of the
 other. Words, separated by commas:
@@ -18,7 +19,8 @@ other. Words, separated by commas:
 
     symmetric (default)
     elbo                  the same model by the ELBO, with the ZGR estimator. As the authors do it, rates of the reverse
-                          encoder on mnist and fashion_mnist are sampled (objective.kl), else KLs in closed form
+                          encoder on mnist and fashion_mnist are sampled (objective.kl), else KLs in closed form;
+                          what is asked for by spec.constraint.names goes with it, and not with symmetric
 
 As published: pixels above 0.4375 are 1, 0.1% of them are flipped in each step, the training and the test split are both
 data; mnist and fashion_mnist start from PyTorch's initial weights and have its Adam's epsilon. The steps are the
@@ -90,7 +92,7 @@ def get_config(variant=''):
     )
 
   spec.eval.every = spec.train.steps // 10
-  spec.eval.during = ('bounds', 'players', 'limiting')
+  spec.eval.during = ('bounds', 'constraints', 'players', 'limiting')
   spec.eval.evaluators = ('bounds', 'players', 'entropies', 'unit_information', 'samples', 'limiting')
   spec.eval.limiting_steps = 300 if name in ('digits', 'small_mnist') else 1000
   spec.eval.fid_of, spec.eval.fid_reference = ('prior', 'limiting'), 'train'  # which is both splits, by data.pool
