@@ -45,6 +45,27 @@ def test_what_a_run_leaves(run):
   assert limiting['limiting'].shape == (64, 8, 8, 1) and np.abs(limiting['limiting'] - limiting['prior']).max() > 0
 
 
+@pytest.mark.slow
+def test_bits_have_rates_that_are_asked_for(tmp_path, monkeypatch):
+  """The word elbo with targets: their betas move as they should, and both splits are told of in mid-training."""
+  monkeypatch.setattr(commands, '_draw', lambda *of: [])
+  fields = {'constraint.names': 'rate', 'constraint.rate.z2': 4, 'constraint.rate.z1': 8, 'eval.also': 'train'}
+  run = commands.train(load('elbo', **fields, **{'train.steps': 60, 'train.log_every': 1}), tmp_path / 'run')
+  train, asked = run.metrics['train'], {'z2': 4, 'z1': 8}
+  for layer, nats in asked.items():
+    excess = train[f'rate/{layer}'] - nats
+    np.testing.assert_allclose(train[f'constraint/rate/{layer}'], excess, rtol=1e-4, atol=1e-4)
+    average, log_beta = excess[0], [0.0]
+    for value in excess[:-1]:
+      average = average if len(log_beta) == 1 else 0.9 * average + 0.1 * value
+      log_beta.append(log_beta[-1] + 0.01 * np.clip(average / nats, -1, 1))
+    np.testing.assert_allclose(train[f'beta/{layer}'], np.exp(log_beta), rtol=1e-4)
+    row = run.metrics['test']
+    assert list(row['step']) == [20, 40, 60]
+    np.testing.assert_allclose(row[f'constraint/rate/{layer}'], row[f'rate/{layer}'] - nats, rtol=1e-4, atol=1e-4)
+  assert not np.allclose(train['beta/z2'], train['beta/z1'])
+
+
 def test_running_averages_are_those_of_the_steps():
   """H(mean p) - mean H(p) of the batches seen, by weights 0.99^age; in nats, between 0 and log 2."""
   import tensorflow as tf
