@@ -6,13 +6,18 @@ import pathlib
 import re
 
 from tfvae.errors import nearest, short
-from tfvae.names import NAMES
+from tfvae.names import NAMES, SUBSETS
 
 
 def data_dir(section) -> pathlib.Path:
   """The directory of the prepared sets: spec.data's `data_dir` (or such a text), $TFDS_DATA_DIR, or TFDS' own."""
   text = section if isinstance(section, (str, os.PathLike)) else section.data_dir
   return pathlib.Path(os.path.expanduser(text or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'))
+
+
+def source(name: str) -> str | None:
+  """The set of TensorFlow Datasets whose files spec.data.name is read from. None: it is read from none."""
+  return SUBSETS.get(name, None if name in NAMES['data.name'] else name)
 
 
 def find(name: str, data_dir: str | os.PathLike) -> pathlib.Path | None:

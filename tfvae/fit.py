@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tfvae import sides
+from tfvae import catalogue, sides
 from tfvae.names import NAMES
 
 CONV28 = 28  # the side that nets of kind conv28 lead from (seven layers) or to (six)
@@ -267,7 +267,7 @@ def _size(pair):
 
 def _images(f, shape):
   """Changes of the size of images, where they can be scaled."""
-  if len(shape) != 3 or f['data.name'] in {*NAMES['data.name']} - {'folder'}:
+  if len(shape) != 3 or not (f['data.name'] == 'folder' or catalogue.source(f['data.name'])):
     return []
   field, side = ('data.pad' if f['data.pad'] else 'data.resize'), max(shape[:2])
   return [{field: value} for value in _near(SIDES, side) if value > side or field == 'data.resize']

@@ -57,6 +57,7 @@ NAMES = {
     'digits': 'tfvae.data.digits',
     'table': 'tfvae.data.table',
     'folder': 'tfvae.data.folder',
+    'micro_mnist': 'tfvae.data.micro_mnist',
     **{name: 'tfvae.data.synthetic' for name in SYNTHETIC},
   },
   'model.name': {
@@ -162,3 +163,4 @@ NAMES = {
   },
 }
 TFDS = 'tfvae.data.tfds'
+SUBSETS = {'micro_mnist': 'mnist'}  # of sets of TensorFlow Datasets

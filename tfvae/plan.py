@@ -9,7 +9,6 @@ from tfvae import catalogue, environment
 from tfvae import spec as spec_lib
 from tfvae.checkpoint_files import steps
 from tfvae.errors import SpecError
-from tfvae.names import NAMES
 from tfvae.run import Run, is_free
 
 MOST_BYTES = 120  # of the name of a directory; file systems allow 255, and files in it have their own names
@@ -51,7 +50,7 @@ def announce(spec, origin, run: Run, overwrite: bool) -> str:
 
 def _data(section):
   name = section.name
-  if name not in NAMES['data.name']:
+  if catalogue.source(name):
     return f'{name} in {catalogue.data_dir(section)}'
   if name == 'table':
     return f'table {section.path}' if section.path else "table (scikit-learn's breast cancer table)"

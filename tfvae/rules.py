@@ -7,6 +7,7 @@ finds: the field, what it got, what is allowed and what to do.
 import re
 from collections.abc import Callable
 
+from tfvae import catalogue
 from tfvae.constraint_rules import constraint_rule
 from tfvae.discrete_rules import DISCRETE_RULES
 from tfvae.errors import cut, nearest, short
@@ -106,7 +107,7 @@ def _sample_rule(f):
 def _data_rule(f):
   name, defaults = f['data.name'], {field: f_.default for field, f_ in DATA.items()}
   files, images = name in ('table', 'folder'), name not in ('table', 'digits', *SYNTHETIC)
-  only = {'path': (files, 'table and folder'), 'download': (name not in NAMES['data.name'], 'TensorFlow Datasets')}
+  only = {'path': (files, 'table and folder'), 'download': (catalogue.source(name), 'TensorFlow Datasets')}
   only |= {field: (name == 'table', 'table') for field in ('label', 'header', 'separator')}
   only |= {field: (images, 'folder and TensorFlow Datasets') for field in ('crop', 'crop_at', 'resize', 'pad')}
   only |= {'channels': (name == 'folder', 'folder')}

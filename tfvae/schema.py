@@ -215,6 +215,8 @@ DATA = {
   'name': Field(
     'digits',
     "digits: scikit-learn's 1,797 handwritten digits, 8 x 8 (1,500 for training, the last 297 for the test). "
+    "micro_mnist: of MNIST's training split the first image of each of the labels 0 to 6, as both splits "
+    '(batch_size=0). '
     'table: the CSV or NPZ file `path`. folder: the image files below `path`. Made from data.seed, points on curves '
     f'and manifolds: {", ".join(SYNTHETIC)}. Any other name is that of an image set '
     'of TensorFlow Datasets: mnist, fashion_mnist, cifar10, svhn_cropped, celeb_a, ... (name/configuration, too).',
