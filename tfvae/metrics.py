@@ -35,6 +35,8 @@ MAIN = {
   'ssim': '',
   'sigma': 'units of x',
   'scale': 'units of x',
+  'hole_mass': 'of the prior, where q(z) < 0.01 p(z)',
+  'hole_kl': 'nats, KL(p(z) || q(z))',
   'active_units/*': 'units',
   'unit_information/*/*': 'nats per unit',
   'selected_elbo/*': 'units, by the ELBO',

@@ -133,6 +133,7 @@ NAMES = {
     'selection': 'tfvae.analysis.selection:Selection',
     'samples': 'tfvae.analysis.samples:Samples',
     'points': 'tfvae.analysis.points:Points',
+    'tiles': 'tfvae.analysis.tiles:Tiles',
     'estimates': 'tfvae.analysis.estimates:Estimates',
     'players': 'tfvae.analysis.players:Players',
     'posterior': 'tfvae.analysis.posterior:Posterior',

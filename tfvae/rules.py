@@ -97,6 +97,19 @@ def _evaluator_rule(f):
     )
 
 
+def _tiles_rule(f):
+  if 'tiles' not in f['eval.evaluators'] or not _model(f).verbs:  # other kinds of models have evaluators of their own
+    return
+  what, layers = 'spec.eval.evaluators: got tiles, which is for one latent layer of 2 real units', f['model.layers']
+  if len(layers) > 1:
+    yield f'{what}, not for {len(layers)} layers; leave it out'
+    return
+  for field, needed in (('family', 'gaussian'), ('grid', 0), ('dim', 2)):
+    name = f'model.{layers[0]}.{field}'
+    if f[name] != needed:
+      yield f'{what}, but spec.{name} is {f[name]}; use {needed}, or leave it out'
+
+
 def _sample_rule(f):
   what = f['sample.what']
   if not what or (set(what) == {'layers'} and len(f['model.layers']) == 1):
@@ -451,6 +464,7 @@ RULES: tuple[Callable, ...] = (
   _falling_sigma_rule,
   _levels_rule,
   _evaluator_rule,
+  _tiles_rule,
   _sample_rule,
   _linear_rule,
   _prior_rule,

@@ -512,7 +512,8 @@ EVAL = {
     'ELBO converges to. latents: active units, aggregate posterior. bits_per_dim: of images and binary data. '
     'nll_per_dimension: of grey and RGB images, at the sigma of the training errors. log_evidence: log p(x) by '
     'importance sampling. ppca: the exact likelihood of a linear VAE beside that of probabilistic PCA. selection: of '
-    'members, on the segments of a stream. samples: pictures. points: of data that are vectors. estimates: the spread '
+    'members, on the segments of a stream. samples: pictures. points: of data that are vectors. '
+    'tiles: of one layer of two real units, where posteriors lie in the plane. estimates: the spread '
     'of the ELBO and of the entropies by few samples. players: the losses of symmetric learning. posterior: of few '
     'bits or categories, by enumeration. unit_information: discrete layers. limiting: pictures of the chain z, x, z. '
     'accuracy: of a classifier. fid: Frechet distances of images, as the fields fid_* say. constraints: what they come '
@@ -570,6 +571,11 @@ EVAL = {
   'posterior_examples': Field(
     100, 'posterior: how many of the first examples of the split. 0: all.', low=0, high=10**8
   ),
+  'tiles_examples': Field(
+    1000, 'tiles: the first examples of the split, whose posteriors are put together. 0: all.', low=0, high=10**8
+  ),
+  'tiles_samples': Field(500, 'tiles: samples of q of each example that is kept for the figure.', low=1, high=10**5),
+  'tiles_grid': Field(15, 'tiles: images E[x | z] on each side of the plane.', low=2, high=100),
   'batch_size': Field(250, 'Examples of an evaluation step.', low=1, high=10**8),
   'num_images': Field(64, 'Images kept for the figures.', low=1, high=10**6),
   'num_points': Field(2000, 'Points kept for the figures.', low=2, high=10**6),

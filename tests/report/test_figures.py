@@ -127,3 +127,22 @@ def test_information_is_below_that_of_all_states():
   arrays = {'q.z2': np.array([1.0, 2.0]), 'states.z2': np.array(10)}
   (axis,) = figures.unit_information(gumbel_run(arrays=lambda name, split: arrays), 'test').axes
   assert axis.lines[0].get_ydata()[0] == np.log(10) and axis.get_xlabel() == 'unit, sorted'
+
+
+@pytest.mark.parametrize('shape', [(8, 8, 1), (5,)])
+def test_tiles(run, shape):
+  """Three panels of images, two of vectors; what is not covered is red."""
+  rng = np.random.default_rng(0)
+  ratio = np.zeros((161, 161))
+  ratio[:, :40] = -9.0  # the left quarter: a hole
+  arrays = {'z': rng.normal(size=(50, 7, 2)), 'x': rng.random((7, *shape)), 'label': np.arange(7)}
+  arrays |= {'log_ratio': ratio, 'axis': np.linspace(-4, 4, 161), 'tile': rng.random((3, 3, *shape))}
+  run.write_found(20, 'test', 'tiles', {}, {'hole_mass': 0.25}, arrays | {'value_range': np.array([0, 1])})
+  run.write_evaluation(20, 'test')
+  drawn = figures.tiles(run, 'test')
+  assert len(drawn.axes) == (4 if len(shape) == 3 else 3)  # with the bar of colours
+  assert drawn.axes[1].get_title() == 'log10 q(z) / p(z); red: holes, 25.0% of p(z)'
+  path = next(path for path in draw(run) if path.name == 'tiles.png')
+  picture = matplotlib.image.imread(path)
+  red = (picture[..., 0] > 0.7) & (picture[..., 1:3].max(-1) < 0.3)
+  assert 0.01 < red.mean() < 0.2

@@ -43,7 +43,7 @@ class Tiles(Evaluator):
     self._densities = tf.function(self._log_sum, autograph=False, reduce_retracing=True)
     self._prior = tf.function(self._log_p, autograph=False)
     self._samples = tf.function(self._draw, autograph=False)
-    self._decoded = tf.function(lambda model, eps: model.mean({self._layer(model): _at(model, eps)})[0], autograph=False)
+    self._decoded = tf.function(self._decode, autograph=False)
 
   @staticmethod
   def _layer(model):
@@ -58,7 +58,10 @@ class Tiles(Evaluator):
     return tf.reduce_logsumexp(log_q + tf.math.log(tf.cast(mask, tf.float64)), 1)
 
   def _log_p(self, model, eps):
-    return tf.cast(_p(model)[1].log_prob(_at(model, eps)), tf.float64)[0]
+    return tf.cast(_p(model).log_prob(_at(model, eps)), tf.float64)[0]
+
+  def _decode(self, model, eps):
+    return model.mean({self._layer(model): _at(model, eps)})[0]
 
   def _draw(self, model, x):
     """Samples of q(z | x) in standard deviations of the prior, [S, n, 2]."""
@@ -66,7 +69,7 @@ class Tiles(Evaluator):
     noise = stateless(self.spec.seed, 0).scope('eval/tiles')
     _, q = model.encode(x)
     z = family.sample(q[layer], noise, f'z/{layer}', (self.spec.eval.tiles_samples, x.shape[0]))
-    return family.standardize(_p(model)[1], z)
+    return family.standardize(_p(model), z)
 
   def evaluate(self, model, split):
     section = self.spec.eval
@@ -106,15 +109,14 @@ class Tiles(Evaluator):
 
 
 def _p(model):
-  """({layer: z}, p(z)) of a model of one layer."""
-  kept = {}
-  _, p = model.descend(lambda layer, p: kept.setdefault(layer.name, layer.family.location(p)))
-  return kept, p[model.layer_names[0]]
+  """p(z) of a model of one layer."""
+  _, p = model.descend(lambda layer, p: layer.family.location(p))
+  return p[model.layer_names[0]]
 
 
 def _at(model, eps):
   """[1, G, 2]: z so many of the prior's standard deviations from its mean."""
-  return model.families[model.layer_names[0]].at(_p(model)[1], eps[None])
+  return model.families[model.layer_names[0]].at(_p(model), eps[None])
 
 
 def _plane(first, second):

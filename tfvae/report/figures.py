@@ -12,6 +12,7 @@ from tfvae.report.course import constraints, information_plane
 from tfvae.report.entropies import entropies, estimates, points, units
 from tfvae.report.images import grid
 from tfvae.report.selection import selection
+from tfvae.report.tiles import tiles
 from tfvae.run import Run
 
 
@@ -278,5 +279,6 @@ OF_A_SPLIT = {
   'log_evidence': log_evidence,
   'units': units,
   'points': points,
+  'tiles': tiles,
   'estimates': estimates,
 }
