@@ -61,10 +61,15 @@ def test_names_that_are_known(tmp_path, name):
 def test_names_that_are_misspelt(tmp_path, name, meant):
   prepared(tmp_path, 'mineist/1.0.0', 'faces/a/1.0.0', 'faces/b/1.0.0')
   assert catalogue.problem(name, tmp_path) == (
-    f'got {name!r}; allowed: digits | table | folder | {" | ".join(SYNTHETIC)} | the name of an image set of '
-    'TensorFlow Datasets. '
+    f'got {name!r}; allowed: digits | table | folder | micro_mnist | {" | ".join(SYNTHETIC)} | the name of an '
+    'image set of TensorFlow Datasets. '
     f'Did you mean {meant}?'
   )
+
+
+def test_the_set_that_is_read():
+  names = ('mnist', 'mnist/3.0.1', 'micro_mnist', 'digits', 'table', 'circle')
+  assert [catalogue.source(name) for name in names] == ['mnist', 'mnist/3.0.1', 'mnist', None, None, None]
 
 
 def test_names_that_say_nothing(tmp_path):
