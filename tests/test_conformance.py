@@ -17,7 +17,7 @@ from conftest import ROOT
 from test_training import rows_of, variables_of
 from variants import CHEAP, REAL, SLOW, STAND_INS, VARIANTS, classifier_of, load, path_of, pictures, prepare, small
 
-from tfvae import commands
+from tfvae import catalogue, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 
@@ -64,7 +64,7 @@ def classifiers(request, tmp_path_factory):
 
 def data_fields(own, request):
   """Where the data of a spec are. Skips the test where they are not there."""
-  if own.data.name in REAL:
+  if catalogue.source(own.data.name) in REAL:
     return {'data.data_dir': request.getfixturevalue('tfds_dir')}
   if own.data.name in STAND_INS:
     return {'data.data_dir': str(request.getfixturevalue('stand_ins'))}
