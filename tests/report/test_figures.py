@@ -137,7 +137,8 @@ def test_tiles(run, shape):
   ratio[:, :40] = -9.0  # the left quarter: a hole
   arrays = {'z': rng.normal(size=(50, 7, 2)), 'x': rng.random((7, *shape)), 'label': np.arange(7)}
   arrays |= {'log_ratio': ratio, 'axis': np.linspace(-4, 4, 161), 'tile': rng.random((3, 3, *shape))}
-  run.write_found(20, 'test', 'tiles', {}, {'hole_mass': 0.25}, arrays | {'value_range': np.array([0, 1])})
+  arrays |= {'value_range': np.array([0, 1]), 'hole_mass': np.array(0.25)}
+  run.write_found(20, 'test', 'tiles', {}, {}, arrays)
   run.write_evaluation(20, 'test')
   drawn = figures.tiles(run, 'test')
   assert len(drawn.axes) == (4 if len(shape) == 3 else 3)  # with the bar of colours

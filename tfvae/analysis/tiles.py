@@ -31,7 +31,7 @@ class Tiles(Evaluator):
   each of the first n = min(eval.num_images, N) examples; x and label of these (0 where there is none); log_ratio
   [161, 161], log q(z) / p(z), and axis [161], its coordinates (rows: the second unit, from -4); tile [m, m, ...],
   E[x | z] on the m = eval.tiles_grid by m midpoints of the square of +-3 standard deviations, rows from the top: the
-  second unit from +3; value_range.
+  second unit from +3; value_range; hole_mass.
 
   The noise depends on the seed alone.
   """
@@ -94,7 +94,7 @@ class Tiles(Evaluator):
       'value_range': np.array(split.source.value_range),
     }
     numbers = {'hole_mass': float(mass @ (log_ratio < np.log(HOLE))), 'hole_kl': float(-mass @ log_ratio)}
-    return Found(numbers, arrays)
+    return Found(numbers, arrays | {'hole_mass': np.array(numbers['hole_mass'])})
 
   def _log_q(self, model, split, count, plane):
     """log q(z) at each point of the plane, [G]."""

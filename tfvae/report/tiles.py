@@ -16,15 +16,13 @@ def tiles(run: Run, split: str):
   arrays = run.arrays('tiles', split)
   if not arrays:
     return None
-  numbers = run.metrics.get(f'{split} (evaluated)', {})
-  mass = f', {100 * numbers["hole_mass"][-1]:.1f}% of p(z)' if 'hole_mass' in numbers else ''
   is_image = arrays['x'].ndim == 4
   drawn = figure(12.6 if is_image else 8.4, 4.4)
   axes = drawn.subplots(1, 3 if is_image else 2)
   samples(axes[0], arrays)
   axes[0].set(title='z ~ q(z | x), circles: p(z)', ylabel='second unit / sd of p')
   shown = coverage(axes[1], arrays)
-  axes[1].set_title(f'log10 q(z) / p(z); red: holes{mass}')
+  axes[1].set_title(f'log10 q(z) / p(z); red: holes, {100 * arrays["hole_mass"]:.1f}% of p(z)')
   drawn.colorbar(shown, ax=axes[1], shrink=0.8)
   if is_image:
     images(axes[2], arrays)
@@ -79,7 +77,7 @@ def images(axis, arrays):
   tile = arrays['tile']
   picture = grid(tile.reshape(-1, *tile.shape[2:]), arrays['value_range'], tile.shape[1])
   picture = picture if picture.shape[-1] == 3 else picture[..., 0]
-  axis.imshow(picture, cmap='gray', vmin=0, vmax=1, extent=(-SHOWN, SHOWN) * 2, interpolation='none')
+  axis.imshow(picture, cmap='gray', vmin=0, vmax=1, extent=(-SHOWN, SHOWN) * 2)
   _plane(axis)
 
 
