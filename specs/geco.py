@@ -14,6 +14,8 @@ Words, separated by commas. The data, in [0, 1] from black to white:
 
     digits (default)      scikit-learn's 8 x 8 digits
     mnist                 28 x 28, grey values
+    micro_mnist           seven images of it, one of each of 0 to 6, with the nets of mnist about two units (hit: z2 has
+                          two): figures/tiles.png shows the plane, its holes, and what is decoded from where
     cifar10               32 x 32 in colour
     celeb_a               the central 148 x 148, scaled to 64 x 64, in colour
 
@@ -43,11 +45,11 @@ How multipliers move:
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 
-DATA = ('digits', 'mnist', 'cifar10', 'celeb_a')
+DATA = ('digits', 'mnist', 'micro_mnist', 'cifar10', 'celeb_a')
 NETS = ('mlp', 'conv', 'hit', 'nvp')
 CONSTRAINTS = ('re', 'fre', 'cla', 'pncc', 'rate', 'none')
 UPDATES = ('relative', 'published')
-KAPPAS = {'digits': 0.1, 'mnist': 0.14, 'cifar10': 0.1, 'celeb_a': 0.1}  # of re
+KAPPAS = {'digits': 0.1, 'mnist': 0.14, 'micro_mnist': 0.1, 'cifar10': 0.1, 'celeb_a': 0.1}  # of re
 
 
 def get_config(variant=''):
@@ -57,14 +59,14 @@ def get_config(variant=''):
     raise SpecError([f'variant {variant!r}: published is how multipliers move, and none has no multiplier'])
   if {'celeb_a', 'cla'} <= words:
     raise SpecError([f'variant {variant!r}: cla asks for the label, which celeb_a does not have'])
-  hit, small = net == 'hit', data in ('digits', 'mnist')
+  hit, micro = net == 'hit', data == 'micro_mnist'
   spec = spec_lib.base(('z2', 'z1') if hit else ('z1',))
 
   spec.data.name, spec.data.batch_size = data, 100
   if data == 'celeb_a':
     spec.data.crop, spec.data.resize = 148, 64
 
-  NETWORKS[net](spec, data)
+  NETWORKS[net](spec, 'mnist' if micro else data)
   spec.decoder.likelihood = 'gaussian'
   spec.decoder.variance = 'learned' if asked in ('rate', 'none') else 'optimal'
   spec.decoder.sigma = 0.3
@@ -83,14 +85,22 @@ def get_config(variant=''):
 
   spec.train.steps, spec.train.learning_rate = 3000, 1e-3
   spec.eval.evaluators = ('bounds', 'reconstruction', 'latents', 'nll_per_dimension', 'samples')
-  if small:
+  if data in ('digits', 'mnist'):
     spec.eval.also = ('train',)
   if data != 'digits':
     spec.eval.num_samples = 2
+  if micro:
+    plane(spec)
   return spec
 
 
-RATES = {'digits': (8.0, 16.0), 'mnist': (10.0, 20.0), 'cifar10': (20.0, 100.0), 'celeb_a': (20.0, 100.0)}  # z2, z1
+RATES = {  # of z2 and z1; their sum of one layer
+  'digits': (8.0, 16.0),
+  'mnist': (10.0, 20.0),
+  'micro_mnist': (1.0, 0.9),  # log 7 is 1.95
+  'cifar10': (20.0, 100.0),
+  'celeb_a': (20.0, 100.0),
+}
 UNITS = {'digits': 32, 'mnist': 64, 'cifar10': 128, 'celeb_a': 128}  # of a vector
 CHANNELS = {'digits': (32, 64), 'mnist': (32, 64), 'cifar10': (32, 64, 64), 'celeb_a': (32, 64, 64, 64)}  # halvings
 
@@ -129,6 +139,14 @@ def hit(spec, data):
   for part in (z1.encoder, z1.posterior, net):
     part.kind, part.hidden = 'conv', (32,)
   net.hidden = (32, 32) if small else (64, 64)
+
+
+def plane(spec):
+  """Seven examples in each step, many samples of each, and two units at the top."""
+  spec.data.batch_size, spec.objective.num_samples, spec.eval.num_samples = 0, 20, 100
+  spec.model[spec.model.layers[0]].dim = 2
+  if len(spec.model.layers) == 1:
+    spec.eval.evaluators = (*spec.eval.evaluators, 'tiles')
 
 
 NETWORKS = {'mlp': mlp, 'conv': conv, 'hit': hit, 'nvp': nvp}

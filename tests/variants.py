@@ -66,6 +66,8 @@ SLOW = [
   'geco:mnist,hit',
   'geco:mnist,nvp,cla',
   'geco:mnist,conv,rate',
+  'geco:micro_mnist,nvp',
+  'geco:micro_mnist,hit,none',
   'geco:cifar10',
   'geco:cifar10,conv,fre',
   'geco:cifar10,hit,pncc',
