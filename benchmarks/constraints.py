@@ -6,11 +6,11 @@
 Trains what is not there yet below --runs (runs/constraints), each run by a command `python launch.py` of its own, and
 prints a table of what all of them came to, in Markdown. --list prints the commands that are missing, in place of both.
 
-kappas: specs/geco.py of digits and MNIST with nets of three kinds; three kappas of the constraint re each, by the
-relative update of the multiplier and by the published one; and one kappa that is out of reach. A constraint can be met
-where kappa lies between what the same nets reach that are trained for the error alone (all betas 0) and the error of
-the best constant output, the data's standard deviation. Verdicts are those of the table at the end of training
-(tfvae/report/constraints.py).
+kappas: specs/geco.py of digits and MNIST with nets of three kinds; three kappas of the constraint re each, and one that
+is out of reach. A constraint can be met where kappa lies between what the same nets reach that are trained for the
+error alone (all betas 0) and the error of the best constant output, the data's standard deviation. The multiplier is
+moved by default; held where it starts for the first 30% of training, and then moved three times as fast; and by the
+published update. Verdicts are those of the table at the end of training (tfvae/report/constraints.py).
 
 betas: MNIST with dense nets. The constraint re, and beta-VAEs at seven betas about 1 with the decoder's sigma fixed at
 kappa, so that beta = 1 is about what the constraint amounts to; three seeds each. Beside them beta = 1 with a learned
@@ -33,17 +33,25 @@ ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tfvae.report.constraints import judge  # noqa: E402
+from tfvae.report.constraints import table as lines_of  # noqa: E402
 from tfvae.run import Run  # noqa: E402
 
-STEPS = {'digits': 3000, 'mnist': 2000}
+STEPS = {('digits', 'mlp'): 3000, ('digits', 'hit'): 3000, ('digits', 'nvp'): 3000}
+STEPS |= {('mnist', 'mlp'): 3000, ('mnist', 'hit'): 2000, ('mnist', 'nvp'): 2000}
 BATCH = {('mnist', 'hit'): 50, ('mnist', 'nvp'): 50}  # that differ from those of the spec, for time
 KAPPAS = {'digits': (0.15, 0.1, 0.075), 'mnist': (0.18, 0.14, 0.11)}
 TOO_SMALL = {'digits': 0.03}  # with the nets mlp
-SEEDS = {('digits', 'mlp', 'relative'): (0, 1, 2)}  # the others: 0
+CONTROLLERS = {  # words and fields
+  'default': ('', {}),
+  'held': ('', {'constraint.warmup': 0.3, 'constraint.multiplier_rate': 0.03}),
+  'published': (',published', {}),
+}
+SEEDS = {('digits', 'mlp', 'default'): (0, 1, 2)}  # the others: 0
 NETS = {'mlp': ('z1',), 'hit': ('z2', 'z1'), 'nvp': ('z1',)}  # and their layers
 BETAS = tuple(round(4 ** (i / 3), 3) for i in range(-3, 4))
 THREE = (0, 1, 2)
 MIDDLE = KAPPAS['mnist'][1]
+SHORT = 2000  # steps of all in `betas`
 BASELINES = {  # of `betas`, all at beta = 1
   'learned sigma': {'decoder.variance': 'learned'},
   'beta from 0 over the first 30% (linear)': {'objective.anneal': 'linear', 'objective.anneal_end': 0.3},
@@ -77,23 +85,27 @@ class Cell(NamedTuple):
     return all(path.is_file() and json.loads(path.read_text())['step'] == self.fields['train.steps'] for path in found)
 
 
-def constrained(data: str, net: str, kappa: float, seed: int = 0, update: str = 'relative') -> Cell:
+def constrained(data: str, net: str, kappa: float, seed: int = 0, controller: str = 'default', **fields) -> Cell:
   """A run with an error that is asked for."""
-  words = f'{data},{net},re' + (',published' if update == 'published' else '')
-  fields = {'constraint.re.kappa': kappa, **_length(data, net), 'seed': seed}
-  return Cell(f'{data}-{net}-re-{kappa:g}-{update}-{seed}', words, fields)
+  words, own = CONTROLLERS[controller]
+  fields = {'constraint.re.kappa': kappa, **own, **_length(data, net), 'seed': seed, **fields}
+  return Cell(_name(data, net, f're-{kappa:g}-{controller}', fields), f'{data},{net},re{words}', fields)
 
 
 def weighted(data: str, net: str, name: str, beta: float, seed: int = 0, **fields) -> Cell:
   """A run with a beta that is given, the same of all layers."""
   fields = {'decoder.variance': 'fixed', **_length(data, net), 'seed': seed, **fields}
   fields |= {f'objective.beta.{layer}': beta for layer in NETS[net]}
-  return Cell(f'{data}-{net}-{name.replace(" ", "-")}-{seed}', f'{data},{net},none', fields)
+  return Cell(_name(data, net, name, fields), f'{data},{net},none', fields)
 
 
 def _length(data, net):
   batch = {'data.batch_size': BATCH[data, net]} if (data, net) in BATCH else {}
-  return {'train.steps': STEPS[data], **batch}
+  return {'train.steps': STEPS[data, net], **batch}
+
+
+def _name(data, net, name, fields):
+  return f'{data}-{net}-{name}-{fields["train.steps"]}-{fields["seed"]}'
 
 
 def error_alone(data: str, net: str) -> Cell:
@@ -145,12 +157,6 @@ def spread(values: Sequence[float], form: str = '.4f') -> str:
   return text if len(values) == 1 else f'{text} ({min(values):{form}} to {max(values):{form}})'
 
 
-def steps_of(values: Sequence[int | None]) -> str:
-  """When constraints settled: a dash for one that did not."""
-  shown = ['-' if value is None else f'{value:,}' for value in values]
-  return shown[0] if len(set(shown)) == 1 else ', '.join(shown)
-
-
 def how_many(values: Sequence[bool]) -> str:
   """yes, no, or how many of them."""
   return {0: 'no', len(values): 'yes'}.get(sum(values), f'{sum(values)} of {len(values)}')
@@ -162,78 +168,63 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
-def seeds_of(data: str, net: str, update: str = 'relative') -> tuple[int, ...]:
-  """Those that are run."""
-  return SEEDS.get((data, net, update), (0,))
-
-
 def cells_of_kappas(data: Sequence[str], nets: Sequence[str]) -> list[Cell]:
   """Those of the first table, the first seeds first."""
   found = []
   for name in data:
     for net in nets:
       found.append(error_alone(name, net))
-      for kappa in KAPPAS[name]:
-        for update in ('relative', 'published'):
-          found += [constrained(name, net, kappa, seed, update) for seed in seeds_of(name, net, update)]
+      for controller in CONTROLLERS:
+        seeds = SEEDS.get((name, net, controller), (0,))
+        found += [constrained(name, net, kappa, seed, controller) for kappa in KAPPAS[name] for seed in seeds]
     if name in TOO_SMALL and 'mlp' in nets:
       found.append(constrained(name, 'mlp', TOO_SMALL[name]))
   return sorted(found, key=lambda cell: cell.fields['seed'])
 
 
 def show_kappas(data: Sequence[str], nets: Sequence[str], runs: pathlib.Path) -> None:
-  """The first table, of runs that are there."""
+  """The first tables, of runs that are there."""
   limits, rows, reasons = [], [], []
   for name in data:
     constant = deviation(name)
     for net in nets:
-      alone = Run(runs / error_alone(name, net).name)
-      limits.append([name, net, f'{constant:.4f}', f'{error_of(alone, "train"):.4f}', f'{error_of(alone, "test"):.4f}'])
-      kappas = KAPPAS[name] + ((TOO_SMALL[name],) if name in TOO_SMALL and net == 'mlp' else ())
-      for kappa in kappas:
-        rows.append([name, net, f'{kappa:g}', *_row(name, net, kappa, runs, reasons)])
+      alone = runs / error_alone(name, net).name
+      if alone.is_dir():
+        errors = [error_of(Run(alone), split) for split in ('train', 'test')]
+        limits.append([name, net, f'{constant:.4f}', *(f'{error:.4f}' for error in errors)])
+      too_small = (TOO_SMALL[name],) if name in TOO_SMALL and net == 'mlp' else ()
+      for kappa in (*KAPPAS[name], *too_small):
+        for controller in CONTROLLERS:
+          seeds = SEEDS.get((name, net, controller), (0,)) if kappa in KAPPAS[name] else (0,)
+          cells = [constrained(name, net, kappa, seed, controller) for seed in seeds]
+          if own := [Run(runs / cell.name) for cell in cells if cell.is_done(runs)]:
+            rows.append([name, net, f'{kappa:g}', controller, *outcome(own)])
+            reasons += [f'{run.workdir.name}: {line}' for run in own for line in lines_of(run)[3:] if not is_met(run)]
   print(table(['data', 'nets', 'a constant', 'error alone, train', 'error alone, test'], limits), end='\n\n')
-  head = ['data', 'nets', 'kappa', 'last tenth', 'train split', 'test split', 'met', 'within 5% from step']
-  head += ['multiplier', 'rate, nats', 'published: last tenth', 'met', 'within 5% from step', 'largest multiplier']
+  head = ['data', 'nets', 'kappa', 'controller', 'last tenth', 'train split', 'test split', 'met']
+  head += ['within 5% from step', 'multiplier', 'its largest', 'rate, test']
   print(table(head, rows), end='\n\n')
   print('\n'.join(reasons))
 
 
-def _row(data, net, kappa, runs, reasons):
-  seeds = seeds_of(data, net) if kappa in KAPPAS[data] else (0,)
-  own = [Run(runs / constrained(data, net, kappa, seed).name) for seed in seeds]
+def is_met(run: Run) -> bool:
+  """Whether its constraint is met at the end of training."""
+  return judge(run)[0].training.met
+
+
+def outcome(own: Sequence[Run]) -> list[str]:
+  """What runs that differ in their seeds came to."""
   judged = [judge(run)[0] for run in own]
-  cells = [
+  return [
     spread([each.training.reached for each in judged]),
     spread([each.splits['train'].reached for each in judged]),
     spread([each.splits['test'].reached for each in judged]),
     how_many([each.training.met for each in judged]),
-    steps_of([each.settled for each in judged]),
+    ', '.join('-' if each.settled is None else f'{each.settled:,}' for each in judged),
     spread([each.multiplier for each in judged], '.3g'),
+    spread([float(np.nanmax(run.metrics['train']['multiplier/re'])) for run in own], '.2g'),
     spread([rate_of(run, 'test') for run in own], '.1f'),
   ]
-  for run in own:
-    reasons += [f'{run.workdir.name}: {line}' for line in _not_met(run)]
-  if kappa not in KAPPAS[data]:
-    return [*cells, '', '', '', '']
-  seeds = seeds_of(data, net, 'published')
-  published = [Run(runs / constrained(data, net, kappa, seed, 'published').name) for seed in seeds]
-  judged = [judge(run)[0] for run in published]
-  for run in published:
-    reasons += [f'{run.workdir.name}: {line}' for line in _not_met(run)]
-  return [
-    *cells,
-    spread([each.training.reached for each in judged]),
-    how_many([each.training.met for each in judged]),
-    steps_of([each.settled for each in judged]),
-    spread([float(np.nanmax(run.metrics['train']['multiplier/re'])) for run in published], '.2g'),
-  ]
-
-
-def _not_met(run):
-  from tfvae.report.constraints import table as lines_of
-
-  return [line.strip() for line in lines_of(run)[3:]]
 
 
 class Point(NamedTuple):
@@ -258,13 +249,15 @@ def beats(one: Point, other: Point, share: float = 0.02) -> bool:
 
 def cells_of_betas() -> dict[str, list[Cell]]:
   """Those of the second table, by what is shown together."""
-  fixed = {'decoder.sigma': MIDDLE}
-  found = {f're {kappa:g}': [constrained('mnist', 'mlp', kappa, seed) for seed in THREE] for kappa in KAPPAS['mnist']}
+  length, found = {'train.steps': SHORT}, {}
+  fixed = {'decoder.sigma': MIDDLE, **length}
+  for controller in ('default', 'held'):
+    cells = [constrained('mnist', 'mlp', MIDDLE, seed, controller, **length) for seed in THREE]
+    found[f're {MIDDLE:g}, {controller}'] = cells
   for beta in BETAS:
-    found[f'beta {beta:g}'] = [weighted('mnist', 'mlp', f'beta-{beta:g}', beta, seed, **fixed) for seed in THREE]
+    found[f'beta = {beta:g}'] = [weighted('mnist', 'mlp', f'beta-{beta:g}', beta, seed, **fixed) for seed in THREE]
   for number, (name, fields) in enumerate(BASELINES.items()):
-    seeds = THREE if number == 0 else (0,)
-    found[name] = [weighted('mnist', 'mlp', f'baseline-{number}', 1.0, seed, **{**fixed, **fields}) for seed in seeds]
+    found[name] = [weighted('mnist', 'mlp', f'baseline-{number}', 1.0, **{**fixed, **fields})]
   return found
 
 
@@ -314,7 +307,7 @@ def draw(points: dict[str, dict[str, Point]], path: str) -> None:
   drawn = Figure((10, 4), layout='constrained')
   for axis, (split, found) in zip(drawn.subplots(1, 2), points.items(), strict=True):
     groups: dict[str, Callable[[str], bool]] = {
-      'betas, sigma fixed': lambda name: name.startswith('beta '),
+      'betas, sigma fixed': lambda name: name.startswith('beta = '),
       're, a constraint': lambda name: name.startswith('re '),
     }
     shown = {label: [name for name in found if which(name)] for label, which in groups.items()}
@@ -326,9 +319,8 @@ def draw(points: dict[str, dict[str, Point]], path: str) -> None:
       )
       axis.errorbar(own[:, 0], own[:, 1], own[:, 3] / 2, own[:, 2] / 2, label=label, **style)
     for name in shown['betas, sigma fixed']:
-      axis.annotate(name.removeprefix('beta '), found[name][:2], (4, 4), textcoords='offset points', fontsize=7)
-    for name in shown['re, a constraint']:
-      axis.axhline(float(name.removeprefix('re ')), color='C1', linewidth=0.7, linestyle=':')
+      axis.annotate(name.removeprefix('beta = '), found[name][:2], (4, 4), textcoords='offset points', fontsize=7)
+    axis.axhline(MIDDLE, color='0.5', linewidth=0.7, linestyle=':')
     axis.set(title=f'{split} split', xlabel='rate (nats)', ylabel='RMS error per pixel')
     axis.grid(alpha=0.3)
   axis.legend(fontsize=7)
