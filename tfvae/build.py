@@ -3,17 +3,14 @@
 Importing this module imports nothing heavy; calling it does.
 """
 
-import hashlib
 import importlib
-import json
 import math
 import sys
 
-from tfvae import fit, memory
-from tfvae import spec as spec_lib
+from tfvae import classifiers, fit, memory
 from tfvae.data import misfits
 from tfvae.data.dataset import Dataset, Part, make
-from tfvae.errors import RunError, SpecError
+from tfvae.errors import SpecError
 from tfvae.names import NAMES, TFDS
 from tfvae.observation import Observation
 from tfvae.schema import flatten
@@ -51,18 +48,23 @@ def _loader(name):
 
 
 def check(spec) -> None:
-  """Raises SpecError where a net does not fit the data, if their shape can be known before they are read."""
+  """Raises SpecError where the classifier of constraints cannot be used, or where it or a net does not fit the data, if
+  their shape can be known before they are read.
+  """
   try:
     shape = _loader(spec.data.name).shape(spec.data)
   except Exception:  # a file that is not there, or not right: loading it says what is wrong
-    return
-  if found := fit.problems(flatten(spec.to_dict()), shape):
+    shape = None
+  found = fit.problems(flatten(spec.to_dict()), shape) if shape else []
+  if problem := classifiers.problem(spec, shape if shape and None not in shape else None):
+    found.append(problem)
+  if found:
     raise SpecError(found)
 
 
 def problems(spec, data: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
-  found = misfits.problems(spec, data) + fit.problems(flatten(spec.to_dict()), data.shape)
+  found = misfits.problems(spec, data, classifiers.classes(spec)) + fit.problems(flatten(spec.to_dict()), data.shape)
   if 'fid' in spec.eval.evaluators:
     if len(data.shape) != 3:
       found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} are none; leave it out')
@@ -232,9 +234,6 @@ def extractor(name: str, spec, shape: tuple[int, ...]):
   return lookup('eval.fid_extractors', name).from_spec(spec, shape, sys.modules[__name__])
 
 
-CLASSIFIER = 'give the workdir of a trained run of specs/classifier.py'
-
-
 def frozen(spec, observation: Observation, gradient: bool = True):
   """The classifier of spec.classifier.path, a `Frozen` for such examples. Under a strategy, call it inside its scope.
 
@@ -243,95 +242,7 @@ def frozen(spec, observation: Observation, gradient: bool = True):
   Raises:
     SpecError: the path is empty, or there is no classifier, not trained or evaluated, or none for this use.
   """
-  from tfvae.models.frozen import Frozen
-
-  if problem := frozen_problem(spec, observation.shape, gradient):
-    raise SpecError([problem])
-  try:
-    trained = classifier(spec.classifier.path, observation.shape)
-  except RunError as error:
-    raise SpecError([f'spec.classifier.path: {error}']) from None
-  found = Frozen(trained, observation)
-  if len(observation.shape) != 3 and not found.is_alike:
-    raise SpecError(
-      [
-        f'spec.classifier.path: got {spec.classifier.path}, whose data are scaled otherwise (spec.data.scaling='
-        f'{trained.spec.data.scaling}), and vectors have no black and white by which they could be turned; train one '
-        f'with spec.data.scaling={spec.data.scaling} on these data'
-      ]
-    )
-  return found
-
-
-def frozen_problem(spec, shape: tuple[int, ...] | None, gradient: bool) -> str | None:
-  """Why the classifier of spec.classifier.path cannot be used so, or None; what its files tell without its weights.
-
-  shape: of the examples. None: any.
-  """
-  path = spec.classifier.path
-  if not path:
-    return f'spec.classifier.path: is empty; {CLASSIFIER}'
-  try:
-    run = _classifier_run(path, shape)
-  except RunError as error:
-    return f'spec.classifier.path: {error}'
-  if gradient and run.spec.data.binarize == 'threshold':
-    return (
-      f'spec.classifier.path: got {path}, whose spec.data.binarize is threshold, through which no gradient goes; train '
-      'one without (spec.data.binarize=none)'
-    )
-  return None
-
-
-def classifier(workdir: str, shape: tuple[int, ...] | None = None):
-  """The classifier of a run of specs/classifier.py, a `Trained`. Reads only, and never trains; no tape watches it.
-
-  shape: that its examples must have. None: any.
-
-  Raises:
-    RunError: the run is not there, no classifier, not trained or not evaluated, or of examples of another shape.
-  """
-  from tfvae.quiet import import_tensorflow
-  from tfvae.run import is_free
-
-  run = _classifier_run(workdir, shape)
-  import_tensorflow()
-  import tensorflow as tf
-
-  from tfvae.models.frozen import Trained
-
-  with tf.variable_creator_scope(lambda make_next, **how: make_next(**how | {'trainable': False})):
-    model_ = run.model
-  model_.trainable = False
-  fields = {name: value for name, value in spec_lib.changed(run.spec).items() if not is_free(name)}
-  digest = hashlib.sha256(json.dumps([fields, run.data], sort_keys=True).encode()).hexdigest()
-  ends = tuple(run.data.get('range') or (0.0, 1.0))
-  found = run.evaluation
-  return Trained(model_, run.spec, run.data['scaling'], ends, found['accuracy'], found['split'], digest)
-
-
-def _classifier_run(workdir, shape):
-  """The Run of a trained classifier of such examples. Raises RunError; reads no weights."""
-  from tfvae.run import Run
-
-  run, how = Run(workdir), CLASSIFIER
-  if not run.exists():
-    what = 'there is no run in it (no spec.json)' if run.workdir.is_dir() else 'there is no such directory'
-    raise RunError(f'got {workdir}: {what}; {how}')
-  if (name := run.spec.model.name) != 'classifier':
-    raise RunError(f'got {workdir}, whose spec.model.name is {name}, not classifier; {how}')
-  try:
-    run.require()
-  except RunError as error:
-    raise RunError(f'got {str(error).removeprefix("--workdir ")}') from None
-  if run.data is None:
-    raise RunError(f'got {workdir}: it has no data.json; train it first (run its command again)')
-  if shape is not None and tuple(run.data['shape']) != tuple(shape):
-    own, wanted = (' x '.join(map(str, of)) for of in (run.data['shape'], shape))
-    raise RunError(f'got {workdir}, trained on {run.data["name"]}, examples of {own}, but these are {wanted}; {how}')
-  if 'accuracy' not in (run.evaluation if (run.workdir / 'evaluation.json').is_file() else {}):
-    raise RunError(f'got {workdir}: it has no accuracy yet; evaluate it first (--mode=evaluate)')
-  return run
+  return classifiers.frozen(spec, observation, gradient)
 
 
 def optimizers(spec, model_, objective_) -> dict[str, list]:

@@ -10,7 +10,7 @@ import pytest
 import scipy.linalg
 import tensorflow as tf
 
-from tfvae import build, commands
+from tfvae import build, classifiers, commands
 from tfvae import spec as spec_lib
 from tfvae.analysis import extractors
 from tfvae.analysis.fid import Fid
@@ -107,7 +107,7 @@ def test_a_model_that_copies_has_distance_zero(tiny, classifier_run):
   numbers = evaluate(evaluator, spec, source, Copies(), 'test').numbers
   assert numbers['fid_samples/reconstruction'] == 297
   x = [build.dataset(spec).splits[split]['x'] / np.float32(16) for split in ('test', 'train')]
-  features = [build.classifier(classifier_run).model.features(part).numpy() for part in x]
+  features = [classifiers.load(classifier_run).model.features(part).numpy() for part in x]
   assert numbers['fid/classifier/reconstruction'] == pytest.approx(by_hand(*features), rel=1e-3)
 
 
@@ -129,7 +129,7 @@ def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch,
   run = commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
   printed = capsys.readouterr().out
   assert '12 prior images for 16 features' in printed and 'reference examples' not in printed
-  trained = build.classifier(classifier_run)
+  trained = classifiers.load(classifier_run)
   assert run.evaluation['fid/classifier/prior'] > 0 and run.evaluation['fid_classifier_accuracy'] == trained.accuracy
   assert str(run.arrays('fid', 'test')['fid_classifier_hash']) == trained.hash
   (kept,) = (run.workdir / 'reference').glob('*.npz')
@@ -175,7 +175,7 @@ def test_another_classifier_is_noticed(tiny, classifier_run):
   spec, _, _ = make(tiny, classifier_run)
   (evaluator,) = build.evaluators(spec, Observation((8, 8, 1)))
   before = json.dumps(evaluator.settings())
-  trained = build.classifier(classifier_run)
+  trained = classifiers.load(classifier_run)
   trained.model.head.map.bias.assign_add(np.ones(10))
   other = extractors.ClassifierFeatures(Frozen(trained, Observation((8, 8, 1))))
   assert json.dumps(Fid(spec, [other]).settings()) != before

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-from tfvae import build, commands
+from tfvae import build, classifiers, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError
 from tfvae.models.frozen import Frozen, Trained
@@ -29,7 +29,7 @@ def frozen(path, **observation):
 
 
 def small(**fields):
-  """An untrained classifier of 8 x 8 images, as `build.classifier` gives one."""
+  """An untrained classifier of 8 x 8 images, as `classifiers.load` gives one."""
   fields = {'model.classifier.hidden': (3,), 'model.classifier.dense': (4,)} | fields
   spec = spec_lib.load(ROOT / 'specs/classifier.py', fields)
   data = build.dataset(spec)
@@ -52,7 +52,7 @@ def edited(classifier_run, path, section, **fields):
 
 
 def test_it_is_the_classifier_of_the_run(classifier_run):
-  found, trained, x = frozen(classifier_run), build.classifier(classifier_run), images(5)
+  found, trained, x = frozen(classifier_run), classifiers.load(classifier_run), images(5)
   np.testing.assert_array_equal(found.features(x), trained.model.features(x))
   np.testing.assert_array_equal(found.logits(x), trained.model.logits(x))
   np.testing.assert_allclose(found.probabilities(x), tf.nn.softmax(trained.model.logits(x)), rtol=1e-6)
@@ -168,7 +168,7 @@ def test_its_identity(classifier_run, tmp_path):
   assert frozen(tmp_path / 'copy').identity == own
   assert frozen(edited(classifier_run, tmp_path / 'drawn', 'eval', num_images=3)).identity == own
   assert frozen(edited(classifier_run, tmp_path / 'other', 'train', learning_rate=0.5)).identity != own
-  trained = build.classifier(classifier_run)
+  trained = classifiers.load(classifier_run)
   trained.model.head.map.bias.assign_add(np.ones(10))
   assert Frozen(trained, Observation(SHAPE)).identity != own
 

@@ -33,7 +33,8 @@ class Constraints(TraceEvaluator):
     return cls(spec, make.constraints(spec, observation))
 
   def settings(self):
-    return super().settings() | {'constraint': self.spec.constraint.to_dict()}
+    frozen = {name: identity for measure in self._measures for name, identity in measure.frozen.items()}
+    return super().settings() | {'constraint': self.spec.constraint.to_dict(), 'frozen': frozen}
 
   def per_example(self, model, trace, split, batch):
     found, step = {}, tf.constant(0, tf.int64)

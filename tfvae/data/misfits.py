@@ -7,9 +7,14 @@ import numpy as np
 from tfvae.data.dataset import Dataset, Part, some
 from tfvae.names import NAMES
 
+GIVE_LABELS = {'table': ', or name their column (spec.data.label; in an NPZ file the arrays label and label_test)'}
 
-def problems(spec, dataset: Dataset) -> list[str]:
-  """What of a spec does not fit its data, a line each."""
+
+def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
+  """What of a spec does not fit its data, a line each.
+
+  classes: of the classifier of spec.classifier.path. None: not known.
+  """
   found, n = [], dataset.size('train')
   low, high = dataset.range()
   lowest, highest = (dataset.scale * end + dataset.offset for end in dataset.extremes)
@@ -58,9 +63,11 @@ def problems(spec, dataset: Dataset) -> list[str]:
       f'this is {"binary" if section.binarize != "none" else "real"} values of {dataset.name}; leave it out'
     )
   if NAMES['model.name'][spec.model.name].labels and (
-    problem := _label_problem(dataset, spec.model.classifier.classes)
+    problem := _label_problem(spec, dataset, spec.model.classifier.classes)
   ):
     found.append(problem)
+  if 'cla' in spec.constraint.names:
+    found += _true_label_problems(spec, dataset, classes)
   if section.flip != 'none' and len(dataset.shape) != 3:
     found.append(
       f'spec.data.flip: got {section.flip}, which needs images, but examples of {dataset.name} have the shape '
@@ -117,20 +124,43 @@ def _patch_problems(spec, dataset):
         )
 
 
-def _label_problem(dataset, classes):
+def _label_problem(spec, dataset, classes):
   """Why a classifier of labels 0, ..., classes - 1 cannot learn from these data, or None.
 
   Of splits that are read when they are needed, up to 64 examples are looked at.
   """
-  for split, part in dataset.splits.items():
-    arrays = some(part) if isinstance(part, Part) else part
-    if 'label' not in arrays:
-      hint = '; set spec.data.label' if dataset.name == 'table' else ''
+  for split in dataset.splits:
+    if (label := _labels(dataset, split)) is None:
+      hint = GIVE_LABELS.get(spec.data.name, '')
       return f'spec.data.name: got {dataset.name}, whose {split} split has no labels; a classifier needs them{hint}'
-    label = np.asarray(arrays['label'])
     if label.dtype.kind not in 'biu' or label.min() < 0 or label.max() >= classes:
       return (
         f'spec.model.classifier.classes: got {classes}; the labels of {dataset.name} are {label.dtype} from '
         f'{label.min():g} to {label.max():g}; allowed: whole numbers from 0, and classes more than the largest'
       )
   return None
+
+
+def _true_label_problems(spec, dataset, classes):
+  """Why the probability of the true label cannot be asked for, of the training split or of one that is evaluated."""
+  got = f'spec.constraint.names: got {",".join(spec.constraint.names)}, of which cla needs labels'
+  for split in dict.fromkeys(('train', spec.eval.split, *spec.eval.also)):
+    if split not in dataset.splits:
+      continue  # which is told already
+    what, label = f'the {split} split of {dataset.name}', _labels(dataset, split)
+    if label is None:
+      yield f'{got}, but {what} has none; leave cla out{GIVE_LABELS.get(spec.data.name, "")}'
+    elif label.dtype.kind not in 'biu' or label.min() < 0:
+      yield f'{got} 0, 1, 2, ..., but those of {what} are {label.dtype}, {label.min():g} the least; leave cla out'
+    elif classes is not None and label.max() >= classes:
+      yield (
+        f'spec.classifier.path: got {spec.classifier.path}, a classifier of {classes} classes, but the labels of '
+        f'{what} go up to {label.max()}; give one that was trained with spec.model.classifier.classes={label.max() + 1}'
+      )
+
+
+def _labels(dataset, split):
+  """Those of a split, of up to 64 examples where it is read when it is needed; None: there are none."""
+  part = dataset.splits[split]
+  arrays = some(part) if isinstance(part, Part) else part
+  return np.asarray(arrays['label']) if 'label' in arrays else None

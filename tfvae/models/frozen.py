@@ -31,7 +31,7 @@ class Frozen:
   threshold; no gradient reaches its weights, which no tape watches. Under a strategy it is built inside its scope.
 
   Args:
-    trained: what `build.classifier` gives.
+    trained: what `classifiers.load` gives.
     observation: of the examples of the run that uses it.
 
   Attributes:

@@ -1,0 +1,126 @@
+"""Classifiers that other runs have trained: found, restored, and why one cannot be used. Importing this imports nothing
+heavy.
+"""
+
+import contextlib
+import hashlib
+import json
+
+from tfvae import spec as spec_lib
+from tfvae.constraint_rules import needs_classifier
+from tfvae.errors import RunError, SpecError
+from tfvae.names import NAMES
+from tfvae.observation import Observation
+
+HOW = 'give the workdir of a trained run of specs/classifier.py'
+
+
+def frozen(spec, observation: Observation, gradient: bool):
+  """See `build.frozen`."""
+  from tfvae.models.frozen import Frozen
+
+  if found := _problem(spec, observation.shape, gradient):
+    raise SpecError([found])
+  try:
+    trained = load(spec.classifier.path, observation.shape)
+  except RunError as error:
+    raise SpecError([f'spec.classifier.path: {error}']) from None
+  made = Frozen(trained, observation)
+  if len(observation.shape) != 3 and not made.is_alike:
+    raise SpecError(
+      [
+        f'spec.classifier.path: got {spec.classifier.path}, whose data are scaled otherwise (spec.data.scaling='
+        f'{trained.spec.data.scaling}), and vectors have no black and white by which they could be turned; train one '
+        f'with spec.data.scaling={spec.data.scaling} on these data'
+      ]
+    )
+  return made
+
+
+def problem(spec, shape: tuple[int, ...] | None) -> str | None:
+  """Why constraints cannot use the classifier of spec.classifier.path, as far as it is known without its weights; None:
+  they can, or do not need it.
+
+  shape: of the examples. None: not known.
+  """
+  return _problem(spec, shape, gradient=True) if _is_needed(spec) else None
+
+
+def classes(spec) -> int | None:
+  """How many labels the classifier of the constraints knows. None: there is none, or none that can be used."""
+  with contextlib.suppress(RunError):
+    if _is_needed(spec):
+      return _run(spec.classifier.path, None).spec.model.classifier.classes
+  return None
+
+
+def _is_needed(spec):
+  return needs_classifier(spec.constraint.names, spec.constraint.fre.features)
+
+
+def _problem(spec, shape, gradient):
+  path = spec.classifier.path
+  if not path:
+    return f'spec.classifier.path: is empty; {HOW}'
+  try:
+    run = _run(path, shape)
+  except RunError as error:
+    return f'spec.classifier.path: {error}'
+  if gradient and run.spec.data.binarize == 'threshold':
+    return (
+      f'spec.classifier.path: got {path}, whose spec.data.binarize is threshold, through which no gradient goes; train '
+      'one without (spec.data.binarize=none)'
+    )
+  return None
+
+
+def load(workdir: str, shape: tuple[int, ...] | None = None):
+  """The classifier of a run of specs/classifier.py, a `Trained`. Reads only, and never trains; no tape watches it.
+
+  shape: that its examples must have. None: any.
+
+  Raises:
+    RunError: the run is not there, no classifier, not trained or not evaluated, or of examples of another shape.
+  """
+  from tfvae.quiet import import_tensorflow
+  from tfvae.run import is_free
+
+  run = _run(workdir, shape)
+  import_tensorflow()
+  import tensorflow as tf
+
+  from tfvae.models.frozen import Trained
+
+  with tf.variable_creator_scope(lambda make_next, **kwargs: make_next(**kwargs | {'trainable': False})):
+    model = run.model
+  model.trainable = False
+  fields = {name: value for name, value in spec_lib.changed(run.spec).items() if not is_free(name)}
+  digest = hashlib.sha256(json.dumps([fields, run.data], sort_keys=True).encode()).hexdigest()
+  ends = tuple(run.data.get('range') or (0.0, 1.0))
+  found = run.evaluation
+  return Trained(model, run.spec, run.data['scaling'], ends, found['accuracy'], found['split'], digest)
+
+
+def _run(workdir, shape):
+  """The Run of a trained classifier of such examples. Raises RunError; reads no weights."""
+  from tfvae.run import Run
+
+  run = Run(workdir)
+  if not run.exists():
+    what = 'there is no run in it (no spec.json)' if run.workdir.is_dir() else 'there is no such directory'
+    raise RunError(f'got {workdir}: {what}; {HOW}')
+  name = run.spec.model.name
+  if not NAMES['model.name'][name].labels:
+    raise RunError(f'got {workdir}, whose spec.model.name is {name}, not classifier; {HOW}')
+  try:
+    run.require()
+  except RunError as error:
+    raise RunError(f'got {str(error).removeprefix("--workdir ")}') from None
+  if run.data is None:
+    raise RunError(f'got {workdir}: it has no data.json; train it first (run its command again)')
+  if shape is not None and tuple(run.data['shape']) != tuple(shape):
+    own, wanted = (' x '.join(map(str, of)) for of in (run.data['shape'], shape))
+    raise RunError(f'got {workdir}, trained on {run.data["name"]}, examples of {own}, but these are {wanted}; {HOW}')
+  if 'accuracy' not in (run.evaluation if (run.workdir / 'evaluation.json').is_file() else {}):
+    raise RunError(f'got {workdir}: it has no accuracy yet; evaluate it first (--mode=evaluate)')
+  return run
