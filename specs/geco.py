@@ -49,6 +49,7 @@ DATA = ('digits', 'mnist', 'micro_mnist', 'cifar10', 'celeb_a')
 NETS = ('mlp', 'conv', 'hit', 'nvp')
 CONSTRAINTS = ('re', 'fre', 'cla', 'pncc', 'rate', 'none')
 UPDATES = ('relative', 'published')
+DIMENSIONS = {'digits': 64, 'mnist': 784, 'micro_mnist': 784, 'cifar10': 3072, 'celeb_a': 12288}  # of x
 KAPPAS = {'digits': 0.1, 'mnist': 0.14, 'micro_mnist': 0.1, 'cifar10': 0.1, 'celeb_a': 0.1}  # of re
 
 
@@ -59,7 +60,7 @@ def get_config(variant=''):
     raise SpecError([f'variant {variant!r}: published is how multipliers move, and none has no multiplier'])
   if {'celeb_a', 'cla'} <= words:
     raise SpecError([f'variant {variant!r}: cla asks for the label, which celeb_a does not have'])
-  hit, micro = net == 'hit', data == 'micro_mnist'
+  hit, micro, colour = net == 'hit', data == 'micro_mnist', data in ('cifar10', 'celeb_a')
   spec = spec_lib.base(('z2', 'z1') if hit else ('z1',))
 
   spec.data.name, spec.data.batch_size = data, 100
@@ -80,10 +81,18 @@ def get_config(variant=''):
     targets = RATES[data]
     for layer, target in zip(spec.model.layers, targets if hit else (sum(targets),), strict=True):
       constraint.rate[layer] = target
+  if colour:  # few steps for what is large
+    constraint.warmup, constraint.multiplier_rate = 0.2, 0.03
   if 'published' in words:
     constraint['update'], constraint.alpha, constraint.multiplier_rate = 'published', 0.99, 1.0
+  elif asked in ('cla', 'pncc'):
+    # From 1, where they start by themselves, z falls silent before they are high enough. They come down slowly, as
+    # nothing is more than 1 - kappa above kappa: so they are held while there is no reconstruction yet.
+    constraint.cla.multiplier = 50.0
+    constraint.pncc.multiplier = DIMENSIONS[data] / (2 * (1 - constraint.pncc.kappa))
+    constraint.warmup, constraint.multiplier_rate = 0.1, 0.03
 
-  spec.train.steps, spec.train.learning_rate = 3000, 1e-3
+  spec.train.steps, spec.train.learning_rate = 2000 if colour else 3000, 1e-3
   spec.eval.evaluators = ('bounds', 'reconstruction', 'latents', 'nll_per_dimension', 'samples')
   if data in ('digits', 'mnist'):
     spec.eval.also = ('train',)
@@ -102,7 +111,7 @@ RATES = {  # of z2 and z1; their sum of one layer
   'celeb_a': (20.0, 100.0),
 }
 UNITS = {'digits': 32, 'mnist': 64, 'cifar10': 128, 'celeb_a': 128}  # of a vector
-CHANNELS = {'digits': (32, 64), 'mnist': (32, 64), 'cifar10': (32, 64, 64), 'celeb_a': (32, 64, 64, 64)}  # halvings
+CHANNELS = {'digits': (32, 64), 'mnist': (32, 64), 'cifar10': (32, 64, 64), 'celeb_a': (32, 32, 64, 64)}  # halvings
 
 
 def mlp(spec, data):
@@ -138,7 +147,7 @@ def hit(spec, data):
   z1.prior.hidden = (128,) if small else (256,)
   for part in (z1.encoder, z1.posterior, net):
     part.kind, part.hidden = 'conv', (32,)
-  net.hidden = (32, 32) if small else (64, 64)
+  net.hidden = (64, 64) if data == 'cifar10' else (32, 32)
 
 
 def plane(spec):
