@@ -3,9 +3,9 @@
 import tensorflow as tf
 
 from tfvae.making import Make
+from tfvae.models.trace import RELAXED
 from tfvae.objectives.measures import Measure
 from tfvae.objectives.multiplier import Multiplier
-from tfvae.objectives.objective import STATISTIC
 from tfvae.objectives.terms import Contribution, Term
 
 
@@ -37,26 +37,28 @@ class Constraint(Term):
     self._begin()
 
   def __call__(self, seen):
-    measure, name, threshold = self.measure, self.measure.name, self.measure.threshold()
+    measure, name = self.measure, self.measure.name
     value = measure.value(seen)
-    excess = measure.sign * (value - tf.cast(threshold, value.dtype))
-    multiplier, average = self.multiplier.value(), tf.convert_to_tensor(self.multiplier.average)
-    factor = tf.cast(multiplier, value.dtype)
+    threshold, multiplier, average = (
+      tf.cast(number, value.dtype)
+      for number in (measure.threshold(), self.multiplier.value(), tf.convert_to_tensor(self.multiplier.average))
+    )
+    excess = value - threshold if measure.sign > 0 else threshold - value
     mean = tf.reduce_mean(excess, 0)
-    memory = tf.where(tf.equal(seen.step, 0), 0.0, self.multiplier.alpha)  # of the average
-    shift = factor * tf.cast(memory, value.dtype) * (tf.cast(average, value.dtype) - mean)
+    shift = multiplier * tf.cast(self.multiplier.memory(seen.step), value.dtype) * (average - mean)
     metrics = {
       seen.trace.named(f'constraint/{name}', name): mean,
       f'constraint_average/{name}': average,
       f'multiplier/{name}': multiplier,
       f'threshold/{name}': threshold,
-      f'{STATISTIC}constraint/{name}': mean,
-      **measure.equivalents(multiplier, average),
+      **measure.equivalents(multiplier, average, threshold),
     }
-    return Contribution(factor * excess, metrics, shift)
+    return Contribution(multiplier * excess, metrics, shift)
 
   def update(self, means, step):
-    self.multiplier.update(means[f'{STATISTIC}constraint/{self.measure.name}'], self.measure.threshold(), step)
+    name = f'constraint/{self.measure.name}'
+    mean = means[name] if name in means else means[f'{RELAXED}{name}']
+    self.multiplier.update(mean, self.measure.threshold(), step)
 
 
 def constraints_of(spec, model, make: Make) -> list[Constraint]:

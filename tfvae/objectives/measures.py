@@ -53,9 +53,9 @@ class Measure(abc.ABC):
     """A multiplier that is about right."""
     return 1.0
 
-  def equivalents(self, multiplier: tf.Tensor, average: tf.Tensor) -> dict[str, tf.Tensor]:
+  def equivalents(self, multiplier: tf.Tensor, average: tf.Tensor, threshold: tf.Tensor) -> dict[str, tf.Tensor]:
     """What the multiplier amounts to, as metrics. `average`: of C."""
-    del multiplier, average
+    del multiplier, average, threshold
     return {}
 
   @classmethod
@@ -81,16 +81,19 @@ class SquaredError(Measure):
     """[N, ...] -> [N, ...]."""
     return x
 
+  def errors(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+    """Of x [B, ...] and E[x | z] [S, B, ...]: [S, B, ...]."""
+    return x - mean
+
   def value(self, seen):
-    x, mean = seen.trace.x, seen.trace.mean
-    own = self.features(x)
-    made = self.features(tf.reshape(mean, [-1, *mean.shape[2:]]))
-    squares = tf.square(own - tf.reshape(made, [*_lead(mean), *own.shape[1:]]))
+    squares = tf.square(self.errors(seen.trace.x, seen.trace.mean))
     total = tf.reduce_sum(squares, axis=list(range(2, squares.shape.rank)))
     return total if self._sum else total / self.size
 
   def threshold(self):
-    square = tf.square(tf.convert_to_tensor(self.kappa) * tf.convert_to_tensor(self._scale))
+    square = tf.square(tf.convert_to_tensor(self.kappa))
+    if self._relative:
+      square *= tf.square(tf.convert_to_tensor(self._scale))
     return self.size * square if self._sum else square
 
   def fit(self, moments):
@@ -105,13 +108,13 @@ class SquaredError(Measure):
     """That of a Gaussian whose variance is the threshold: beta 1 of the beta-VAE that it amounts to."""
     return self.size / (2 * self.threshold())
 
-  def equivalents(self, multiplier, average):
+  def equivalents(self, multiplier, average, threshold):
     """Of an error of x alone: the beta-VAE with N(E[x | z], sigma^2), sigma^2 the average error, whose loss has beta
     times the gradient.
     """
     if not self._alone:
       return {}
-    error = tf.maximum(average + self.threshold(), 1e-30)
+    error = tf.maximum(average + threshold, 1e-30)
     variance = error / self.size if self._sum else error
     beta = (1.0 if self._sum else self.size) / (2 * variance * multiplier)
     return {'beta_vae/sigma': tf.sqrt(variance), 'beta_vae/beta': beta}
@@ -139,6 +142,11 @@ class FeatureError(SquaredError):
 
   def features(self, x):
     return self._features(x)
+
+  def errors(self, x, mean):
+    made = self.features(tf.reshape(mean, [-1, *mean.shape[2:]]))
+    own = self.features(x)
+    return own - tf.reshape(made, [*_lead(mean), *own.shape[1:]])
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make):
@@ -230,8 +238,8 @@ class Rate(Measure):
     rates = seen.trace.kl if self._kl == 'exact' else seen.trace.sampled_kl()
     return rates[self.layer]
 
-  def equivalents(self, multiplier, average):
-    del average
+  def equivalents(self, multiplier, average, threshold):
+    del average, threshold
     return {f'beta/{self.layer}': multiplier}
 
   @classmethod

@@ -54,13 +54,18 @@ class Multiplier:
       tf.clip_by_value(tf.math.log(tf.convert_to_tensor(value, tf.float64)), self._low, self._high)
     )
 
+  def memory(self, step: tf.Tensor) -> tf.Tensor:
+    """The part of the average that is of steps before this one."""
+    return tf.where(tf.equal(step, 0), tf.zeros([], tf.float64), self.alpha)
+
   def update(self, mean: tf.Tensor, threshold: tf.Tensor, step: tf.Tensor) -> None:
     """Moves the average and lambda, given C_hat; `step` counts from 0."""
-    mean, threshold = tf.cast(mean, tf.float64), tf.cast(threshold, tf.float64)
-    before = tf.convert_to_tensor(self.average)
-    average = tf.where(tf.equal(step, 0), mean, self.alpha * before + (1 - self.alpha) * mean)
+    mean = tf.cast(mean, tf.float64)
+    average = mean + self.memory(step) * (tf.convert_to_tensor(self.average) - mean)
     self.average.assign(average)
     move = tf.clip_by_value(average / threshold, -1.0, 1.0) if self._relative else average
     log_multiplier = tf.convert_to_tensor(self.log_multiplier)
     moved = tf.clip_by_value(log_multiplier + self._rate * move, self._low, self._high)
-    self.log_multiplier.assign(tf.where(step < self._hold, log_multiplier, moved))
+    if self._hold:
+      moved = tf.where(step < self._hold, log_multiplier, moved)
+    self.log_multiplier.assign(moved)
