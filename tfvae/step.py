@@ -141,11 +141,7 @@ class Stepper:
       for penalty in self.model.losses:
         total += tf.cast(penalty, total.dtype) / self._replicas
     gradients = tape.gradient(total, [v.value for v in variables], unconnected_gradients='zero')
-    # One vector rather than a tensor for each metric: a small step is bound by the number of its operations.
-    plain, wide = _by_rank(metrics)
-    rows = tf.stack([loss, *(tf.broadcast_to(tf.cast(value, loss.dtype), loss.shape) for value in plain.values())])
-    if wide:
-      rows = tf.concat([rows, *(tf.transpose(tf.cast(value, loss.dtype)) for value in wide.values())], axis=0)
+    rows = _rows(loss, metrics)
     return gradients, tf.reduce_sum(self._masked(rows, batch), axis=1) / self._global_batch
 
   def _masked(self, value, batch):
@@ -164,6 +160,22 @@ class Stepper:
       optimizer.apply(gradients[: len(members)], members)
       gradients = gradients[len(members) :]
     return tf.concat([tf.cast(norm, means.dtype)[None], means], axis=0)
+
+
+def _rows(loss, metrics):
+  """The loss and the metrics, in the order of their names: [M, B].
+
+  One tensor rather than one for each metric: a small step is bound by the number of its operations.
+  """
+  plain, wide = _by_rank({'': loss} | metrics)
+  values = [tf.cast(value, loss.dtype) for value in plain.values()]
+  is_one = [value.shape.rank == 0 for value in values]
+  own = tf.stack([value for value, one in zip(values, is_one, strict=True) if not one])
+  if any(is_one):
+    ones = tf.stack([value for value, one in zip(values, is_one, strict=True) if one])
+    own = tf.concat([own, tf.broadcast_to(ones[:, None], [ones.shape[0], *loss.shape])], axis=0)
+    own = tf.gather(own, np.argsort(np.argsort(is_one, kind='stable')))
+  return tf.concat([own, *(tf.transpose(tf.cast(value, loss.dtype)) for value in wide.values())], 0) if wide else own
 
 
 def _by_rank(metrics):

@@ -21,7 +21,7 @@ from tfvae.evaluation import Evaluation
 from tfvae.models.enumeration import states
 from tfvae.models.frozen import Frozen, Trained
 from tfvae.models.trace import Trace
-from tfvae.objectives.constraint import constraints_of
+from tfvae.objectives.constraint import Constraints
 from tfvae.objectives.elbo import Elbo
 from tfvae.objectives.terms import Seen
 from tfvae.observation import Observation
@@ -74,13 +74,15 @@ def tiny(names, layers=('z1',), observation=IMAGE, **fields):
   model = build.model(spec, observation)
   shake(model)
   objective = build.objective(spec, model)
-  for i, constraint in enumerate(constraints(objective)):
-    constraint.multiplier.begin(3.0 + i)
+  if names:
+    found = constraints(objective)
+    found.multipliers.begin([3.0 + i for i in range(len(found.measures))])
   return spec, model, objective
 
 
 def constraints(objective):
-  return [term for term in objective.terms if hasattr(term, 'multiplier')]
+  (found,) = (term for term in objective.terms if isinstance(term, Constraints))
+  return found
 
 
 def batch(n=3, shape=IMAGE.shape, **more):
@@ -129,7 +131,8 @@ def test_gradient_against_finite_differences(case, classifier):
   """Of the loss of the first step, whose value has all of C; later ones have the same gradient."""
   names, layers, fields = (CASES | ALONE)[case]
   _, model, objective = tiny(names, layers, **fields)
-  assert {c.measure.name.partition('/')[0] for c in constraints(objective)} == set(names)
+  own = constraints(objective)
+  assert {measure.name.partition('/')[0] for measure in own.measures} == set(names)
   slopes = gradients(objective, model)
   compiled, h, rng = tf.function(lambda: tf.reduce_sum(found(objective, model)[0])), 1e-5, np.random.default_rng(2)
   for variable, gradient in zip(model.trainable_variables, slopes, strict=True):
@@ -141,8 +144,7 @@ def test_gradient_against_finite_differences(case, classifier):
     want = (ends[0] - ends[1]) / (2 * h)
     assert float(tf.reduce_sum(gradient * direction)) == pytest.approx(want, rel=2e-6, abs=1e-6), variable.path
   assert any(np.any(g != 0) for g in slopes)
-  for constraint in constraints(objective):
-    constraint.multiplier.average.assign(1e3)
+  own.multipliers.average.assign([1e3] * len(own.measures))
   for first, later in zip(slopes, gradients(objective, model, tf.constant(7, tf.int64)), strict=True):
     np.testing.assert_array_equal(first, later)
 
@@ -154,9 +156,8 @@ def test_the_score_function_against_enumeration():
   spec, model = binary('ladder', **fields)
   objective, x, n, step = build.objective(spec, model), bits(), 600, tf.constant(7, tf.int64)
   variables = model.players['inference']
-  for constraint, value in zip(constraints(objective), (40.0, 2.5), strict=True):
-    constraint.multiplier.begin(value)
-    constraint.multiplier.average.assign(100.0)
+  constraints(objective).multipliers.begin([40.0, 2.5])
+  constraints(objective).multipliers.average.assign([100.0, 100.0])
   every = {name: tf.repeat(tf.constant(value)[:, None], len(x), axis=1) for name, value in states(model).items()}
 
   def exact():
@@ -291,7 +292,8 @@ def begun(names, observation=IMAGE, **fields):
   model = types.SimpleNamespace(
     decoder=types.SimpleNamespace(likelihood=types.SimpleNamespace(observation=observation))
   )
-  return {c.measure.name: float(c.multiplier.value()) for c in constraints_of(spec, model, build)}
+  own = Constraints.from_spec(spec, model, build)
+  return dict(zip([m.name for m in own.measures], own.multipliers.value().numpy(), strict=True))
 
 
 def test_where_multipliers_start():
@@ -314,12 +316,12 @@ def test_a_relative_kappa_is_a_share_of_the_standard_deviation():
   """And one of data that are all alike is refused."""
   fields = {'constraint.re.relative': True, 'constraint.re.kappa': 0.5}
   _, _, objective = tiny(('re',), **fields)
-  (re,) = constraints(objective)
+  (re,), multipliers = constraints(objective).measures, constraints(objective).multipliers
   variance = np.random.default_rng(0).random(IMAGE.shape)
   objective.fit(lambda features: (np.zeros(IMAGE.shape), variance))
-  assert float(re.measure.threshold()) == pytest.approx(0.25 * variance.mean())
-  assert float(re.multiplier.value()) == pytest.approx(16 / (2 * 0.25 * variance.mean()))
-  assert sorted(objective.variables) == ['constraint/average/re', 'constraint/log_multiplier/re', 'constraint/scale/re']
+  assert float(re.threshold()) == pytest.approx(0.25 * variance.mean())
+  assert float(multipliers.value()[0]) == pytest.approx(16 / (2 * 0.25 * variance.mean()))
+  assert sorted(objective.variables) == ['constraint/average', 'constraint/log_multiplier', 'constraint/scale/re']
   with pytest.raises(SpecError, match=r'spec\.constraint\.re\.relative: got True, but .* does not vary'):
     objective.fit(lambda features: (np.zeros(IMAGE.shape), np.zeros(IMAGE.shape)))
 
@@ -420,9 +422,8 @@ def test_one_target_leaves_the_other_layer_its_beta():
 def test_the_beta_vae_that_an_error_amounts_to(reduce, size):
   """Its loss has that of the constraint, times its beta, for its gradient."""
   _, model, objective = tiny(('re',), **{'constraint.re.reduce': reduce})
-  (re,) = constraints(objective)
-  re.multiplier.begin(5.0)
-  re.multiplier.average.assign(0.03 if reduce == 'mean' else 0.03 * 16)
+  constraints(objective).multipliers.begin([5.0])
+  constraints(objective).multipliers.average.assign([0.03 if reduce == 'mean' else 0.03 * 16])
   _, metrics = found(objective, model, tf.constant(7, tf.int64))
   sigma, beta = float(metrics['beta_vae/sigma']), float(metrics['beta_vae/beta'])
   assert sigma == pytest.approx(math.sqrt(0.03 + 0.1**2)) and beta == pytest.approx(size / (2 * sigma**2 * 5.0))
@@ -441,14 +442,13 @@ def test_no_gradient_reaches_sigma_where_the_likelihood_is_dropped(variance):
   loss, metrics = found(objective, model)
   objective.update({name: tf.reduce_mean(value) for name, value in metrics.items()}, FIRST)
   sigma = 0.3 if variance == 'fixed' else math.sqrt(float(tf.reduce_mean(metrics['mse'])))
-  again, metrics = found(objective, model)
+  _, metrics = found(objective, model)
   density = -0.5 * 16 * (metrics['mse'] / sigma**2 + math.log(2 * math.pi * sigma**2))
   np.testing.assert_allclose(metrics['elbo'], density - metrics['rate'], rtol=1e-6)
-  (re,) = constraints(objective)
-  own = lambda value, multiplier: metrics['rate'] + multiplier * (metrics['mse'] - 0.01)
-  np.testing.assert_allclose(loss, own(loss, 3.0), rtol=1e-9)  # sigma is not in it
-  np.testing.assert_allclose(again, own(again, float(re.multiplier.value())), rtol=1e-9)
-  assert float(re.multiplier.value()) != pytest.approx(3.0)
+  value = metrics['rate'] + 3.0 * (metrics['mse'] - 0.01)
+  np.testing.assert_allclose(loss, value, rtol=1e-9)  # sigma is not in it
+  (multiplier,) = constraints(objective).multipliers.value().numpy()
+  assert multiplier != pytest.approx(3.0)
   assert not [v.path for v in objective.players['model'] if 'sigma' in v.path]
 
 
@@ -461,9 +461,9 @@ def test_softened_samples_are_named():
   assert {'relaxed/constraint/re', 'constraint/rate/z2'} <= set(metrics)
   assert not {'constraint/re', 'relaxed/constraint/rate/z2'} & set(metrics) and np.all(np.isfinite(loss))
   objective.update({name: tf.reduce_mean(value) for name, value in metrics.items()}, FIRST)
-  for constraint, name in zip(constraints(objective), ('relaxed/constraint/re', 'constraint/rate/z2'), strict=True):
-    assert float(constraint.multiplier.average) == pytest.approx(float(tf.reduce_mean(metrics[name])))
-    assert float(constraint.multiplier.value()) not in (3.0, 4.0)
+  own, names = constraints(objective).multipliers, ('relaxed/constraint/re', 'constraint/rate/z2')
+  np.testing.assert_allclose(own.average.numpy(), [np.mean(metrics[name]) for name in names], rtol=1e-9)
+  assert not np.any(own.value().numpy() == [3.0, 4.0])
 
 
 BITS = {'model.z2.family': 'bernoulli', 'objective.estimator': 'zgr'}
@@ -490,8 +490,7 @@ def test_hierarchies_of_any_kind(kind):
   for variable, gradient in zip(model.trainable_variables, gradients(objective, model), strict=True):
     assert np.all(np.isfinite(gradient)) and np.any(gradient != 0), variable.path
   objective.update({name: tf.reduce_mean(value) for name, value in metrics.items()}, FIRST)
-  for constraint in constraints(objective):
-    assert float(constraint.multiplier.value()) not in (3.0, 4.0)
+  assert not np.any(constraints(objective).multipliers.value().numpy() == [3.0, 4.0])
 
 
 def test_linear_models_without_samples():

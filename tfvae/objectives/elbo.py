@@ -6,7 +6,7 @@ from tfvae.constraint_rules import drops
 from tfvae.families.estimators import Estimator
 from tfvae.making import Make
 from tfvae.objectives.bound import Bound
-from tfvae.objectives.constraint import constraints_of
+from tfvae.objectives.constraint import Constraints
 from tfvae.objectives.information import Information
 from tfvae.objectives.objective import Watcher
 from tfvae.objectives.terms import Distortion, Rates, Seen, Term
@@ -73,8 +73,8 @@ class Elbo(Bound):
     """The objective of a spec."""
     o = spec.objective
     factor = annealing(o.anneal, o.anneal_from, o.anneal_begin, o.anneal_end, o.anneal_cycles, spec.train.steps)
-    constraints = constraints_of(spec, model, make)
-    found = {constraint.measure.name for constraint in constraints}  # those of rates find betas
+    constraints = [Constraints.from_spec(spec, model, make)] if spec.constraint.names else []
+    found = {measure.name for term in constraints for measure in term.measures}  # those of rates find betas
     betas = {layer: o.beta[layer] for layer in spec.model.layers if f'rate/{layer}' not in found}
     terms = [Rates(betas, factor, o.kl)] if betas else []
     if not drops(spec.constraint.names, spec.constraint.likelihood):

@@ -1,24 +1,26 @@
-"""The controller of a constraint: a moving average, and a Lagrange multiplier that it moves."""
+"""The controller of constraints: moving averages, and Lagrange multipliers that they move."""
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tfvae.objectives.terms import number
 
 
-class Multiplier:
-  """lambda of a constraint E[C] <= 0 (Rezende & Viola 2018, Algorithm 1), moved once after each step.
+class Multipliers:
+  """lambda of each of K constraints E[C] <= 0 (Rezende & Viola 2018, Algorithm 1), moved once after each step.
 
   C_avg <- alpha C_avg + (1 - alpha) C_hat, C_hat being the mean of C over the global batch (in the first step: C_hat).
   published: log lambda <- log lambda + rate C_avg. relative: log lambda <- log lambda + rate clip(C_avg / threshold,
   -1, 1), which moves as fast downwards as upwards, and alike whatever the units of C. Both are then clipped to
   `limits`.
 
-  Its state is in float64: the steps of a multiplier that is nearly right are smaller than float32 resolves.
+  Its state is in float64: the steps of a multiplier that is nearly right are smaller than float32 resolves. It is two
+  vectors [K], as a small step is bound by the number of its operations.
 
   Args:
-    name: of the constraint.
+    size: K.
     update: 'relative' or 'published'.
     alpha, rate, limits: as above.
     hold: steps during which lambda stays where it starts.
@@ -26,46 +28,47 @@ class Multiplier:
 
   def __init__(
     self,
-    name: str,
+    size: int,
     update: str = 'relative',
     alpha: float = 0.9,
     rate: float = 0.01,
     limits: tuple[float, float] = (1e-6, 1e12),
     hold: int = 0,
   ):
-    self.name, self.alpha = name, alpha
-    self._relative, self._rate, self._hold = update == 'relative', rate, hold
+    self._alpha, self._relative, self._rate, self._hold = alpha, update == 'relative', rate, hold
     self._low, self._high = (math.log(limit) for limit in limits)
-    self.average = number(0.0, f'average_{name}', 'float64')
-    self.log_multiplier = number(0.0, f'log_multiplier_{name}', 'float64')
+    self.average = number([0.0] * size, 'average', 'float64')
+    self.log_multiplier = number([0.0] * size, 'log_multiplier', 'float64')
 
   @property
   def variables(self) -> dict:
     """Its state."""
-    return {f'average/{self.name}': self.average, f'log_multiplier/{self.name}': self.log_multiplier}
+    return {'average': self.average, 'log_multiplier': self.log_multiplier}
 
-  def value(self, dtype='float64') -> tf.Tensor:
-    """lambda."""
-    return tf.cast(tf.exp(tf.convert_to_tensor(self.log_multiplier)), dtype)
+  def value(self) -> tf.Tensor:
+    """lambda: [K]."""
+    return tf.exp(tf.convert_to_tensor(self.log_multiplier))
 
-  def begin(self, value) -> None:
+  def begin(self, values: Sequence) -> None:
     """Sets lambda before the first step."""
-    self.log_multiplier.assign(
-      tf.clip_by_value(tf.math.log(tf.convert_to_tensor(value, tf.float64)), self._low, self._high)
-    )
+    values = tf.stack([tf.convert_to_tensor(value, tf.float64) for value in values])
+    self.log_multiplier.assign(self._clipped(tf.math.log(values)))
+
+  def _clipped(self, log_multiplier):
+    return tf.clip_by_value(log_multiplier, self._low, self._high)
 
   def memory(self, step: tf.Tensor) -> tf.Tensor:
-    """The part of the average that is of steps before this one."""
-    return tf.where(tf.equal(step, 0), tf.zeros([], tf.float64), self.alpha)
+    """The part of the averages that is of steps before this one."""
+    return tf.where(tf.equal(step, 0), tf.zeros([], tf.float64), self._alpha)
 
-  def update(self, mean: tf.Tensor, threshold: tf.Tensor, step: tf.Tensor) -> None:
-    """Moves the average and lambda, given C_hat; `step` counts from 0."""
-    mean = tf.cast(mean, tf.float64)
-    average = mean + self.memory(step) * (tf.convert_to_tensor(self.average) - mean)
+  def update(self, means: tf.Tensor, thresholds: tf.Tensor, step: tf.Tensor) -> None:
+    """Moves the averages and lambda, given C_hat [K] and thresholds [K]; `step` counts from 0."""
+    means = tf.cast(means, tf.float64)
+    average = means + self.memory(step) * (tf.convert_to_tensor(self.average) - means)
     self.average.assign(average)
-    move = tf.clip_by_value(average / threshold, -1.0, 1.0) if self._relative else average
+    move = tf.clip_by_value(average / thresholds, -1.0, 1.0) if self._relative else average
     log_multiplier = tf.convert_to_tensor(self.log_multiplier)
-    moved = tf.clip_by_value(log_multiplier + self._rate * move, self._low, self._high)
+    moved = self._clipped(log_multiplier + self._rate * move)
     if self._hold:
       moved = tf.where(step < self._hold, log_multiplier, moved)
     self.log_multiplier.assign(moved)
