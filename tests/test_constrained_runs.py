@@ -46,9 +46,8 @@ def state_of(workdir):
 def test_interrupted_and_resumed_is_the_same_run(tmp_path, monkeypatch):
   spec = constrained()
   commands.train(spec, tmp_path / 'whole')
-  for step in (7, 21):  # the first before there is a checkpoint
-    with interrupted_at(monkeypatch, step):
-      commands.train(spec, tmp_path / 'parts')
+  with interrupted_at(monkeypatch, 21):
+    commands.train(spec, tmp_path / 'parts')
   commands.train(spec, tmp_path / 'parts')
   assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
   found = state_of(tmp_path / 'parts')
@@ -113,6 +112,7 @@ def test_other_precisions(tmp_path, precision):
     assert found[precision][name] == pytest.approx(value, rel=rel, abs=rel), name
 
 
+@pytest.mark.slow
 def test_a_run_of_before_goes_on(tmp_path):
   """One whose spec.json has no section of constraints; its checkpoint has nothing of them either way."""
   short = spec_lib.resolve(tiny_spec(), {'train.steps': 10, 'eval.every': 0})
