@@ -188,9 +188,8 @@ def show_kappas(data: Sequence[str], nets: Sequence[str], runs: pathlib.Path) ->
   for name in data:
     constant = deviation(name)
     for net in nets:
-      alone = runs / error_alone(name, net).name
-      if alone.is_dir():
-        errors = [error_of(Run(alone), split) for split in ('train', 'test')]
+      if (alone := error_alone(name, net)).is_done(runs):
+        errors = [error_of(Run(runs / alone.name), split) for split in ('train', 'test')]
         limits.append([name, net, f'{constant:.4f}', *(f'{error:.4f}' for error in errors)])
       too_small = (TOO_SMALL[name],) if name in TOO_SMALL and net == 'mlp' else ()
       for kappa in (*KAPPAS[name], *too_small):
