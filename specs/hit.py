@@ -62,7 +62,8 @@ docs/hit.md has the differences, more numbers and pictures.
 
 rates asks every layer for nats, spec.constraint.rate.<layer>: of digits 8 in z2 and 16 in z1 (three_layers: 4, 8 and
 12 from the top), of the others as RATES below has them. The betas are moved after each step until the rates are there
-(docs/constraints.md), so lvae goes with it by no_warmup alone.
+(docs/constraints.md), so lvae goes with it by no_warmup alone. What to expect of digits, seed 0: 8.03 and 16.06 nats of
+the training split, and of the test split, which has other writers, 7.86, 17.93 and elbo 40.9.
 """
 
 from tfvae import spec as spec_lib
