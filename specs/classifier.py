@@ -4,12 +4,15 @@
     python launch.py --spec specs/classifier.py:mnist --spec.data.download=true
 
 Words, the data: digits (default, nothing is downloaded), mnist, fashion_mnist, cifar10, svhn. Convolutions of stride 2
-with ReLU, a Dense layer of 128 features (cifar10, svhn: 256), and the logits. The sections of latent layers, prior and
-decoder are there as in every spec, and without effect.
+with ReLU, a Dense layer of 128 features, and the logits. cifar10, svhn: a residual net, four stages of one
+pre-activation block with group normalisation, whose last feature map is averaged over (128 features), and the logits;
+the images of cifar10 are mirrored at random. The sections of latent layers, prior and decoder are there as in every
+spec, and without effect.
 
 What to expect, seed 0, accuracy of the test split: digits 0.926 after its 1,000 steps (8 seconds of one
-core; the test split has other writers), mnist 0.989 after 3,000 (90 seconds of one core). The others were not trained
-to their end here.
+core; the test split has other writers), mnist 0.989 after 3,000 (90 seconds of one core), cifar10 0.782 after 5,000 of
+batches of 128, 12.8 epochs (11 minutes of two cores that others used, too). The others were not trained to their end
+here.
 """
 
 from tfvae import spec as spec_lib

@@ -47,6 +47,28 @@ def test_json_round_trip(variant):
   assert types(again) == types(spec)  # tuples stay tuples, floats floats
 
 
+def test_fields_are_read_by_the_names_that_they_had():
+  """Of old runs: the classifier of FID. Where the present name is there, too, it holds. Flags have the present ones."""
+  values = json.loads(spec_lib.to_json(spec_lib.base()))
+  for there, path in ((None, 'old'), ({'path': 'new'}, 'new'), ({}, 'old')):
+    old = {name: section for name, section in values.items() if name not in ('classifier', 'constraint')}
+    old['eval'] = values['eval'] | {'fid_classifier': 'old'}
+    old |= {} if there is None else {'classifier': there}
+    spec = spec_lib.from_json(json.dumps(old))
+    assert spec.classifier.path == path and 'fid_classifier' not in spec.eval
+  for wrong in ({'classifier': 3}, {'eval': 3}):
+    problems(spec_lib.from_json, json.dumps(values | wrong))
+  (problem,) = problems(spec_lib.resolve, spec_lib.base(), {'eval.fid_classifier': 'runs/classifier'})
+  assert problem == 'spec.eval.fid_classifier: unknown field. Did you mean spec.classifier.path?'
+
+
+def test_the_spec_of_a_run_of_that_time():
+  """As specs/aevb.py with FID was written to spec.json before there were constraints."""
+  spec = spec_lib.read(ROOT / 'tests/old_spec.json')
+  assert spec.classifier.path == 'runs/classifier-mnist' and spec.eval.evaluators == ('bounds', 'fid')
+  assert spec.constraint.names == () and spec.model.z1.encoder.blocks == 2
+
+
 def test_a_spec_that_is_older_than_some_fields_has_their_defaults():
   spec = spec_lib.resolve(spec_lib.base(), {'train.steps': 7})
   values = json.loads(spec_lib.to_json(spec))

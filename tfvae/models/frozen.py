@@ -52,7 +52,7 @@ class Frozen:
     last = self._model.dense.dense[-1] if self._model.dense.dense else self._model.net
     self.widths = {last.name: self.num_features}
     (low, high), own = (observation.low, observation.high), trained.range
-    self._scale = (own[1] - own[0]) / (high - low)
+    self._scale = (own[1] - own[0]) / ((high - low) or 1.0)  # of one value alone
     self._shift = own[0] - self._scale * low
     self.is_alike = abs(self._scale - 1) < 1e-9 and abs(self._shift) < 1e-9 * (own[1] - own[0])
     self.hash, self.accuracy, self.split = trained.hash, trained.accuracy, trained.split
