@@ -8,7 +8,8 @@ from tfvae.run import Run
 
 CLOSE = 10  # an end of the range of multipliers within this factor of them is drawn
 LINEAR = 0.1  # C in units of the threshold: linear up to here, logarithmic beyond
-SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1000, 10**4)  # that are marked
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100)  # that are marked
+DECADES = (0.1, 1, 10, 100, 1000, 10**4, 10**5)  # where there are more than that
 FEWEST = 4  # lines of training that make a way
 NLL = 'nll_per_dimension'
 
@@ -74,7 +75,8 @@ def _constraint(axis, metrics, spec, name):
     )
   axis.set_yscale('symlog', linthresh=LINEAR)
   low, high = axis.get_ylim()
-  marked = SHARES[1:] if max(-low, high) > 0.3 else SHARES
+  largest = max(-low, high)
+  marked = SHARES if largest < 0.3 else SHARES[1:] if largest < 30 else DECADES
   axis.set_yticks([share for share in (0, *marked, *(-s for s in marked)) if low <= share <= high], minor=False)
   axis.yaxis.set_major_formatter(lambda value, place: f'{100 * value:g}%')
   axis.set_title(f'{name}: {words(spec, name, threshold)}', fontsize=10)

@@ -115,13 +115,11 @@ class Trend(NamedTuple):
 
   Attributes:
     slope: a step.
-    end: the line's value at the last step.
     change: over all the steps.
     sure: whether the slope is not that of noise.
   """
 
   slope: float
-  end: float
   change: float
   sure: bool
 
@@ -134,7 +132,7 @@ def trend(begin: np.ndarray, step: np.ndarray, values: np.ndarray) -> Trend:
   from scipy.special import stdtrit
 
   if len(step) < 3:
-    return Trend(0.0, float(np.mean(values)), 0.0, False)
+    return Trend(0.0, 0.0, False)
   middle = (begin + step) / 2
   centered = middle - middle.mean()
   squares = np.square(centered).sum()
@@ -142,8 +140,7 @@ def trend(begin: np.ndarray, step: np.ndarray, values: np.ndarray) -> Trend:
   rest = values - values.mean() - slope * centered
   freedom = len(step) - 2
   error = math.sqrt(np.square(rest).sum() / freedom / squares)
-  end = float(values.mean() + slope * (step[-1] - middle.mean()))
-  return Trend(slope, end, slope * float(step[-1] - begin[0]), bool(abs(slope) > stdtrit(freedom, SURE) * error))
+  return Trend(slope, slope * float(step[-1] - begin[0]), bool(abs(slope) > stdtrit(freedom, SURE) * error))
 
 
 def at_end(multiplier: float, limits: tuple[float, float]) -> int:
@@ -209,9 +206,9 @@ def why_not(kind: Kind, asked: float, series: Series, limits: tuple[float, float
   moves, grows = (trend(own.begin, own.step, values) for values in (reached, np.log(own.multiplier)))
   is_moving = moves.sure and abs(moves.change) >= MOVES * abs(asked)
   is_growing = grows.sure and abs(grows.change) >= GROWS
-  missing, distance = None, asked - moves.end
-  if is_moving and moves.slope * distance > 0:
-    missing = math.ceil(distance / moves.slope)
+  missing = None
+  if is_moving and moves.slope * pushes * kind.sign < 0:  # from where it is: a line through a curve ends elsewhere
+    missing = max(0, math.ceil((asked - reached[-1]) / moves.slope))
   # A straight line is kind: what would take longer than all the steps so far is not on its way.
   arrives = missing is not None and missing <= series.step[-1]
   if series.step[-1] <= warm_up:
