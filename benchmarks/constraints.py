@@ -1,10 +1,10 @@
 """What an error that is asked for comes to: when it is reached, and what the same error costs at fixed betas.
 
-    python benchmarks/constraints.py kappas [--data digits] [--nets mlp,hit,nvp] [--jobs 2]
+    python benchmarks/constraints.py kappas [--jobs 2] [--picture docs/images/constraints-controllers.png]
     python benchmarks/constraints.py betas [--jobs 2] [--picture docs/images/constraints-betas.png]
 
 Trains what is not there yet below --runs (runs/constraints), each run by a command `python launch.py` of its own, and
-prints a table of what all of them came to, in Markdown. --list prints the commands that are missing, in place of both.
+prints tables of what all of them came to, in Markdown. --list prints the commands that are missing, in place of both.
 
 kappas: specs/geco.py of digits and MNIST with nets of three kinds; three kappas of the constraint re each, and one that
 is out of reach. A constraint can be met where kappa lies between what the same nets reach that are trained for the
@@ -200,10 +200,30 @@ def show_kappas(data: Sequence[str], nets: Sequence[str], runs: pathlib.Path) ->
             rows.append([name, net, f'{kappa:g}', controller, *outcome(own)])
             reasons += [f'{run.workdir.name}: {line}' for run in own for line in lines_of(run)[3:] if not is_met(run)]
   print(table(['data', 'nets', 'a constant', 'error alone, train', 'error alone, test'], limits), end='\n\n')
-  head = ['data', 'nets', 'kappa', 'controller', 'last tenth', 'train split', 'test split', 'met']
+  head = ['data', 'nets', 'kappa', 'controller', 'last tenth', 'train split', 'test split', 'met', 'met, train split']
   head += ['within 5% from step', 'multiplier', 'its largest', 'rate, test']
   print(table(head, rows), end='\n\n')
   print('\n'.join(reasons))
+
+
+def draw_controllers(runs: pathlib.Path, path: str) -> None:
+  """The error, the multiplier and the rate over training, by the way in which the multiplier is moved."""
+  from matplotlib.figure import Figure
+
+  kappa, drawn = KAPPAS['digits'][1], Figure((11, 3.4), layout='constrained')
+  axes = drawn.subplots(1, 3)
+  for controller in CONTROLLERS:
+    train = Run(runs / constrained('digits', 'mlp', kappa, 0, controller).name).metrics['train']
+    for axis, values in zip(axes, (train['mse'] ** 0.5, train['multiplier/re'], train['rate']), strict=True):
+      axis.plot(train['step'], values, label=controller)
+  axes[0].axhline(kappa, color='k', linewidth=0.8, linestyle=':')
+  for axis, title in zip(axes, ('RMS error per pixel', 'multiplier', 'rate (nats)'), strict=True):
+    axis.set(title=title, xlabel='step', yscale='log')
+    axis.grid(alpha=0.3)
+  axes[0].set_yticks([0.07, 0.1, 0.15, 0.2, 0.3], ['0.07', '0.1', '0.15', '0.2', '0.3'], minor=False)
+  axes[0].minorticks_off()
+  axes[0].legend(fontsize=8)
+  drawn.savefig(path, dpi=90)
 
 
 def is_met(run: Run) -> bool:
@@ -219,6 +239,7 @@ def outcome(own: Sequence[Run]) -> list[str]:
     spread([each.splits['train'].reached for each in judged]),
     spread([each.splits['test'].reached for each in judged]),
     how_many([each.training.met for each in judged]),
+    how_many([each.splits['train'].met for each in judged]),
     ', '.join('-' if each.settled is None else f'{each.settled:,}' for each in judged),
     spread([each.multiplier for each in judged], '.3g'),
     spread([float(np.nanmax(run.metrics['train']['multiplier/re'])) for run in own], '.2g'),
@@ -334,7 +355,7 @@ def main():
   parser.add_argument('--runs', type=pathlib.Path, default=pathlib.Path('runs/constraints'))
   parser.add_argument('--jobs', type=int, choices=(1, 2), default=1, help='runs at a time')
   parser.add_argument('--list', action='store_true', help='the commands that are missing, and nothing else')
-  parser.add_argument('--picture', default='', help='betas: where to draw')
+  parser.add_argument('--picture', default='', help='where to draw')
   args = parser.parse_args()
   data, nets = args.data.split(','), args.nets.split(',')
   if args.what == 'kappas':
@@ -347,6 +368,8 @@ def main():
   train(cells, args.runs, args.jobs)
   if args.what == 'kappas':
     show_kappas(data, nets, args.runs)
+    if args.picture:
+      draw_controllers(args.runs, args.picture)
   else:
     show_betas(args.runs, args.picture)
 
