@@ -196,10 +196,12 @@ def print_beside(runs: pathlib.Path, names: list[str]) -> None:
   """Each kind of run of a case: its rates and ELBO."""
   print('\n| case | run | test ELBO | training ELBO | rates on the test split, top first | active units |')
   print('|---|---|---|---|---|---|')
+  told = set()
   for name in names:
     case = CASES[name]
     for kind in case.kinds:
-      if found := runs_of(runs, name, kind):
+      if (first := workdir(runs, name, kind, 0)) not in told and (found := runs_of(runs, name, kind)):
+        told.add(first)
         of = lambda metric, split='test', found=found: [run.evaluated(metric, split) for run in found]
         rates = ', '.join(over_seeds(of(f'rate/{layer}'), 2) for layer in case.layers)
         active = [of(f'active_units/{layer}') for layer in case.layers]
