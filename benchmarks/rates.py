@@ -194,7 +194,7 @@ def print_reached(runs: pathlib.Path, names: list[str]) -> None:
 
 def print_beside(runs: pathlib.Path, names: list[str]) -> None:
   """Each kind of run of a case: its rates and ELBO."""
-  print('\n| case | run | test ELBO | training ELBO | rates on the test split, top first | active units |')
+  print('\n| case | run | test ELBO | training ELBO | rates on the test split, top first | active units (by entropy) |')
   print('|---|---|---|---|---|---|')
   told = set()
   for name in names:
@@ -204,7 +204,7 @@ def print_beside(runs: pathlib.Path, names: list[str]) -> None:
         told.add(first)
         of = lambda metric, split='test', found=found: [run.evaluated(metric, split) for run in found]
         rates = ', '.join(over_seeds(of(f'rate/{layer}'), 2) for layer in case.layers)
-        active = [of(f'active_units/{layer}') for layer in case.layers]
+        active = [of(f'active_units_entropy/{layer}') for layer in case.layers]
         units = ', '.join(over_seeds(values, 0) for values in active) if not math.isnan(active[0][0]) else ''
         elbos = (over_seeds(of('elbo', split), 2) for split in ('test', 'train'))
         print('|', ' | '.join([name, kind, *elbos, rates, units]), '|')
@@ -222,7 +222,7 @@ def drawn(runs: pathlib.Path, name: str, path: str, seed: int = 0) -> None:
   top = case.layers[0]
   panels = {f'rate/{layer}': (f'rate/{layer}, nats', 'train') for layer in case.layers}
   panels |= {f'beta/{top}': (f'beta/{top}', 'train'), 'price': (f'2 beta/{top} sigma^2', 'train')}
-  panels |= {f'active_units/{top}': (f'active units of {top}, test split', 'test')}
+  panels |= {f'active_units_entropy/{top}': (f'active units of {top} (entropy), test split', 'test')}
   panels |= {'elbo': ('elbo, test split, nats', 'test')}
   axes = picture.subplots(2, math.ceil(len(panels) / 2)).ravel()
   for kind in case.kinds:
