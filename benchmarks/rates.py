@@ -173,7 +173,9 @@ def runs_of(runs: pathlib.Path, name: str, kind: str) -> list[Run]:
 
 def print_reached(runs: pathlib.Path, names: list[str]) -> None:
   """What was asked for and reached, and the betas that were found: a line for each constraint."""
-  print('\n| case | asked | last tenth of training | training split | test split | within 2% | beta found |')
+  print(
+    '\n| case | asked | last tenth of training | training split | test split | within 2% | found: beta (re: lambda) |'
+  )
   print('|---|---|---|---|---|---|---|')
   for name in names:
     case, found = CASES[name], runs_of(runs, name, 'asked')
@@ -190,7 +192,7 @@ def print_reached(runs: pathlib.Path, names: list[str]) -> None:
       met = sum(abs(value - target) <= MET * target for value in last)
       splits = [over_seeds([run.evaluated(metric, split) for run in found], digits) for split in ('train', 'test')]
       cells = [name, told, over_seeds(last, digits), *splits, f'{met} of {len(found)}']
-      print('|', ' | '.join([*cells, over_seeds([run.last(beta) for run in found], 3)]), '|')
+      print('|', ' | '.join([*cells, over_seeds([run.last(beta) for run in found], 3 if target > 1 else 0)]), '|')
 
 
 def print_beside(runs: pathlib.Path, names: list[str]) -> None:
