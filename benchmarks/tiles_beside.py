@@ -7,8 +7,11 @@ E[x | z] on the plane; its heads have the rate, the error and hole_mass.
 """
 
 import argparse
+import io
 import pathlib
 import sys
+
+from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
@@ -24,7 +27,7 @@ def draw(runs: dict[str, Run], split: str):
     arrays, found = run.arrays('tiles', split), run.evaluation
     tiles.samples(column[0], arrays)
     tiles.coverage(column[1], arrays)
-    tiles.images(column[2], arrays)
+    tiles.images(column[2], arrays, every=2)
     column[0].set_title(f'{name}\n{found["rate"]:.2f} nats, error {found["mse"] ** 0.5:.3f}', fontsize=10)
     column[1].set_title(f'holes: {100 * found["hole_mass"]:.0f}% of p(z)', fontsize=10)
     for axis in column:
@@ -37,10 +40,12 @@ def main():
   parser.add_argument('picture', help='a PNG file')
   parser.add_argument('runs', nargs='+', metavar='NAME=WORKDIR')
   parser.add_argument('--split', default='test')
-  parser.add_argument('--dpi', type=int, default=100)
+  parser.add_argument('--dpi', type=int, default=90)
   args = parser.parse_args()
   runs = {name: Run(path) for name, _, path in (run.partition('=') for run in args.runs)}
-  draw(runs, args.split).savefig(args.picture, dpi=args.dpi)
+  content = io.BytesIO()
+  draw(runs, args.split).savefig(content, dpi=args.dpi, format='png')
+  Image.open(content).convert('P', palette=Image.Palette.ADAPTIVE, colors=64).save(args.picture, optimize=True)
   print(args.picture)
 
 

@@ -72,9 +72,9 @@ def coverage(axis, arrays):
   return shown
 
 
-def images(axis, arrays):
-  """E[x | z] on the plane."""
-  tile = arrays['tile']
+def images(axis, arrays, every: int = 1):
+  """E[x | z] on the plane; every second one, say, where there is little room."""
+  tile = arrays['tile'][::every, ::every]
   picture = grid(tile.reshape(-1, *tile.shape[2:]), arrays['value_range'], tile.shape[1])
   picture = picture if picture.shape[-1] == 3 else picture[..., 0]
   axis.imshow(picture, cmap='gray', vmin=0, vmax=1, extent=(-SHOWN, SHOWN) * 2)
