@@ -84,7 +84,6 @@ SLOW = [
   'hit:three_layers,rates',
   'hit:mixture',
   'hit:rates',
-  'hit:gumbel,rates',
   'hit:three_layers,gumbel',
   'hit:mnist',
   'hit:mnist,three_layers',
