@@ -57,8 +57,10 @@ def measured(run: Run, names: tuple[str, ...], classifier: str, split: str, samp
 def asked(spec) -> str:
   """The constraints of a run in words."""
   of = spec.constraint
-  rate = ' '.join(f'{layer}={of.rate[layer]:g}' for layer in spec.model.layers if of.rate[layer])
-  return ', '.join(f'{name} {rate if name == "rate" else f"{of[name].kappa:g}"}' for name in of.names) or 'none (ELBO)'
+  words = {name: f'{name} {of[name].kappa:g}' for name in ('re', 'fre', 'cla', 'pncc')}
+  words['fre'] += f' of {of.fre.features}'
+  words['rate'] = ' '.join(['rate', *(f'{layer}={of.rate[layer]:g}' for layer in spec.model.layers if of.rate[layer])])
+  return ', '.join(words[name] for name in of.names) or 'none (ELBO)'
 
 
 def is_re(what: str) -> bool:
