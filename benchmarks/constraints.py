@@ -12,9 +12,9 @@ error alone (all betas 0) and the error of the best constant output, the data's 
 moved by default; held where it starts for the first 30% of training, and then moved three times as fast; and by the
 published update. Verdicts are those of the table at the end of training (tfvae/report/constraints.py).
 
-betas: MNIST with dense nets. The constraint re, and beta-VAEs at seven betas about 1 with the decoder's sigma fixed at
-kappa, so that beta = 1 is about what the constraint amounts to; three seeds each. Beside them beta = 1 with a learned
-sigma, and with what is usually done to betas or to sigma during training.
+betas: MNIST with dense nets. The constraint re, and beta-VAEs at seven betas with the decoder's sigma fixed at
+kappa, so that their errors lie about it; three seeds each. Beside them beta = 1 with a learned sigma, and with
+what is usually done to betas or to sigma during training.
 """
 
 import argparse
@@ -48,9 +48,10 @@ CONTROLLERS = {  # words and fields
 }
 SEEDS = {('digits', 'mlp', 'default'): (0, 1, 2)}  # the others: 0
 NETS = {'mlp': ('z1',), 'hit': ('z2', 'z1'), 'nvp': ('z1',)}  # and their layers
-BETAS = tuple(round(4 ** (i / 3), 3) for i in range(-3, 4))
+BETAS = tuple(round(4 ** (i / 3), 3) for i in range(-2, 5))
 THREE = (0, 1, 2)
-MIDDLE = KAPPAS['mnist'][1]
+MIDDLE = KAPPAS['mnist'][1]  # of `betas`, where sigma is fixed
+FROM = 6000  # where multipliers start in some of `betas`; by default it would be 20,000
 SHORT = 2000  # steps of all in `betas`
 BASELINES = {  # of `betas`, all at beta = 1
   'learned sigma': {'decoder.variance': 'learned'},
@@ -89,7 +90,8 @@ def constrained(data: str, net: str, kappa: float, seed: int = 0, controller: st
   """A run with an error that is asked for."""
   words, own = CONTROLLERS[controller]
   fields = {'constraint.re.kappa': kappa, **own, **_length(data, net), 'seed': seed, **fields}
-  return Cell(_name(data, net, f're-{kappa:g}-{controller}', fields), f'{data},{net},re{words}', fields)
+  start = f'-from-{fields["constraint.re.multiplier"]:g}' if 'constraint.re.multiplier' in fields else ''
+  return Cell(_name(data, net, f're-{kappa:g}-{controller}{start}', fields), f'{data},{net},re{words}', fields)
 
 
 def weighted(data: str, net: str, name: str, beta: float, seed: int = 0, **fields) -> Cell:
@@ -272,8 +274,9 @@ def cells_of_betas() -> dict[str, list[Cell]]:
   length, found = {'train.steps': SHORT}, {}
   fixed = {'decoder.sigma': MIDDLE, **length}
   for controller in ('default', 'held'):
-    cells = [constrained('mnist', 'mlp', MIDDLE, seed, controller, **length) for seed in THREE]
-    found[f're {MIDDLE:g}, {controller}'] = cells
+    found[f're, {controller}'] = [constrained('mnist', 'mlp', MIDDLE, seed, controller, **length) for seed in THREE]
+  start = {'constraint.re.multiplier': FROM, **length}
+  found[f're, held, from {FROM}'] = [constrained('mnist', 'mlp', MIDDLE, seed, 'held', **start) for seed in THREE]
   for beta in BETAS:
     found[f'beta = {beta:g}'] = [weighted('mnist', 'mlp', f'beta-{beta:g}', beta, seed, **fixed) for seed in THREE]
   for number, (name, fields) in enumerate(BASELINES.items()):
@@ -282,8 +285,11 @@ def cells_of_betas() -> dict[str, list[Cell]]:
 
 
 def show_betas(runs: pathlib.Path, picture: str) -> None:
-  """The second table, and a figure of it."""
-  groups = {name: [Run(runs / cell.name) for cell in cells] for name, cells in cells_of_betas().items()}
+  """The second table, and a figure of it, of runs that are there."""
+  groups = {
+    name: [Run(runs / cell.name) for cell in cells if cell.is_done(runs)] for name, cells in cells_of_betas().items()
+  }
+  groups = {name: own for name, own in groups.items() if own}
   points = {
     split: {
       name: Point.of([rate_of(run, split) for run in own], [error_of(run, split) for run in own])
@@ -300,7 +306,7 @@ def show_betas(runs: pathlib.Path, picture: str) -> None:
     rows[-1].append(_equivalent(own))
   head = ['model', 'seeds', 'rate, train', 'error, train', 'rate, test', 'error, test', 'beta (sigma) it amounts to']
   print(table(head, rows), end='\n\n')
-  asked = [name for name in groups if name.startswith('re ')]
+  asked = [name for name in groups if name.startswith('re, ')]
   for split, found in points.items():
     better = [
       f'{name} than {own}' for own in asked for name in found if name not in asked and beats(found[name], found[own])
@@ -328,7 +334,7 @@ def draw(points: dict[str, dict[str, Point]], path: str) -> None:
   for axis, (split, found) in zip(drawn.subplots(1, 2), points.items(), strict=True):
     groups: dict[str, Callable[[str], bool]] = {
       'betas, sigma fixed': lambda name: name.startswith('beta = '),
-      're, a constraint': lambda name: name.startswith('re '),
+      're, a constraint': lambda name: name.startswith('re, '),
     }
     shown = {label: [name for name in found if which(name)] for label, which in groups.items()}
     shown |= {name: [name] for name in found if name in BASELINES}
@@ -338,6 +344,8 @@ def draw(points: dict[str, dict[str, Point]], path: str) -> None:
         fmt='o-' if number == 0 else 's' if number == 1 else 'x', color=f'C{number}', capsize=2, markersize=5
       )
       axis.errorbar(own[:, 0], own[:, 1], own[:, 3] / 2, own[:, 2] / 2, label=label, **style)
+    for name, below in zip(shown['re, a constraint'], (-9, 4, -18), strict=False):
+      axis.annotate(name.removeprefix('re, '), found[name][:2], (3, below), textcoords='offset points', fontsize=7)
     for name in shown['betas, sigma fixed']:
       axis.annotate(name.removeprefix('beta = '), found[name][:2], (4, 4), textcoords='offset points', fontsize=7)
     axis.axhline(MIDDLE, color='0.5', linewidth=0.7, linestyle=':')
@@ -355,6 +363,7 @@ def main():
   parser.add_argument('--runs', type=pathlib.Path, default=pathlib.Path('runs/constraints'))
   parser.add_argument('--jobs', type=int, choices=(1, 2), default=1, help='runs at a time')
   parser.add_argument('--list', action='store_true', help='the commands that are missing, and nothing else')
+  parser.add_argument('--show', action='store_true', help='train nothing; the tables of what is there')
   parser.add_argument('--picture', default='', help='where to draw')
   args = parser.parse_args()
   data, nets = args.data.split(','), args.nets.split(',')
@@ -365,7 +374,8 @@ def main():
   if args.list:
     print('\n'.join(shlex.join(cell.command(args.runs)) for cell in cells if not cell.is_done(args.runs)))
     return
-  train(cells, args.runs, args.jobs)
+  if not args.show:
+    train(cells, args.runs, args.jobs)
   if args.what == 'kappas':
     show_kappas(data, nets, args.runs)
     if args.picture:
