@@ -107,7 +107,7 @@ def get_config(variant=''):
     # From 1, where they start by themselves, z falls silent before they are high enough. They come down slowly, as
     # nothing is more than 1 - kappa above kappa: so they are held while there is no reconstruction yet.
     constraint.cla.multiplier = 50.0
-    constraint.pncc.multiplier = DIMENSIONS[data] / (2 * (1 - constraint.pncc.kappa))
+    constraint.pncc.multiplier = 5.0 * DIMENSIONS[data]
     constraint.warmup, constraint.multiplier_rate = 0.1, 0.03
 
   spec.train.steps, spec.train.learning_rate = 2000 if colour else 3000, 1e-3

@@ -17,12 +17,12 @@ MISTAKES = [
   (
     'hit',
     'constraint.names=re constraint.re.kappa=0 decoder.variance=optimal',
-    'spec.constraint.re.kappa: got 0.0; allowed: a number > 0',
+    'spec.constraint.re.kappa: got 0.0; allowed: a number >= 1e-06',
   ),
   (
     'hit',
     'constraint.fre.kappa=-0.5',
-    'spec.constraint.fre.kappa: got -0.5; allowed: a number > 0',
+    'spec.constraint.fre.kappa: got -0.5; allowed: a number >= 1e-06',
   ),
   (
     'hit',

@@ -10,7 +10,7 @@ import sys
 from tfvae import classifiers, fit, memory
 from tfvae.data import misfits
 from tfvae.data.dataset import Dataset, Part, make
-from tfvae.errors import SpecError
+from tfvae.errors import RunError, SpecError
 from tfvae.names import NAMES, TFDS
 from tfvae.observation import Observation
 from tfvae.schema import flatten
@@ -217,16 +217,29 @@ def estimator(spec):
   return lookup('objective.estimator', spec.objective.estimator).from_spec(spec.objective, spec.train.steps)
 
 
-def evaluators(spec, observation: Observation, run=None) -> list:
-  """The evaluators of a spec for such examples, in the table's order.
+def evaluators(spec, observation: Observation, run=None, is_trained: bool = False) -> list:
+  """The evaluators of a spec for such examples, in the table's order; that of its constraints by itself.
 
   Raises SpecError where a file that one needs is not there, or not right.
 
-  run: the Run where they may keep what they need again.
+  Args:
+    run: the Run where they may keep what they need again.
+    is_trained: whether it has been trained. Constraints that are not asked for by name, and whose frozen network is
+      gone, or is not the one of training, are then left out, and it is told why.
   """
   chosen = (*spec.eval.evaluators, *(['constraints'] if spec.constraint.names else []))
-  names = [name for name in NAMES['eval.evaluators'] if name in chosen]
-  return [lookup('eval.evaluators', name).from_spec(spec, observation, sys.modules[__name__], run) for name in names]
+  found = []
+  for name in (name for name in NAMES['eval.evaluators'] if name in chosen):
+    try:
+      evaluator = lookup('eval.evaluators', name).from_spec(spec, observation, sys.modules[__name__], run)
+      if is_trained and name == 'constraints':
+        run.require_frozen(evaluator.frozen, spec)
+      found.append(evaluator)
+    except (SpecError, RunError) as error:
+      if not is_trained or name in spec.eval.evaluators:
+        raise
+      print(f'{name}: left out. {error}', flush=True)
+  return found
 
 
 def extractor(name: str, spec, shape: tuple[int, ...]):

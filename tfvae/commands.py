@@ -99,7 +99,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
 
     model, split = build.model(spec, data.observation), spec.eval.split
     evaluation = Evaluation(model, build.source(spec, data), spec)
-    evaluators = build.evaluators(spec, data.observation, run)
+    evaluators = build.evaluators(spec, data.observation, run, is_trained=True)
     chosen = {'newest': [None], 'all': sorted(steps(run.checkpoints)) or [None]}.get(spec.eval.checkpoint)
     for wanted in chosen or [int(spec.eval.checkpoint)]:
       _, step = run.restore(model, step=wanted)

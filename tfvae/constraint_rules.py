@@ -7,7 +7,7 @@ OTHERS = {  # why an objective has no constraints
   'symmetric': 'its players have no rates that a multiplier could weigh',
   'cross_entropy': 'a classifier has no rates and no reconstruction',
 }
-OF_IMAGES = ('re', 'fre', 'cla', 'pncc')  # on what is decoded
+OF_IMAGES = tuple(name for name, constraint in NAMES['constraint.names'].items() if constraint.of_images)
 
 
 def drops(names: tuple[str, ...], likelihood: str) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 MOST = 14  # lines of a summary
 TABLED = ('constraint/', 'threshold/')  # begin names of what a table of its own shows (report/constraints.py)
+HOLE = 0.01  # q(z) / p(z) of a latent plane, below which a point is in a hole
+DECODED = 3.0  # standard deviations of the prior to each side, of the plane whose E[x | z] is decoded
 LOOSE = 10  # effective samples, below which log_evidence says little about log p(x)
 
 # The main numbers of an evaluation, in the order in which they are shown, and their units. A * stands for one part of a

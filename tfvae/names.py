@@ -40,6 +40,13 @@ class Gradient(NamedTuple):
   samples: int = 1  # of an example at least
 
 
+class Constraint(NamedTuple):
+  """What a constraint is put on."""
+
+  path: str  # its object
+  of_images: bool = True  # whether on what is decoded: it then takes the place of -log p(x | z)
+
+
 SYNTHETIC = (
   '1d_gauss', 'line', 'circle', '8gauss', 'cosine', 'eight', 'swiss_roll', 'spiral_3d', 'manifold', 'pca', 'pca_ring',
   'stream',
@@ -114,11 +121,11 @@ NAMES = {
     'score_function': Gradient(f'{ESTIMATORS}:ScoreFunction', STATES, BOUNDS, samples=2),
   },
   'constraint.names': {
-    're': 'tfvae.objectives.measures:ReconstructionError',
-    'fre': 'tfvae.objectives.measures:FeatureError',
-    'cla': 'tfvae.objectives.measures:LabelProbability',
-    'pncc': 'tfvae.objectives.measures:PatchCorrelation',
-    'rate': 'tfvae.objectives.measures:Rate',
+    're': Constraint('tfvae.objectives.measures:ReconstructionError'),
+    'fre': Constraint('tfvae.objectives.measures:FeatureError'),
+    'cla': Constraint('tfvae.objectives.measures:LabelProbability'),
+    'pncc': Constraint('tfvae.objectives.measures:PatchCorrelation'),
+    'rate': Constraint('tfvae.objectives.measures:Rate', of_images=False),
   },
   'eval.evaluators': {
     'constraints': 'tfvae.analysis.constraints:Constraints',

@@ -776,7 +776,7 @@ def _patches() -> dict:
 
 def _error(kappa: float, relative: bool, what: str, units: str, sd: str) -> dict:
   return {
-    'kappa': Field(kappa, f'The root mean squared error per {what} that is asked for, in {units}.', above=0),
+    'kappa': Field(kappa, f'The root mean squared error per {what} that is asked for, in {units}.', low=1e-6),
     'relative': Field(relative, f'Whether kappa is a share of {sd}, which is what a constant output reaches.'),
     'reduce': Field(
       'mean',
@@ -818,7 +818,12 @@ def _constraint(layers) -> dict:
     'multiplier_rate': Field(0.01, 'How fast multipliers move.', above=0),
     'range': Field((1e-6, 1e12), 'The smallest and the largest multiplier.', item=float, above=0, most=2),
     'warmup': Field(
-      0.0, 'Fraction of training during which multipliers stay where they start.', low=0, below=1, unit=FRACTION
+      0.0,
+      'Fraction of training during which multipliers stay where they start. A run that is given more train.steps holds '
+      'them again as far as the fraction of these reaches.',
+      low=0,
+      below=1,
+      unit=FRACTION,
     ),
     'likelihood': Field(
       'auto',

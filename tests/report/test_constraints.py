@@ -34,8 +34,8 @@ def why(kind, asked, series, **more):
 
 
 def test_all_that_can_be_asked_for_has_its_words():
-  for name, path in NAMES['constraint.names'].items():
-    module, _, measure = path.partition(':')
+  for name, constraint in NAMES['constraint.names'].items():
+    module, _, measure = constraint.path.partition(':')
     assert KINDS[name].sign == getattr(importlib.import_module(module), measure).sign
 
 
@@ -301,10 +301,10 @@ def test_figures_of_the_course(tmp_path):
 
 def test_the_plane_has_the_nll_of_evaluations_where_there_are_some(tmp_path):
   run = fabricate(tmp_path / 'run', {})
-  for step in (200, 400):
+  for step in (100, 200, 300, 400):
     run.append_metrics(step, 'test', {'rate': 3.0, 'nll_per_dimension': step / 1000}, evaluation=True)
   axis = figures_of.information_plane(Run(run.workdir)).axes[0]
-  assert axis.get_ylabel().startswith('nll_per_dimension') and list(axis.lines[0].get_ydata()) == [0.2, 0.4]
+  assert axis.get_ylabel().startswith('nll_per_dimension') and list(axis.lines[0].get_ydata()) == [0.1, 0.2, 0.3, 0.4]
 
 
 def test_in_mid_training_nothing_that_goes_wrong_stops_it(tmp_path, capsys, monkeypatch):

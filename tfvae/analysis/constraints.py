@@ -32,9 +32,13 @@ class Constraints(TraceEvaluator):
     del run
     return cls(spec, make.constraints(spec, observation))
 
+  @property
+  def frozen(self) -> dict[str, str]:
+    """{name: identity} of the frozen networks that they are by."""
+    return {name: identity for measure in self._measures for name, identity in measure.frozen.items()}
+
   def settings(self):
-    frozen = {name: identity for measure in self._measures for name, identity in measure.frozen.items()}
-    return super().settings() | {'constraint': self.spec.constraint.to_dict(), 'frozen': frozen}
+    return super().settings() | {'constraint': self.spec.constraint.to_dict(), 'frozen': self.frozen}
 
   def per_example(self, model, trace, split, batch):
     found, step = {}, tf.constant(0, tf.int64)

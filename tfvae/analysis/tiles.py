@@ -5,12 +5,11 @@ import tensorflow as tf
 from scipy import special
 
 from tfvae.analysis.evaluator import Evaluator, Found
+from tfvae.metrics import DECODED, HOLE
 from tfvae.noise import stateless
 
 REACH = 4.0  # the plane that is looked at: so many standard deviations of the prior to each side
 SIDE = 161  # of the grid on which densities are found
-SHOWN = 3.0  # the part of it whose E[x | z] is decoded
-HOLE = 0.01  # q(z) / p(z) below which a point of the plane is in a hole
 AT_ONCE = 2**18  # densities
 
 
@@ -82,7 +81,7 @@ class Tiles(Evaluator):
     mass = np.outer(mass, mass).ravel()
     mass /= mass.sum()
     first = split.source.first(split.name, min(section.num_images, count))
-    middles = (np.arange(section.tiles_grid) + 0.5) / section.tiles_grid * 2 * SHOWN - SHOWN
+    middles = (np.arange(section.tiles_grid) + 0.5) / section.tiles_grid * 2 * DECODED - DECODED
     tile = self._decoded(model, _tensor(model, _plane(middles, middles[::-1]))).numpy()
     arrays = {
       'z': self._samples(model, first['x']).numpy(),

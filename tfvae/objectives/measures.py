@@ -109,8 +109,8 @@ class SquaredError(Measure):
     return self.size / (2 * self.threshold())
 
   def equivalents(self, multiplier, average, threshold):
-    """Of an error of x alone: the beta-VAE with N(E[x | z], sigma^2), sigma^2 the average error, whose loss has beta
-    times the gradient.
+    """Of an error of x alone, with betas of 1: the beta-VAE with N(E[x | z], sigma^2), sigma^2 the average error, whose
+    loss has beta times the gradient.
     """
     if not self._alone:
       return {}
@@ -125,8 +125,9 @@ class ReconstructionError(SquaredError):
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make):
-    names = tuple(spec.constraint.names)
-    alone = names == ('re',) and drops(names, spec.constraint.likelihood)
+    names, given = tuple(spec.constraint.names), spec.objective
+    alone = names == ('re',) and drops(names, spec.constraint.likelihood) and given.anneal == 'none'
+    alone = alone and all(given.beta[layer] == 1 for layer in spec.model.layers)
     return [cls('re', math.prod(observation.shape), spec.constraint.re, alone)]
 
 
@@ -204,23 +205,25 @@ class PatchCorrelation(Measure):
 
   def value(self, seen):
     mean = seen.trace.mean
-    own, norm = self._directions(seen.trace.x, 1e-10)
-    made, _ = self._directions(tf.reshape(mean, [-1, *mean.shape[2:]]), 1e-6)
+    parts = self._parts(seen.trace.x)
+    kept = tf.cast(tf.reduce_max(parts, -1) - tf.reduce_min(parts, -1) > 1e-5 * self._range, mean.dtype)  # [B, P]
+    own = self._directions(parts, 1e-10)
+    made = self._directions(self._parts(tf.reshape(mean, [-1, *mean.shape[2:]])), 1e-6)
     made = tf.reshape(made, [*_lead(mean), *own.shape[1:]])
-    kept = tf.cast(norm > 1e-5 * self._range, mean.dtype)  # [B, P]
     correlation = tf.reduce_sum(kept * tf.reduce_sum(own * made, -1), -1)
     count = tf.reduce_sum(kept, -1)
     return tf.where(count > 0, correlation / tf.maximum(count, 1), tf.cast(self.threshold(), mean.dtype))
 
-  def _directions(self, images, tiny):
-    """(psi [N, P, K C], norms [N, P]) of all patches. tiny: of a square of the range, added to that of the norm, where
-    there is no direction.
-    """
+  def _parts(self, images):
+    """All patches: [N, H, W, C] -> [N, P, K C]."""
     parts = patches(images, self._patch, self._stride)
-    parts = tf.reshape(parts, [-1, parts.shape[1], math.prod(parts.shape[2:])])
+    return tf.reshape(parts, [-1, parts.shape[1], math.prod(parts.shape[2:])])
+
+  def _directions(self, parts, tiny):
+    """psi of patches [N, P, K C]. tiny: of a square of the range, added to that of the norm, where there is none."""
     parts -= tf.reduce_mean(parts, -1, keepdims=True)
-    squares = tf.reduce_sum(tf.square(parts), -1)
-    return parts * tf.math.rsqrt(squares + tiny * self._range**2)[..., None], tf.sqrt(tf.stop_gradient(squares))
+    squares = tf.reduce_sum(tf.square(parts), -1, keepdims=True)
+    return parts * tf.math.rsqrt(squares + tiny * self._range**2)
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make):

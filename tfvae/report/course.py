@@ -10,7 +10,7 @@ CLOSE = 10  # an end of the range of multipliers within this factor of them is d
 LINEAR = 0.1  # C in units of the threshold: linear up to here, logarithmic beyond
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100)  # that are marked
 DECADES = (0.1, 1, 10, 100, 1000, 10**4, 10**5)  # where there are more than that
-FEWEST = 4  # lines of training that make a way
+FEWEST = 4  # points that make a way
 NLL = 'nll_per_dimension'
 
 
@@ -116,14 +116,14 @@ def _logarithmic(axis, series):
 def information_plane(run: Run):
   """Rate against NLL over training, coloured by the step.
 
-  NLL is `nll_per_dimension` of evaluations where there are two; else, of the lines of training, that of a Gaussian
-  whose variance is the error of their batches, 1/2 log(2 pi e mse).
+  NLL is `nll_per_dimension` of evaluations where there are at least four; else, of the lines of training, that of a
+  Gaussian whose variance is the error of their batches, 1/2 log(2 pi e mse).
   """
   metrics = run.metrics
   ways = {
     split: (values['step'], values['rate'], values[NLL])
     for split, values in metrics.items()
-    if 'rate' in values and np.isfinite(values.get(NLL, np.nan)).sum() > 1
+    if 'rate' in values and np.isfinite(values.get(NLL, np.nan)).sum() >= FEWEST
   }
   what = 'nll_per_dimension (nats), at the sigma of the errors'
   train = metrics.get('train', {})
@@ -132,7 +132,7 @@ def information_plane(run: Run):
       ways['train'] = (train['step'], train['rate'], 0.5 * np.log(2 * np.pi * np.e * train['mse']))
     what = '1/2 log(2 pi e mse) of the batches, per dimension (nats)'
   ways = {split: np.array(way)[:, np.isfinite(way).all(axis=0)] for split, way in ways.items()}
-  ways = {split: way for split, way in ways.items() if way.shape[1] >= (FEWEST if split == 'train' else 2)}
+  ways = {split: way for split, way in ways.items() if way.shape[1] >= FEWEST}
   return _plane(ways, what) if ways else None
 
 

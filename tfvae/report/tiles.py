@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from tfvae.metrics import DECODED, HOLE
 from tfvae.report.axes import figure
 from tfvae.report.images import grid
 from tfvae.run import Run
 
-SHOWN = 3.0  # standard deviations of the prior, of which images are decoded
-HOLE = -2.0  # log10 of q(z) / p(z) below which nothing was decoded in training
+EDGE = -np.log10(HOLE)
 FEW = 10  # examples that have a colour each; of more, labels have
 
 
@@ -67,7 +67,7 @@ def coverage(axis, arrays):
   half = (arrays['axis'][1] - arrays['axis'][0]) / 2
   extent = (ends[0] - half, ends[1] + half) * 2
   colors = colormaps['viridis'].with_extremes(under='#d62728')
-  shown = axis.imshow(ratio, origin='lower', extent=extent, cmap=colors, vmin=HOLE, vmax=-HOLE)
+  shown = axis.imshow(ratio, origin='lower', extent=extent, cmap=colors, vmin=-EDGE, vmax=EDGE)
   _plane(axis)
   return shown
 
@@ -77,9 +77,9 @@ def images(axis, arrays, every: int = 1):
   tile = arrays['tile'][::every, ::every]
   picture = grid(tile.reshape(-1, *tile.shape[2:]), arrays['value_range'], tile.shape[1])
   picture = picture if picture.shape[-1] == 3 else picture[..., 0]
-  axis.imshow(picture, cmap='gray', vmin=0, vmax=1, extent=(-SHOWN, SHOWN) * 2)
+  axis.imshow(picture, cmap='gray', vmin=0, vmax=1, extent=(-DECODED, DECODED) * 2)
   _plane(axis)
 
 
 def _plane(axis):
-  axis.set(xlim=(-SHOWN, SHOWN), ylim=(-SHOWN, SHOWN), aspect='equal', xticks=range(-3, 4), yticks=range(-3, 4))
+  axis.set(xlim=(-DECODED, DECODED), ylim=(-DECODED, DECODED), aspect='equal', xticks=range(-3, 4), yticks=range(-3, 4))
