@@ -57,8 +57,8 @@ the test split has other writers, and errors there are larger:
     rate                  24.1 nats for 24 (elbo of the test split 23.1); with hit 8.03 and 16.06 for 8 and 16 (40.9)
     none                  an error of 0.102 by 16.0 nats (elbo of the test split 20.4)
 
-mnist reaches 0.140 for 0.14. cifar10 (conv) was trained to the end at the former 0.1, which it missed: 0.093; celeb_a was
-not trained here.
+mnist reaches 0.140 for 0.14. cifar10 (conv) was trained to the end at the former 0.1, which it missed: 0.093; celeb_a
+was not trained here.
 """
 
 from tfvae import spec as spec_lib
