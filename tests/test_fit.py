@@ -17,6 +17,7 @@ from tfvae.names import SYNTHETIC
 from tfvae.nets import conv28
 from tfvae.nets.conv import Conv
 from tfvae.nets.conv28 import Conv28
+from tfvae.nets.residual import Residual
 from tfvae.observation import Observation
 from tfvae.schema import flatten
 
@@ -221,7 +222,7 @@ def built(monkeypatch):
 
     return build
 
-  for kind in (Conv, Conv28):
+  for kind in (Conv, Conv28, Residual):
     monkeypatch.setattr(kind, 'build', noting(kind.build))
   return noted
 
@@ -249,6 +250,14 @@ ORDERS = {
   'reverse': ('hit.py:three_layers', (8, 8, 1), {'model.inference': 'reverse', 'model.z2.grid': 2} | ALL_CONV),
   'conv28': ('symmetric.py:mnist,reverse', (28, 28, 1), {}),
   'classifier': ('classifier.py', (9, 9, 3), {}),
+  'classifier, residual': ('classifier.py:cifar10', (9, 8, 3), {}),
+  'residual': (
+    'hit.py:three_layers',
+    (16, 16, 3),
+    {f'model.{layer}.encoder.kind': 'residual' for layer in ('z1', 'z2', 'z3')}
+    | {'model.inference': 'ladder', 'model.z1.encoder.hidden': '4,4', 'model.z1.grid': 8, 'model.z2.grid': 4}
+    | {'model.z2.encoder.hidden': '4,4', 'model.z1.prior.kind': 'conv'},
+  ),
 }
 
 
@@ -260,7 +269,7 @@ def test_nets_are_where_the_model_has_them(order, built):
   build.model(spec, Observation(shape))
   f, told = flatten(spec.to_dict()), {}
   for net in fit.nets(f, shape):
-    if f[f'{net.field}.kind'] in ('conv', 'conv28'):
+    if f[f'{net.field}.kind'] in ('conv', 'conv28', 'residual'):
       name = next(re.sub(pattern, name, net.field) for pattern, name in NAMES if re.match(pattern, net.field))
       told[name] = net.sides
   assert told == built and told
@@ -281,7 +290,7 @@ def random_case(rng):
       layer.join_grid = int(rng.choice([0, 0, 2, 4, 8]))
       nets += [layer.above, layer.posterior, layer.prior]
   for net in nets:
-    net.kind = str(rng.choice(['mlp', 'conv', 'conv', 'conv', 'linear']))
+    net.kind = str(rng.choice(['mlp', 'conv', 'conv', 'residual', 'linear']))
     net.hidden = tuple(int(width) for width in rng.integers(2, 5, rng.integers(1, 4)))
     net.kernel, net.repeat = int(rng.choice([1, 2, 3, 3, 4])), bool(rng.random() < 0.7)
   side = int(rng.choice([4, 7, 8, 12, 16, 28]))
@@ -300,9 +309,9 @@ def test_random_models_are_judged_rightly(seed):
       continue  # as many of both
     judged.append(bool(found))
     if found:
-      with pytest.raises(UserError, match=r'kind=conv'):
+      with pytest.raises(UserError, match=r'kind=(conv|residual)'):
         build.model(spec, Observation(shape))
-    for _ in range(4):  # what the advice made possible may show what else is wrong
+    for _ in range(6):  # what the advice made possible may show what else is wrong
       if not found:
         break
       changes = [re.search(r'; use spec\.([\w.]+)=(\S+)', line).groups() for line in found]

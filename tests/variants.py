@@ -150,7 +150,7 @@ def small(own) -> dict:
   most = {'eval.num_samples': 2, 'eval.batch_size': 100, 'data.batch_size': 6}  # 0 stays 0
   fields |= {name: min(flatten(own.to_dict())[name], value) for name, value in most.items()}
   if own.model.classifier.kind == 'residual':
-    fields |= {'model.classifier.hidden': (4, 8)}
+    fields |= {'model.classifier.hidden': (8, 16)}
   if own.data.name in SYNTHETIC:
     fields |= {'data.examples': 60} | ({'data.changes': (20, 40)} if own.data.changes else {})
   if own.data.name in REAL:

@@ -61,6 +61,14 @@ def test_by_hand(side):
   assert [block.norm_1.groups for block in net.stages] == [1, 1, 2, 2]
 
 
+def test_no_convolution_of_one_pixel_has_a_stride():
+  """Its gradient would spoil the memory of the process (see `Block.call`)."""
+  net = Residual((4, 8, 8), blocks=1, kernel=1)
+  net(images(1, 8, 8, 1))
+  strides = [(layer.kernel_size[0], layer.strides[0]) for layer in net._flatten_layers() if hasattr(layer, 'strides')]
+  assert (2, 2) in strides and (1, 2) not in strides
+
+
 @pytest.mark.parametrize(('hidden', 'groups'), [((3,), 1), ((6,), 1), ((16,), 4), ((24,), 6), ((64,), 8), ((100,), 5)])
 def test_groups_of_channels(hidden, groups):
   """Eight of them, or as many as have at least four channels and share them evenly."""
