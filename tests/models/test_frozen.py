@@ -56,12 +56,12 @@ def test_it_is_the_classifier_of_the_run(classifier_run):
   np.testing.assert_array_equal(found.features(x), trained.model.features(x))
   np.testing.assert_array_equal(found.logits(x), trained.model.logits(x))
   np.testing.assert_allclose(found.probabilities(x), tf.nn.softmax(trained.model.logits(x)), rtol=1e-6)
-  assert (found.classes, found.num_features, found.widths) == (10, 16, {'dense_0': 16})
+  assert (found.classes, found.num_features) == (10, 16)
   assert found.name == 'classifier' and found.accuracy == trained.accuracy
 
 
 def test_features_of_a_net_without_dense_layers():
-  assert Frozen(small(**{'model.classifier.dense': ()}), Observation(SHAPE)).widths == {'net': 4 * 4 * 3}
+  assert Frozen(small(**{'model.classifier.dense': ()}), Observation(SHAPE)).num_features == 4 * 4 * 3
 
 
 @pytest.mark.parametrize('own', ['none', 'min_max', 'standard'])

@@ -38,7 +38,6 @@ class Frozen:
     name: the section of the spec that names it.
     classes: M, its labels are 0, ..., M - 1.
     num_features: F.
-    widths: {layer: how many of the features are its activations}.
     is_alike: whether both runs have the same scaling, of black and white.
     hash, weights, accuracy, split: which classifier it is: a hash of its spec and data, a checksum of its weights, and
       how good it was in its own evaluation.
@@ -49,8 +48,6 @@ class Frozen:
   def __init__(self, trained: Trained, observation: Observation):
     self._model, self._section = trained.model, trained.spec.data
     self.classes, self.num_features = self._model.classes, self._model.head.map.kernel.shape[0]
-    last = self._model.dense.dense[-1] if self._model.dense.dense else self._model.net
-    self.widths = {last.name: self.num_features}
     (low, high), own = (observation.low, observation.high), trained.range
     self._scale = (own[1] - own[0]) / ((high - low) or 1.0)  # of one value alone
     self._shift = own[0] - self._scale * low
