@@ -31,7 +31,8 @@ What is asked for, spec.constraint.names:
     re (default)          an error per pixel: of digits 0.075, mnist 0.14, micro_mnist 0.1, cifar10 and celeb_a 0.13
     fre                   features no further off than half of their spread, those of spec.classifier.path (celeb_a,
                           which has no classifier: means and standard deviations of 4 x 4 patches)
-    cla                   that this classifier gives the true label a probability of 0.9 (not: celeb_a)
+    cla                   that this classifier gives the true label a probability of 0.9 (not: celeb_a), beside a loose
+                          error of 0.22, cifar10 0.2: alone it is lost with some seeds
     pncc                  a correlation of 0.9 of 4 x 4 patches; brightness and contrast of each are then free
     rate                  nats in every layer
     none                  nothing: the plain ELBO, and by spec.objective.beta the beta-VAE, of the same nets
@@ -42,23 +43,22 @@ How multipliers move:
     published             by Algorithm 1 as printed, from 1, with alpha = 0.99 (not: none)
 
 The decoder is a Gaussian of one sigma, that of the errors (variance=optimal) where a constraint takes the place of the
-likelihood, learned for rate and none. Multipliers of cla and pncc, and those of colours, are held at first, and then
-move faster (constraint.warmup, multiplier_rate). The table at the end says what was reached, and if it is not what was
-asked for, why; docs/constraints.md explains it.
+likelihood, learned for rate and none. Multipliers are held while the nets learn the most (re, fre: for 30% of training;
+cla, pncc: 10%; rate: not), and then move by up to 3% a step (constraint.warmup, multiplier_rate; not: published). The
+table at the end says what was reached, and if it is not what was asked for, why; docs/constraints.md explains it.
 
-What to expect of the digits after their 3,000 steps (half a minute on two idle cores), seed 0, on the training split;
+What to expect of the digits after their 3,000 steps (15 seconds on two idle cores), seed 0, on the training split;
 the test split has other writers, and errors there are larger:
 
-    re                    0.0746 for the 0.075 asked for, by 62 nats; with hit by 31
+    re                    0.0748 for the 0.075 asked for, by 48 nats; with hit by 28
     re,published          0.058, by 339 nats: the multiplier, at 4e10, is still coming down
-    fre                   0.497 for 0.5, by 3.6 nats
-    cla                   0.903 for 0.9, by 4.3 nats; no eye sees the digits in what the classifier does
+    fre                   0.497 for 0.5, by 3.5 nats
+    cla                   0.910 for 0.9, by 3.1 nats
     pncc                  0.906 for 0.9, by 7.6 nats
-    rate                  24.1 nats for 24 (elbo of the test split 23.1); with hit 8.03 and 16.06 for 8 and 16 (40.9)
+    rate                  24.2 nats for 24 (elbo of the test split 22.8); with hit 7.95 and 16.08 for 8 and 16 (41.8)
     none                  an error of 0.102 by 16.0 nats (elbo of the test split 20.4)
 
-mnist reaches 0.140 for 0.14. cifar10 (conv) was trained to the end at the former 0.1, which it missed: 0.093; celeb_a
-was not trained here.
+mnist reaches 0.140 for 0.14, and with cla 0.902 for 0.9 by 4.0 nats, after 6,000 steps. celeb_a was not trained here.
 """
 
 from tfvae import spec as spec_lib
@@ -112,6 +112,8 @@ def get_config(variant=''):
     constraint.pncc.multiplier = 5.0 * DIMENSIONS[data]
 
   spec.train.steps, spec.train.learning_rate = 2000 if data in ('cifar10', 'celeb_a') else 3000, 1e-3
+  if (data, asked) == ('mnist', 'cla'):
+    spec.train.steps = 6000  # until the multiplier has come down
   spec.eval.evaluators = ('bounds', 'reconstruction', 'latents', 'nll_per_dimension', 'samples')
   if data in ('digits', 'mnist'):
     spec.eval.also = ('train',)
