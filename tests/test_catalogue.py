@@ -8,7 +8,7 @@ import pytest
 
 from tfvae import catalogue
 from tfvae import spec as spec_lib
-from tfvae.names import SYNTHETIC
+from tfvae.names import SYNTHETIC, TASKS
 
 
 def prepared(root, *names):
@@ -61,8 +61,8 @@ def test_names_that_are_known(tmp_path, name):
 def test_names_that_are_misspelt(tmp_path, name, meant):
   prepared(tmp_path, 'mineist/1.0.0', 'faces/a/1.0.0', 'faces/b/1.0.0')
   assert catalogue.problem(name, tmp_path) == (
-    f'got {name!r}; allowed: digits | table | folder | micro_mnist | {" | ".join(SYNTHETIC)} | the name of an '
-    'image set of TensorFlow Datasets. '
+    f'got {name!r}; allowed: digits | table | folder | micro_mnist | {" | ".join((*TASKS, *SYNTHETIC))} | the name '
+    'of an image set of TensorFlow Datasets. '
     f'Did you mean {meant}?'
   )
 

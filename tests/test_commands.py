@@ -259,7 +259,7 @@ def test_a_command_is_understood(command, place, monkeypatch):
   _, spec, _ = spec_of(command)
   if spec is None:
     return
-  loader = build._loader(spec.data.name)
+  loader = build.loader(spec.data.name)
   build.check(spec)
   shape = loader.shape(spec.data)
   if shape == (None,):
@@ -360,7 +360,7 @@ def try_command(command, capsys):
   check(mode, spec, workdir)
   if mode == 'show':
     assert 'parameters' in capsys.readouterr().out
-  elif path and 'samples' in spec.eval.evaluators and len(build._loader(spec.data.name).shape(spec.data)) == 3:
+  elif path and 'samples' in spec.eval.evaluators and len(build.loader(spec.data.name).shape(spec.data)) == 3:
     assert (workdir / 'figures/reconstructions.png').is_file()
 
 
@@ -392,7 +392,7 @@ CUT_PYTHON = {"'train.steps': 500": "'train.steps': 2", '(1000, 2000, 3000)': '(
 
 def run_python(page):
   """All the Python of a page, in the order of the page, after the runs that it loads are made."""
-  digits = build._loader('digits').load(None).splits['test']['x'][:5]
+  digits = build.loader('digits').load(None).splits['test']['x'][:5]
   names = {'images': digits, 'values': digits, 'x': (digits / 16).astype(np.float32)}
   if 'classifier' in page:
     names['x'] = np.zeros((5, 28, 28, 1), np.float32)

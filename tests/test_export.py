@@ -95,7 +95,7 @@ def signatures(run):
 
 def stored(run):
   """Examples as a user has them."""
-  return build._loader(run.spec.data.name).load(run.spec.data).splits['train']['x']
+  return build.loader(run.spec.data.name).load(run.spec.data).splits['train']['x']
 
 
 def assert_close(found, wanted, rtol=1e-5):

@@ -347,7 +347,7 @@ def test_widths_are_repeated_where_the_way_needs_it():
 def shape_of(**fields):
   section = spec_lib.base().data
   section.update({'name': 'digits', **fields})
-  return build._loader(section.name).shape(section)
+  return build.loader(section.name).shape(section)
 
 
 @pytest.mark.parametrize('name', ['digits', *SYNTHETIC])
@@ -355,8 +355,8 @@ def test_shapes_of_made_data(name):
   section = spec_lib.base().data
   section.update({'name': name, 'examples': 20, 'dims': 7})
   section.segments = (2,)
-  stored = build._loader(name).load(section)
-  assert build._loader(name).shape(section) == dataset._shape(stored.splits['train'])
+  stored = build.loader(name).load(section)
+  assert build.loader(name).shape(section) == dataset._shape(stored.splits['train'])
 
 
 def test_shapes_of_files(tmp_path, tfds_dir):

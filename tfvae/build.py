@@ -10,8 +10,9 @@ import sys
 from tfvae import classifiers, fit, memory
 from tfvae.data import misfits
 from tfvae.data.dataset import Dataset, Part, make
+from tfvae.data.loaders import loader
 from tfvae.errors import RunError, SpecError
-from tfvae.names import NAMES, TFDS
+from tfvae.names import NAMES
 from tfvae.observation import Observation
 from tfvae.schema import flatten
 
@@ -36,15 +37,10 @@ def dataset(spec, kept: dict | None = None) -> Dataset:
     f'lower spec.data.memory_limit ({spec.data.memory_limit} MiB), and images of a folder or of TFDS are read when '
     'they are needed; a table, or an NPZ file, must fit into memory'
   ):
-    data = make(_loader(spec.data.name).load(spec.data), spec.data, spec.seed, kept)
+    data = make(loader(spec.data.name).load(spec.data), spec.data, spec.seed, kept)
   if found := problems(spec, data):
     raise SpecError(found)
   return data
-
-
-def _loader(name):
-  """The module whose `load` reads a set, and whose `shape` knows before what its examples are like."""
-  return importlib.import_module(NAMES['data.name'].get(name, TFDS))
 
 
 def check(spec) -> None:
@@ -52,7 +48,7 @@ def check(spec) -> None:
   their shape can be known before they are read.
   """
   try:
-    shape = _loader(spec.data.name).shape(spec.data)
+    shape = loader(spec.data.name).shape(spec.data)
   except Exception:  # a file that is not there, or not right: loading it says what is wrong
     shape = None
   found = fit.problems(flatten(spec.to_dict()), shape) if shape else []

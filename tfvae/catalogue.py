@@ -6,13 +6,18 @@ import pathlib
 import re
 
 from tfvae.errors import nearest, short
-from tfvae.names import NAMES, SUBSETS
+from tfvae.names import NAMES, SUBSETS, TASKS
 
 
 def data_dir(section) -> pathlib.Path:
   """The directory of the prepared sets: spec.data's `data_dir` (or such a text), $TFDS_DATA_DIR, or TFDS' own."""
   text = section if isinstance(section, (str, os.PathLike)) else section.data_dir
   return pathlib.Path(os.path.expanduser(text or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'))
+
+
+def read(name: str, of: str) -> str:
+  """The set whose examples spec.data.name reads: that of spec.data.of where it is made of one."""
+  return of if name in TASKS else name
 
 
 def source(name: str) -> str | None:

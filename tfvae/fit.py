@@ -267,7 +267,8 @@ def _size(pair):
 
 def _images(f, shape):
   """Changes of the size of images, where they can be scaled."""
-  if len(shape) != 3 or not (f['data.name'] == 'folder' or catalogue.source(f['data.name'])):
+  name = catalogue.read(f['data.name'], f['data.of'])
+  if len(shape) != 3 or not (name == 'folder' or catalogue.source(name)):
     return []
   field, side = ('data.pad' if f['data.pad'] else 'data.resize'), max(shape[:2])
   return [{field: value} for value in _near(SIDES, side) if value > side or field == 'data.resize']

@@ -61,7 +61,9 @@ def data(value) -> dict:
 
 def _observation(value):
   names = {'low', 'high', 'levels'}
-  _require(isinstance(value, dict) and set(value) == names, 'observation is no low, high and levels')
+  right = isinstance(value, dict) and names <= set(value) <= names | {'stack'}
+  _require(right, 'observation is no low, high and levels')
+  _require(isinstance(value.get('stack', False), bool), 'stack is neither true nor false')
   low, high, levels = value['low'], value['high'], value['levels']
   _require(all(_is_number(n) and math.isfinite(n) for n in (low, high)), 'low or high is no finite number')
   _require(low <= high, 'low is above high')

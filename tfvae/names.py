@@ -51,6 +51,8 @@ SYNTHETIC = (
   '1d_gauss', 'line', 'circle', '8gauss', 'cosine', 'eight', 'swiss_roll', 'spiral_3d', 'manifold', 'pca', 'pca_ring',
   'stream',
 )  # fmt: skip
+# Made of the images that spec.data.of names.
+TASKS = ('color_mnist', 'mnist_triplets', 'mnist_sum', 'mnist_sum_hard', 'mnist_rotate', 'mnist_turns')
 MOST_STATES = 2**16  # of all layers together, that are enumerated
 ESTIMATORS, STATES, BOUNDS = 'tfvae.families.estimators', ('bits', 'one-hot'), ('elbo', 'iwae')
 OBJECTIVES = {
@@ -65,6 +67,7 @@ NAMES = {
     'table': 'tfvae.data.table',
     'folder': 'tfvae.data.folder',
     'micro_mnist': 'tfvae.data.micro_mnist',
+    **{name: 'tfvae.data.tasks' for name in TASKS},
     **{name: 'tfvae.data.synthetic' for name in SYNTHETIC},
   },
   'model.name': {

@@ -13,6 +13,7 @@ class Observation(NamedTuple):
   low: float = 0.0  # black, or the smallest value of the training split of other data
   high: float = 1.0  # white, or the largest
   levels: int | None = None  # 256 of images of 8 bits, 2 of binary data; None where values are not discrete
+  stack: bool = False  # whether three channels are three grey images, and no colour (of others but 1 they always are)
 
   @property
   def step(self) -> float:
@@ -28,4 +29,5 @@ class Observation(NamedTuple):
 
   def to_keep(self) -> dict:
     """All but the shape, for `kept`."""
-    return {'low': self.low, 'high': self.high, 'levels': self.levels}
+    kept = {'low': self.low, 'high': self.high, 'levels': self.levels}
+    return kept | ({'stack': True} if self.stack else {})

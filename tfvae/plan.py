@@ -49,8 +49,10 @@ def announce(spec, origin, run: Run, overwrite: bool) -> str:
 
 
 def _data(section):
-  name = section.name
-  if catalogue.source(name):
+  name, read = section.name, catalogue.read(section.name, section.of)
+  if read != name:
+    name = f'{name} of {read}'
+  if catalogue.source(read):
     return f'{name} in {catalogue.data_dir(section)}'
   if name == 'table':
     return f'table {section.path}' if section.path else "table (scikit-learn's breast cancer table)"

@@ -12,7 +12,7 @@ from tfvae.constraint_rules import constraint_rule
 from tfvae.discrete_rules import DISCRETE_RULES
 from tfvae.errors import cut, nearest, short
 from tfvae.files import path_problem
-from tfvae.names import NAMES, SYNTHETIC
+from tfvae.names import NAMES, SYNTHETIC, TASKS
 from tfvae.schema import DATA, SAMPLES
 
 PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'classifier.path', 'eval.fid_inception')
@@ -38,7 +38,8 @@ def _schedule_rule(f):
 
 
 def _split_rule(f):
-  stored = f['data.name'] not in ('digits', 'table', *SYNTHETIC)  # the others may have such a split
+  read = catalogue.read(f['data.name'], f['data.of'])
+  stored = read not in ('digits', 'table', *SYNTHETIC)  # the others may have such a split
   if f['eval.split'] == 'validation' and f['data.validation'] == 0 and not stored:
     yield (
       'spec.eval.split: got validation, but there is no validation split: set spec.data.validation to the '
@@ -119,13 +120,15 @@ def _sample_rule(f):
 
 def _data_rule(f):
   name, defaults = f['data.name'], {field: f_.default for field, f_ in DATA.items()}
-  files, images = name in ('table', 'folder'), name not in ('table', 'digits', *SYNTHETIC)
-  only = {'path': (files, 'table and folder'), 'download': (catalogue.source(name), 'TensorFlow Datasets')}
+  read = catalogue.read(name, f['data.of'])
+  files, images = read in ('table', 'folder'), read not in ('table', 'digits', *SYNTHETIC)
+  only = {'path': (files, 'table and folder'), 'download': (catalogue.source(read), 'TensorFlow Datasets')}
+  only |= {'of': (name in TASKS, ' | '.join(TASKS))}
   only |= {field: (name == 'table', 'table') for field in ('label', 'header', 'separator')}
   only |= {field: (images, 'folder and TensorFlow Datasets') for field in ('crop', 'crop_at', 'resize', 'pad')}
-  only |= {'channels': (name == 'folder', 'folder')}
+  only |= {'channels': (read == 'folder', 'folder')}
   made = ' | '.join(SYNTHETIC)
-  only |= {field: (name in SYNTHETIC, made) for field in ('seed', 'examples')}
+  only |= {field: (name in (*SYNTHETIC, *TASKS), ' | '.join((*SYNTHETIC, *TASKS))) for field in ('seed', 'examples')}
   only |= {'noise': (name in SYNTHETIC and name != 'manifold', made.replace(' | manifold', ''))}
   models = 'manifold | pca | pca_ring'
   only |= {'latents': (name in models.split(' | '), models)}
@@ -136,6 +139,11 @@ def _data_rule(f):
       got = short(f[f'data.{field}'])
       yield f'spec.data.{field}: got {got}; only data of {where} have it, not {name}; leave it out'
   if images and f['data.crop_at'] == 'random':
+    if name in TASKS:
+      yield (
+        f'spec.data.crop_at: got random, which crops images afresh in each epoch, but {name} is made of them once; use '
+        'center'
+      )
     yield from _random_crop_rule(f)
   if f['data.jitter'] and f['data.binarize'] != 'none':
     yield (

@@ -7,7 +7,7 @@ import re
 from typing import Any, NamedTuple
 
 from tfvae.errors import cut, nearest, short
-from tfvae.names import NAMES, SYNTHETIC
+from tfvae.names import NAMES, SYNTHETIC, TASKS
 from tfvae.sides import MOST_REPEATED
 
 SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
@@ -218,8 +218,14 @@ DATA = {
     "micro_mnist: of MNIST's training split the first image of each of the labels 0 to 6, as both splits "
     '(batch_size=0). '
     'table: the CSV or NPZ file `path`. folder: the image files below `path`. Made from data.seed, points on curves '
-    f'and manifolds: {", ".join(SYNTHETIC)}. Any other name is that of an image set '
-    'of TensorFlow Datasets: mnist, fashion_mnist, cifar10, svhn_cropped, celeb_a, ... (name/configuration, too).',
+    f'and manifolds: {", ".join(SYNTHETIC)}. Made of the images of `of`: {", ".join(TASKS)}. Any other name is that '
+    'of an image set of TensorFlow Datasets: mnist, fashion_mnist, cifar10, svhn_cropped, celeb_a, ... '
+    '(name/configuration, too).',
+  ),
+  'of': Field(
+    'mnist',
+    f'{", ".join(TASKS)}: the set whose images they are made of, of ten labels: what `name` may be, such as digits, '
+    'which need no files.',
   ),
   'path': Field(
     '',
@@ -259,7 +265,13 @@ DATA = {
   'seed': Field(
     0, 'Seed of made data, apart from spec.seed, so that repeated runs have the same.', low=0, high=2**31 - 1
   ),
-  'examples': Field(25_000, 'Made data: training examples; there are as many test examples.', low=2, high=10**8),
+  'examples': Field(
+    25_000,
+    'Made data: training examples; there are as many test examples (of what is made of the images of `of`: at most '
+    '10,000, and of their test split alone).',
+    low=2,
+    high=10**8,
+  ),
   'noise': Field(0.05, 'Made data: standard deviation of the noise (manifold has none).', low=0),
   'latents': Field(2, 'manifold, pca, pca_ring: dimensions of what the examples are functions of.', low=1, high=10**4),
   'dims': Field(10, 'manifold, pca, pca_ring, stream: dimensions of an example.', low=1, high=10**5),

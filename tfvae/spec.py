@@ -13,6 +13,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from tfvae import catalogue, specfile
 from tfvae.errors import SpecError, cut, nearest, short
+from tfvae.names import TASKS
 from tfvae.rules import RULES
 from tfvae.schema import RENAMED, flatten, layers_problem, schema, unknown
 
@@ -160,7 +161,7 @@ def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str,
   problems = []
   # A change of the layers changes which other fields there are; the directory says which sets are known.
   for name, value in sorted(chosen, key=lambda pair: pair[0] not in ('model.layers', 'data.data_dir')):
-    problem = _override(values, name, value) or (name == 'data.name' and _unknown_data(values))
+    problem = _override(values, name, value) or (name == _data_field(values) and _unknown_data(values))
     if problem:
       problems.append(f'spec.{cut(name)}: {problem}')
     elif name == 'model.layers':
@@ -168,7 +169,7 @@ def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str,
   wrong = {problem.partition(':')[0] for problem in problems}
   problems += [p for p in validate(values) if p.partition(':')[0] not in wrong]
   if not problems and (problem := _unknown_data(values)):
-    problems = [f'spec.data.name: {problem}']
+    problems = [f'spec.{_data_field(values)}: {problem}']
   if problems:
     raise SpecError(problems)
   return freeze(values)
@@ -185,11 +186,16 @@ def pairs(overrides: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> list[tupl
   return found
 
 
+def _data_field(values):
+  """The field that names the set whose examples are read."""
+  return 'data.of' if values['data']['name'] in TASKS else 'data.name'
+
+
 def _unknown_data(values):
   data = values['data']
-  if not isinstance(data['name'], str) or not isinstance(data['data_dir'], str):
+  if not all(isinstance(data[name], str) for name in ('name', 'of', 'data_dir')):
     return None
-  return catalogue.problem(data['name'], catalogue.data_dir(data['data_dir']))
+  return catalogue.problem(catalogue.read(data['name'], data['of']), catalogue.data_dir(data['data_dir']))
 
 
 def freeze(values: dict) -> ConfigDict:

@@ -57,6 +57,7 @@ class Stored(NamedTuple):
   splits: dict[str, dict[str, np.ndarray] | Reader]  # 'train'; 'test' and 'validation' where they are stored
   limits: tuple[float, float] | None = None  # black and white of images; None for other data, scaled by column
   columns: tuple[str, ...] = ()  # the names of a table's columns
+  stack: bool = False  # of images: `Observation.stack`
 
 
 class Part(NamedTuple):
@@ -78,6 +79,7 @@ class Dataset(NamedTuple):
   bits: int  # depth that values are reduced to; 0: as stored
   binary: bool  # whether observations are made binary, however they are stored
   summary: dict  # what a run keeps of its data (data.json)
+  stack: bool = False  # `Observation.stack`
 
   @property
   def shape(self) -> tuple[int, ...]:
@@ -87,7 +89,8 @@ class Dataset(NamedTuple):
   @property
   def observation(self) -> Observation:
     """What models know of an example."""
-    return Observation(self.shape, 0.0, 1.0, 2) if self.binary else Observation(self.shape, *self.range(), self.levels)
+    values = (0.0, 1.0, 2) if self.binary else (*self.range(), self.levels)
+    return Observation(self.shape, *values, stack=self.stack)
 
   def size(self, split: str) -> int:
     """Examples in a split."""
@@ -197,7 +200,7 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
   if section.pool == 'train+test':
     splits['train'] = _joined(splits['train'], splits['test'], stored.name)
   binary = section.binarize != 'none'
-  data = Dataset(stored.name, splits, scale, offset, limits, extremes, section.bits, binary, {})
+  data = Dataset(stored.name, splits, scale, offset, limits, extremes, section.bits, binary, {}, stored.stack)
   data.summary.update(_summary(data, scaling))
   if kept is not None:
     _compare(kept, data.summary)

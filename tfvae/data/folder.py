@@ -107,7 +107,7 @@ class FileReader(Reader):
     if 'orientation' in stored:
       image = images.oriented(image, stored['orientation'])
     if self._decoded > self.shape[2]:
-      image = _grey(image)
+      image = images.grey(image)
     x = images.prepare(image, self._section, seed) if self._changes() else tf.ensure_shape(image, self.shape)
     return {'x': x} | {name: value for name, value in stored.items() if name == 'label'}
 
@@ -158,14 +158,6 @@ class FileReader(Reader):
     with Image.open(os.fsdecode(path)) as image:
       pixels = np.asarray(image.convert('L' if self._decoded == 1 else 'RGB'))
     return pixels.reshape(*pixels.shape[:2], self._decoded)
-
-
-def _grey(image):
-  """Luma of ITU-R BT.601 in integers, as Pillow has it; a grey image remains what it is."""
-  import tensorflow as tf
-
-  luma = tf.reduce_sum(tf.cast(image, tf.int32) * [19595, 38470, 7471], -1, keepdims=True)
-  return tf.cast((luma + 2**15) // 2**16, tf.uint8)
 
 
 # What is there.

@@ -8,6 +8,7 @@ import numpy as np
 from tfvae.errors import UserError
 
 LIMITS = (0.0, 255.0)
+LUMA = (19595, 38470, 7471)  # of red, green and blue, of 2^16 together: ITU-R BT.601 in integers, as Pillow has it
 
 
 def shape(stored: Sequence[int | None], section, what: str = 'the images') -> tuple[int, int, int]:
@@ -103,6 +104,18 @@ def prepare(image, section, seed=None):
   if section.pad:
     image = _pad(image, section.pad, _too_large(section, 'an image is larger'))
   return tf.ensure_shape(image, static)
+
+
+def grey(x):
+  """Images [..., C] of whole numbers, an array or a tensor, as [..., 1]: the luma of colours; grey ones as they are."""
+  if x.shape[-1] != 3:
+    return x
+  if isinstance(x, np.ndarray):
+    return ((x.astype(np.int32) @ np.array(LUMA, np.int32) + 2**15) // 2**16).astype(x.dtype)[..., None]
+  import tensorflow as tf
+
+  luma = tf.reduce_sum(tf.cast(x, tf.int32) * LUMA, -1, keepdims=True)
+  return tf.cast((luma + 2**15) // 2**16, x.dtype)
 
 
 def problem(error: Exception) -> str | None:
