@@ -9,8 +9,9 @@ import sys
 
 from tfvae import classifiers, fit, memory
 from tfvae.data import misfits
-from tfvae.data.dataset import Dataset, Part, make
+from tfvae.data.dataset import Dataset, make
 from tfvae.data.loaders import loader
+from tfvae.data.stored import Part
 from tfvae.errors import RunError, SpecError
 from tfvae.names import NAMES
 from tfvae.observation import Observation

@@ -41,7 +41,8 @@ def saved(value) -> int:
 def data(value) -> dict:
   """data.json: {'name', 'shape', 'sizes', 'scaling', 'fingerprint'}, and 'observation' (`Observation.to_keep`).
 
-  Where training depends on trained networks of other runs, their identities as 'frozen'.
+  Where contexts are scaled apart from x, by a 'context' in 'scaling', which is like it. Where training depends on
+  trained networks of other runs, their identities as 'frozen'.
   """
   names = ('name', 'shape', 'sizes', 'scaling', 'fingerprint')
   _require(isinstance(value, dict) and all(name in value for name in names), f'no object with {", ".join(names)}')
@@ -50,9 +51,13 @@ def data(value) -> dict:
   _require(_is_count(value['fingerprint']), 'fingerprint is no checksum')
   _require(isinstance(shape, list) and shape and all(_is_count(n) and n for n in shape), 'shape is no list of sizes')
   _require(isinstance(sizes, dict) and 'train' in sizes and all(map(_is_count, sizes.values())), 'sizes are no counts')
-  _scaling(value['scaling'], shape[0] if len(shape) == 1 else 1)
   if 'observation' in value:  # not in runs of tfvae before 0.2
     _observation(value['observation'])
+  scaling, context = value['scaling'], value.get('observation', {}).get('context') or [1]
+  _require(isinstance(scaling, dict), 'scaling is no object')
+  if 'context' in scaling:
+    _scaling(scaling['context'], context[0] if len(context) == 1 else 1)
+  _scaling({name: of for name, of in scaling.items() if name != 'context'}, shape[0] if len(shape) == 1 else 1)
   frozen = value.get('frozen', {})
   texts = isinstance(frozen, dict) and all(isinstance(text, str) for text in frozen.values())
   _require(texts, 'frozen are no identities by name')
@@ -61,13 +66,15 @@ def data(value) -> dict:
 
 def _observation(value):
   names = {'low', 'high', 'levels'}
-  right = isinstance(value, dict) and names <= set(value) <= names | {'stack'}
+  right = isinstance(value, dict) and names <= set(value) <= names | {'context', 'stack'}
   _require(right, 'observation is no low, high and levels')
   _require(isinstance(value.get('stack', False), bool), 'stack is neither true nor false')
   low, high, levels = value['low'], value['high'], value['levels']
   _require(all(_is_number(n) and math.isfinite(n) for n in (low, high)), 'low or high is no finite number')
   _require(low <= high, 'low is above high')
   _require(levels is None or (_is_count(levels) and levels > 1 and low < high), 'levels are no count above 1')
+  context = value.get('context', [])  # [] of a label
+  _require(isinstance(context, list) and all(_is_count(n) and n for n in context), 'context is no list of sizes')
 
 
 def _scaling(value, columns):

@@ -13,6 +13,7 @@ class Observation(NamedTuple):
   low: float = 0.0  # black, or the smallest value of the training split of other data
   high: float = 1.0  # white, or the largest
   levels: int | None = None  # 256 of images of 8 bits, 2 of binary data; None where values are not discrete
+  context: tuple[int, ...] | None = None  # the shape of what comes with an example; () of a label; None: nothing does
   stack: bool = False  # whether three channels are three grey images, and no colour (of others but 1 they always are)
 
   @property
@@ -24,10 +25,12 @@ class Observation(NamedTuple):
   def kept(cls, summary: dict) -> 'Observation':
     """From what a run keeps of its data; runs of tfvae before 0.2 kept no levels."""
     low, high = summary.get('range') or (0.0, 1.0)
-    own = {'low': low, 'high': high, 'levels': None} | summary.get('observation', {})
-    return cls(tuple(summary['shape']), **own)
+    own = {'low': low, 'high': high, 'levels': None, 'context': None} | summary.get('observation', {})
+    context = own.pop('context')
+    return cls(tuple(summary['shape']), **own, context=None if context is None else tuple(context))
 
   def to_keep(self) -> dict:
-    """All but the shape, for `kept`."""
+    """All but the shape, for `kept`; of what is the exception only where it holds."""
     kept = {'low': self.low, 'high': self.high, 'levels': self.levels}
+    kept |= {} if self.context is None else {'context': list(self.context)}
     return kept | ({'stack': True} if self.stack else {})

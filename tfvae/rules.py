@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tfvae import catalogue
 from tfvae.constraint_rules import constraint_rule
+from tfvae.context_rules import context_rule
 from tfvae.discrete_rules import DISCRETE_RULES
 from tfvae.errors import cut, nearest, short
 from tfvae.files import path_problem
@@ -460,6 +461,7 @@ RULES: tuple[Callable, ...] = (
   _rates_rule,
   *DISCRETE_RULES,
   constraint_rule,
+  context_rule,
   _lvae_rule,
   _flow_rule,
   _skip_rule,

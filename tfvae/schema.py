@@ -229,7 +229,8 @@ DATA = {
   ),
   'path': Field(
     '',
-    'table: a CSV file (also .gz) or an NPZ file with an array x (and x_test, label, label_test); empty: '
+    'table: a CSV file (also .gz) or an NPZ file with an array x (and x_test, label, label_test; context, target and '
+    'those of the test where `context` and `target` are own); empty: '
     "scikit-learn's breast cancer table. folder: a directory; its subdirectories train, test and validation are the "
     'splits where there are such, the directory of a file is its label.',
   ),
@@ -237,6 +238,19 @@ DATA = {
     '', 'Where TensorFlow Datasets are. Empty: the environment variable TFDS_DATA_DIR, or ~/tensorflow_datasets.'
   ),
   'download': Field(False, 'Download and prepare a TensorFlow Dataset that is not there.'),
+  'context': Field(
+    'none',
+    'What a model is told of each example, beside it: p(x | context) is then modelled, and evaluated. none. label: its '
+    'label, 0 to classes - 1. own: what the data set provides, such as images that x follows from. Contexts that are '
+    'images are scaled as x is and are never binary; others are scaled as a table of their own.',
+    choices=('none', 'label', 'own'),
+  ),
+  'target': Field(
+    'x',
+    'What the likelihood is of. x: of what is encoded. own: of another thing of the same shape, the target that the '
+    'data set provides for each x; it is scaled and binarised as x is, while the noise of training is on x alone.',
+    choices=('x', 'own'),
+  ),
   'label': Field('', 'The label of a table, not a part of x: a column by its name or number (from 0). Empty: none.'),
   'header': Field(
     'auto',

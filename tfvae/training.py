@@ -13,7 +13,8 @@ from tfvae import build, environment, memory
 from tfvae.analysis.evaluator import Split, moments
 from tfvae.checkpoint_files import newest
 from tfvae.checkpoints import Checkpoints, named
-from tfvae.data.dataset import Dataset, Part
+from tfvae.data.dataset import Dataset
+from tfvae.data.stored import Part
 from tfvae.ema import Ema
 from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
 from tfvae.evaluation import Abandoned, Evaluation, complete
@@ -293,13 +294,16 @@ class Trainer:
     raise NonFiniteError(self._non_finite_message(step, ', '.join(names) + self._bad_examples(step)))
 
   def _bad_examples(self, step):
-    """Which examples of a step's batch are not finite themselves, for a message; '' where all are."""
+    """Which examples of a step's batch, or what of them, are not finite themselves, for a message; '' where all are."""
     if isinstance(self._part, Part):
       return ''
-    rows = self.source.order(step - 1, 1)[0]
-    finite = np.isfinite(np.asarray(self._part['x'])[rows]).reshape(len(rows), -1).all(axis=1)
-    bad = [str(row) for row in rows[~finite][:3]]
-    return f' (of the data, training example {", ".join(bad)}, counted from 0, is not finite)' if bad else ''
+    rows, found = self.source.order(step - 1, 1)[0], ''
+    for name, what in (('x', ''), ('context', 'the context of '), ('target', 'the target of ')):
+      if name in self._part:
+        finite = np.isfinite(np.asarray(self._part[name])[rows]).reshape(len(rows), -1).all(axis=1)
+        if bad := [str(row) for row in rows[~finite][:3]]:
+          found += f' (of the data, {what}training example {", ".join(bad)}, counted from 0, is not finite)'
+    return found
 
   def _non_finite_message(self, step, what):
     return (

@@ -20,7 +20,7 @@ import numpy as np
 
 from tfvae import paths
 from tfvae.data import columns
-from tfvae.data.dataset import Stored
+from tfvae.data.stored import Stored
 from tfvae.errors import UserError, cut, short
 from tfvae.schema import SEPARATORS
 

@@ -1,77 +1,26 @@
-"""Data sets: as they are stored, and as spec.data asks for them. Importing this imports no TensorFlow."""
+"""Data sets as spec.data asks for them: split and scaled. Importing this imports no TensorFlow."""
 
-import abc
 import functools
-import math
-import re
 import zlib
 from typing import NamedTuple
 
 import numpy as np
 
 from tfvae import memory
+from tfvae.data import fields
 from tfvae.data import scaling as scaling_lib
+from tfvae.data import stored as stored_lib
+from tfvae.data.stored import Part, Reader, Stored
 from tfvae.errors import RunError, UserError, cut
 from tfvae.observation import Observation
-
-
-class Reader(abc.ABC):
-  """Examples read by their number, by tf.data: for sets too large for memory, and to fill memory with the others.
-
-  Attributes:
-    size: how many there are.
-    shape, dtype: of an example.
-  """
-
-  size: int
-  shape: tuple[int, ...]
-  dtype: np.dtype
-
-  @abc.abstractmethod
-  def fetch(self, positions):
-    """What is stored of examples [K]: a tensor [K, ...], or a dict of them (records, paths, rows). Cheap."""
-
-  @abc.abstractmethod
-  def decode(self, stored, seed=None) -> dict:
-    """{'x': [*shape], 'label': int32 [] where there is one} of one example; runs in parallel with others.
-
-    seed: int32 [2], of what is drawn afresh in each epoch (where spec.data.crop_at=random crops). None: nothing is.
-    """
-
-  def explain(self, error: Exception) -> str:
-    """What to tell a user where TensorFlow failed to read an example: what is broken, and what to do."""
-    return f'an example cannot be read: {words(error)}'
-
-
-def words(error: Exception) -> str:
-  """What an error of TensorFlow says, without where in a graph it happened."""
-  line = next(iter(str(error).splitlines()), '')
-  line = re.sub(r'^{{.*?}} |Error in user-defined function .*? iterator: \S+: | \[Op:.*', '', line)
-  return line[:200] or type(error).__name__
-
-
-class Stored(NamedTuple):
-  """A data set as it is stored, before it is split and scaled."""
-
-  name: str
-  splits: dict[str, dict[str, np.ndarray] | Reader]  # 'train'; 'test' and 'validation' where they are stored
-  limits: tuple[float, float] | None = None  # black and white of images; None for other data, scaled by column
-  columns: tuple[str, ...] = ()  # the names of a table's columns
-  stack: bool = False  # of images: `Observation.stack`
-
-
-class Part(NamedTuple):
-  """A split whose examples are read when they are needed."""
-
-  reader: Reader
-  positions: np.ndarray  # [N] int64: of its examples, among the reader's
 
 
 class Dataset(NamedTuple):
   """Splits of examples, and how a stored value becomes the observation: scale * value + offset."""
 
   name: str
-  splits: dict[str, dict[str, np.ndarray] | Part]  # {'x': [N, ...], 'label': [N] where there is one}, or a Part
+  # {'x': [N, ...], 'label', 'context', 'target' and integers [N] of its own, where there are such}, or a Part
+  splits: dict[str, dict[str, np.ndarray] | Part]
   scale: float
   offset: float
   limits: tuple[float, float]  # smallest and largest stored value of the training split
@@ -79,22 +28,23 @@ class Dataset(NamedTuple):
   bits: int  # depth that values are reduced to; 0: as stored
   binary: bool  # whether observations are made binary, however they are stored
   summary: dict  # what a run keeps of its data (data.json)
+  context: tuple[int, ...] | None = None  # the shape of a context, () of a label; None: there is none
   stack: bool = False  # `Observation.stack`
 
   @property
   def shape(self) -> tuple[int, ...]:
     """Of one example."""
-    return _shape(self.splits['train'])
+    return stored_lib.shape(self.splits['train'])
 
   @property
   def observation(self) -> Observation:
     """What models know of an example."""
     values = (0.0, 1.0, 2) if self.binary else (*self.range(), self.levels)
-    return Observation(self.shape, *values, stack=self.stack)
+    return Observation(self.shape, *values, self.context, self.stack)
 
   def size(self, split: str) -> int:
     """Examples in a split."""
-    return _size(self.splits[split])
+    return stored_lib.size(self.splits[split])
 
   @property
   def stored_levels(self) -> int | None:
@@ -118,24 +68,12 @@ class Dataset(NamedTuple):
     return low, high
 
 
-def _size(part):
-  if isinstance(part, Reader):
-    return part.size
-  return len(part.positions) if isinstance(part, Part) else len(part['x'])
-
-
-def _shape(part):
-  if isinstance(part, (Reader, Part)):
-    return tuple((part.reader if isinstance(part, Part) else part).shape)
-  return tuple(part['x'].shape[1:])
-
-
 def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Dataset:
   """The data set that spec.data asks for: splits, scaling, in memory where it fits.
 
   What is not stored as a split of its own is a part of the training split, drawn from `seed`; scales are fitted on
   what remains. Images are kept as they are stored, and scaled when a batch is made; other data are scaled here, in
-  float64, column by column, and kept as float32.
+  float64, column by column, and kept as float32: targets by the columns of x, contexts by their own.
 
   Args:
     stored: what a loader gives.
@@ -144,15 +82,18 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     kept: the `summary` that a run keeps, whose scaling then holds.
 
   Raises:
-    UserError: a fraction that leaves nothing, values that cannot be scaled, or splits to be pooled that are too large.
+    UserError: a context or a target that the set does not provide, a fraction that leaves nothing, values that cannot
+      be scaled, or splits to be pooled that are too large.
     RunError: the data are not those of `kept`.
   """
-  positions = _split(stored, section, seed)
+  stored, beside = fields.asked(stored, section), fields.wanted(section)
+  positions, context = _split(stored, section, seed), fields.context(stored, section)
   if kept is not None:
     sizes = {split: len(chosen) for split, (_, chosen) in positions.items()}
     sizes['train'] += sizes['test'] if section.pool == 'train+test' else 0
-    _compare(kept, {'shape': list(_shape(stored.splits['train'])), 'sizes': sizes})
-  splits, scaling, kind = {}, (kept or {}).get('scaling'), section.scaling
+    _compare(kept, {'shape': list(stored_lib.shape(stored.splits['train'])), 'sizes': sizes, 'context': context})
+  splits, scaling, kind = {}, dict((kept or {}).get('scaling', {})), section.scaling
+  scaling_of_context = scaling.pop('context', None)
   if scaling and isinstance(scaling['center'], list) != (stored.limits is None):
     raise RunError(
       'spec.data: the data have changed since the run began: images are no table; put the data back, '
@@ -161,22 +102,23 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
   if stored.limits is None:
     names = _names(stored)
     fit = functools.partial(scaling_lib.fit_columns, stored.splits['train']['x'], names, positions['train'][1], kind)
-    scaling, fit = scaling_lib.agreed(scaling, fit), None  # which holds the table as it is stored
+    scaling, fit = scaling_lib.agreed(scaling or None, fit), None  # which holds the table as it is stored
     memory.require(
-      4 * sum(part['x'].size for part in stored.splits.values()),
+      4 * sum(part[name].size for part in stored.splits.values() for name in ('x', 'target') if name in part),
       f'the scaled values of {stored.name}',
       'a table must fit into memory: take fewer rows or columns',
     )
-    scaled = {
-      split: scaling_lib.scaled(part['x'], names, scaling, kind, split) for split, part in stored.splits.items()
-    }
-    stored = stored._replace(splits={split: {**part, 'x': scaled[split]} for split, part in stored.splits.items()})
-  too_large = sum(_bytes(part, _size(part)) for part in stored.splits.values()) > section.memory_limit * 2**20
+    scaled = {split: _scaled(part, names, scaling, kind, split) for split, part in stored.splits.items()}
+    stored = stored._replace(splits={split: part | scaled[split] for split, part in stored.splits.items()})
+  if section.context == 'own':
+    stored, scaling_of_context = fields.scaled(stored, positions['train'][1], kind, scaling_of_context)
+  whole = sum(fields.num_bytes(part, stored_lib.size(part), beside) for part in stored.splits.values())
+  too_large = whole > section.memory_limit * 2**20
   # Of images that are cropped anew in each epoch, memory would have to hold all that is around the crops.
   held = {split: not too_large and (split != 'train' or section.crop_at != 'random') for split in positions}
   to_read = [(stored.splits[name], chosen) for split, (name, chosen) in positions.items() if held[split]]
   memory.require(
-    sum(_bytes(part, len(chosen)) for part, chosen in to_read if isinstance(part, Reader)),
+    sum(fields.num_bytes(part, len(chosen), beside) for part, chosen in to_read if isinstance(part, Reader)),
     f'the examples of {stored.name}',
     f'lower spec.data.memory_limit ({section.memory_limit} MiB), and they are read when they are needed',
   )
@@ -184,7 +126,8 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     splits[split] = _part(stored.splits[name], chosen, held[split])
   if stored.limits is None:
     scale, offset = 1.0, 0.0
-    ends = [(float(part['x'].min()), float(part['x'].max())) for part in stored.splits.values() if len(part['x'])]
+    values = [part[name] for part in stored.splits.values() for name in ('x', 'target') if name in part]
+    ends = [(float(of.min()), float(of.max())) for of in values if len(of)]
     extremes = (min(low for low, _ in ends), max(high for _, high in ends))
     # The part itself where it is in memory: taking it out once more would double a large table.
     train = splits['train']['x'] if not too_large else stored.splits['train']['x'][positions['train'][1]]
@@ -195,13 +138,13 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
     passes = isinstance(splits['train'], Part) and kind == 'standard'
     change = functools.partial(scaling_lib.reduced, limits=limits, bits=section.bits) if section.bits else None
     fit = lambda: scaling_lib.fit_images(limits, lambda: _moments(splits['train'], change), kind)
-    scaling = scaling_lib.agreed(scaling, fit, not passes)
+    scaling = scaling_lib.agreed(scaling or None, fit, not passes)
     scale, offset = 1 / scaling['width'], -scaling['center'] / scaling['width']
   if section.pool == 'train+test':
     splits['train'] = _joined(splits['train'], splits['test'], stored.name)
   binary = section.binarize != 'none'
-  data = Dataset(stored.name, splits, scale, offset, limits, extremes, section.bits, binary, {}, stored.stack)
-  data.summary.update(_summary(data, scaling))
+  data = Dataset(stored.name, splits, scale, offset, limits, extremes, section.bits, binary, {}, context, stored.stack)
+  data.summary.update(_summary(data, scaling | ({'context': scaling_of_context} if scaling_of_context else {})))
   if kept is not None:
     _compare(kept, data.summary)
   return data
@@ -209,7 +152,7 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
 
 def _split(stored, section, seed):
   """split: (the stored split that it is a part of, positions in it)."""
-  n = _size(stored.splits['train'])
+  n = stored_lib.size(stored.splits['train'])
   fractions = {'validation': section.validation}
   if 'test' not in stored.splits:
     fractions['test'] = section.test
@@ -228,7 +171,7 @@ def _split(stored, section, seed):
       positions[split] = ('train', np.sort(order[first : first + count]))
       first += count
   for split, part in stored.splits.items():
-    positions.setdefault(split, (split, np.arange(_size(part))))
+    positions.setdefault(split, (split, np.arange(stored_lib.size(part))))
   return positions
 
 
@@ -240,11 +183,6 @@ def _joined(first, second, name):
       'spec.data.memory_limit; raise that, or use train'
     )
   return {key: np.concatenate([first[key], second[key]]) for key in first if key in second}
-
-
-def _bytes(part, size):
-  dtype = part.dtype if isinstance(part, Reader) else part['x'].dtype
-  return size * math.prod(_shape(part)) * np.dtype(dtype).itemsize
 
 
 def _part(part, positions, held):
@@ -261,6 +199,15 @@ def _part(part, positions, held):
   from tfvae.data.reading import read
 
   return read(Part(part, positions))
+
+
+def _scaled(part, names, scaling, kind, split):
+  """The x, and the target where there is one, of a split of a table."""
+  found = {'x': scaling_lib.scaled(part['x'], names, scaling, kind, split)}
+  if 'target' in part:
+    named = [f'{name} of the targets' for name in names]
+    found['target'] = scaling_lib.scaled(part['target'], named, scaling, kind, split)
+  return found
 
 
 def _names(stored):
@@ -301,22 +248,14 @@ def _summary(data, scaling):
 
 def _fingerprint(part):
   """Checksums of up to 64 examples of a split, from the first to the last, and of their labels."""
-  return sorted((name, zlib.crc32(np.ascontiguousarray(array))) for name, array in some(part).items())
-
-
-def some(part):
-  """Up to 64 examples of a split, from the first to the last."""
-  chosen = np.unique(np.linspace(0, _size(part) - 1, 64).round().astype(np.int64))
-  if isinstance(part, Part):
-    from tfvae.data.reading import read
-
-    return read(Part(part.reader, part.positions[chosen]))
-  return {name: array[chosen] for name, array in part.items()}
+  return sorted((name, zlib.crc32(np.ascontiguousarray(array))) for name, array in stored_lib.some(part).items())
 
 
 def _compare(kept, now):
+  kept = kept | {'context': Observation.kept(kept).context}
   for key, what in (
     ('shape', 'examples of shape'),
+    ('context', 'contexts of shape'),
     ('sizes', 'splits of'),
     ('fingerprint', 'other examples, checksum'),
   ):
@@ -331,4 +270,4 @@ def _compare(kept, now):
 def _words(value):
   if isinstance(value, dict):
     return ', '.join(f'{count} ({split})' for split, count in value.items())
-  return ' x '.join(map(str, value)) if isinstance(value, list) else str(value)
+  return ' x '.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

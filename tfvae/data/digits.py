@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfvae.data.dataset import Stored
+from tfvae.data.stored import Stored
 
 NUM_TRAIN = 1500  # the rest is the test split: by the files' order, other writers
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfvae import paths
 from tfvae.data import images
-from tfvae.data.dataset import Reader, Stored, words
+from tfvae.data.stored import Reader, Stored, words
 from tfvae.errors import UserError, cut
 from tfvae.quiet import import_tensorflow
 

@@ -4,7 +4,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from tfvae.data import tfds
-from tfvae.data.dataset import Part, Reader, Stored
+from tfvae.data.stored import Part, Reader, Stored
 from tfvae.errors import UserError
 
 LABELS = 7  # one image of each of 0, ..., 6

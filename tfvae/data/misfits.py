@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from tfvae.data.dataset import Dataset, Part, some
+from tfvae.data.dataset import Dataset
+from tfvae.data.stored import Part, some
 from tfvae.names import NAMES
 
 GIVE_LABELS = {'table': ', or name their column (spec.data.label; in an NPZ file the arrays label and label_test)'}
@@ -20,6 +21,7 @@ def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
   lowest, highest = (dataset.scale * end + dataset.offset for end in dataset.extremes)
   inside, within = (a >= -1e-6 and b <= 1 + 1e-6 for a, b in ((low, high), (lowest, highest)))
   section = spec.data
+  targets = ', or targets,' if section.target == 'own' else ''
   if section.batch_size > n:
     found.append(
       f'spec.data.batch_size: got {section.batch_size}; allowed: at most the {n} training examples of {dataset.name}'
@@ -39,8 +41,8 @@ def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
     )
   elif spec.decoder.likelihood == 'bernoulli' and section.binarize == 'none' and inside and not within:
     found.append(
-      f'spec.decoder.likelihood: got bernoulli, which needs data in [0, 1], but held-out values of {dataset.name} are '
-      f'in [{lowest:g}, {highest:g}]; use spec.data.binarize, or spec.decoder.likelihood=gaussian'
+      f'spec.decoder.likelihood: got bernoulli, which needs data in [0, 1], but held-out values{targets} of '
+      f'{dataset.name} are in [{lowest:g}, {highest:g}]; use spec.data.binarize, or spec.decoder.likelihood=gaussian'
     )
   elif spec.decoder.likelihood == 'bernoulli' and section.binarize == 'none' and not inside:
     found.append(
@@ -66,6 +68,7 @@ def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
     problem := _label_problem(spec, dataset, spec.model.classifier.classes)
   ):
     found.append(problem)
+  found += _context_problems(spec, dataset)
   if 'cla' in spec.constraint.names:
     found += _true_label_problems(spec, dataset, classes)
   if section.flip != 'none' and len(dataset.shape) != 3:
@@ -122,6 +125,41 @@ def _patch_problems(spec, dataset):
           f'spec.constraint.{name}.{field}: got {got}, but examples of {dataset.name} have {shape[0]} x {shape[1]} '
           f'pixels; allowed: at most {side}'
         )
+
+
+def _context_problems(spec, dataset):
+  """Why a model cannot be told the labels of these data, and what contexts do not go with."""
+  section, shape = spec.data, dataset.context
+  if section.flip != 'none' and section.context == 'own' and len(shape) == 3:
+    yield (
+      f'spec.data.flip: got {section.flip}, which mirrors x alone, but the contexts of {dataset.name} are images, too; '
+      'use none'
+    )
+  if section.context != 'label':
+    return
+  found = {split: _labels(dataset, split) for split in dataset.splits}
+  if absent := [split for split, label in found.items() if label is None]:
+    hint = GIVE_LABELS.get(section.name, '')
+    yield f'spec.data.context: got label, but the {absent[0]} split of {dataset.name} has no labels; use none{hint}'
+    return
+  low, high = min(label.min() for label in found.values()), max(label.max() for label in found.values())
+  kinds = ' and '.join(dict.fromkeys(str(label.dtype) for label in found.values()))
+  if any(label.dtype.kind not in 'biu' for label in found.values()) or low < 0:
+    yield (
+      f'spec.data.context: got label, for which labels are 0, 1, 2, ..., but those of {dataset.name} are {kinds} from '
+      f'{low:g} to {high:g}; use none'
+    )
+  elif high >= (classes := context_classes(spec)):
+    yield (
+      f'spec.model.context.classes: got {classes}, but the labels of {dataset.name} go up to {high}; allowed: '
+      'more than the largest label'
+    )
+
+
+def context_classes(spec) -> int:
+  """How many labels there may be as contexts: 0, ..., classes - 1."""
+  section = spec.model.get('context')
+  return section.classes if section else 10
 
 
 def _label_problem(spec, dataset, classes):

@@ -5,8 +5,8 @@ import zipfile
 import numpy as np
 
 from tfvae import paths
-from tfvae.data import columns
-from tfvae.data.dataset import Stored
+from tfvae.data import columns, fields
+from tfvae.data.stored import Stored
 from tfvae.errors import UserError, cut, nearest, short
 
 
@@ -26,12 +26,12 @@ def load(path, section):
         splits[split] = {'x': _examples(path, archive, x)}
         if own in arrays and label in arrays:
           splits[split]['label'] = _vector(path, archive, own, len(splits[split]['x']))
-  x, x_test = splits['train']['x'], splits.get('test', splits['train'])['x']
-  if x_test.shape[1:] != x.shape[1:] or x_test.dtype != x.dtype:
-    raise UserError(
-      f'spec.data.path: {path}, array x_test: got examples of shape {x_test.shape[1:]} and type {x_test.dtype}; '
-      f'allowed: {x.shape[1:]} and {x.dtype}, as in {cut(name, 60)}'
-    )
+        for field in fields.wanted(section):
+          if (own := field if split == 'train' else f'{field}_test') in arrays:
+            splits[split][field] = _beside(path, archive, own, len(splits[split]['x']))
+  for field, first in {'x': name, 'context': 'context', 'target': 'target'}.items():
+    _require_alike(path, field, first, splits)
+  x = splits['train']['x']
   if section.label and label not in arrays:
     splits = _label_column(path, label, splits, arrays)
   if 'label' in splits['train']:
@@ -55,12 +55,37 @@ def _name_of_x(path, names, label):
   if 'x' in names:
     return 'x'
   others = [name for name in names if name not in ('x_test', label, f'{label}_test', 'label', 'label_test')]
+  if len(others) > 1:
+    others = [name for name in others if name.removesuffix('_test') not in fields.OWN]
   if len(others) == 1:
     return others[0]
   raise UserError(
     f'spec.data.path: {path} has no array x; its arrays: {columns.listed(names) or "none"}; make it by '
     'numpy.savez(path, x=x)'
   )
+
+
+def _require_alike(path, field, first, splits):
+  """Raises where examples of the test split are unlike those of the training split, whose array is called `first`."""
+  if not all(split in splits and field in splits[split] for split in ('train', 'test')):
+    return
+  train, test = (splits[split][field] for split in ('train', 'test'))
+  if test.shape[1:] != train.shape[1:] or test.dtype != train.dtype:
+    raise UserError(
+      f'spec.data.path: {path}, array {field}_test: got examples of shape {test.shape[1:]} and type {test.dtype}; '
+      f'allowed: {train.shape[1:]} and {train.dtype}, as in {cut(first, 60)}'
+    )
+
+
+def _beside(path, archive, name, size):
+  """An array of contexts or targets, one for each row of x."""
+  values = _examples(path, archive, name)
+  if len(values) != size:
+    raise UserError(
+      f'spec.data.path: {path}, array {name}: got {len(values)} rows; allowed: one for each of the {size} rows of '
+      f'x{"_test" * name.endswith("_test")}'
+    )
+  return values
 
 
 def _read_array(path, archive, name):
@@ -85,7 +110,7 @@ def _examples(path, archive, name):
   if x.ndim not in (2, 4):
     hint = '; an axis is added by x[..., None]' if x.ndim in (1, 3) else ''
     raise UserError(f'{where}: got the shape {x.shape}; allowed: [N, D] or images [N, height, width, channels]{hint}')
-  if len(x) < (1 if name == 'x_test' else 2) or not x[:1].size:
+  if len(x) < (1 if name.endswith('_test') else 2) or not x[:1].size:
     raise UserError(f'{where}: got the shape {x.shape}; allowed: at least 2 rows (x_test: 1) and 1 column')
   is_kept = x.ndim == 4 and (x.dtype == np.uint8 or (x.dtype.kind == 'f' and x.dtype.itemsize <= 8))
   with np.errstate(over='ignore'):  # of a longer type than float64
@@ -128,7 +153,8 @@ def _label_column(path, label, splits, names):
   if width == 1:
     raise UserError(f'spec.data.label: got {short(label)}, the only column of {path}; x needs one at least')
   return {
-    split: {'x': np.delete(part['x'], number, axis=1), 'label': part['x'][:, number]} for split, part in splits.items()
+    split: {**part, 'x': np.delete(part['x'], number, axis=1), 'label': part['x'][:, number]}
+    for split, part in splits.items()
   }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from tfvae.data.dataset import Part, Reader
+from tfvae.data.stored import Part, Reader
 from tfvae.errors import UserError
 
 FETCHED = 64  # examples fetched and decoded in one call, whose cost would exceed that of decoding a small image
@@ -32,6 +32,48 @@ class ArrayReader(Reader):
 
   def decode(self, stored, seed=None):
     return stored
+
+
+class Fields(Reader):
+  """The examples of another reader without some of their fields, and with their contexts scaled.
+
+  Args:
+    reader: the other.
+    scaling: {'center', 'width'} of contexts, as `scaling.fit_columns` finds them. None: contexts are left as they are.
+    without: the names of what is left out.
+  """
+
+  def __init__(self, reader: Reader, scaling: dict | None = None, without: tuple[str, ...] = ()):
+    self.size, self.shape, self.dtype = reader.size, reader.shape, reader.dtype
+    self._reader, self._without, self._scaling = reader, without, None
+    if scaling:
+      with tf.device('CPU'):  # no constants of the graph, where a division by them would become a product: other bits
+        self._scaling = {name: tf.constant(values, tf.float64) for name, values in scaling.items()}
+
+  def fetch(self, positions):
+    return self._reader.fetch(positions)
+
+  def decode(self, stored, seed=None):
+    decoded = self._reader.decode(stored, seed)
+    decoded = {name: value for name, value in decoded.items() if name not in self._without}
+    if self._scaling:
+      context = tf.cast(decoded['context'], tf.float64)
+      decoded['context'] = tf.cast((context - self._scaling['center']) / self._scaling['width'], tf.float32)
+    return decoded
+
+  def explain(self, error):
+    return self._reader.explain(error)
+
+
+def specs(reader: Reader) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+  """Shape and type of each field of an example."""
+  found = examples(Part(reader, np.arange(1)), tf.data.Dataset.range(1)).element_spec
+  return {name: (tuple(of.shape), np.dtype(of.dtype.as_numpy_dtype)) for name, of in found.items() if name != 'index'}
+
+
+def contexts(part: Part) -> np.ndarray:
+  """Those of all examples of a split, in memory."""
+  return read(part, lambda example: {name: example[name] for name in ('context', 'index')})['context']
 
 
 def examples(part: Part, numbers: tf.data.Dataset, transform: Callable = lambda example: example) -> tf.data.Dataset:

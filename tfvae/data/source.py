@@ -6,23 +6,27 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.data import reading
-from tfvae.data.dataset import Dataset, Part
+from tfvae.data.dataset import Dataset
+from tfvae.data.stored import Part
 from tfvae.noise import Noise, purpose_seed
 
 CHUNK = 4096  # numbers of examples that the input pipeline asks for at once
+OBSERVED = ('x', 'target')  # what is made alike: observations, which may be binary
 
 
 class Source:
   """Batches of a data set: of arrays held as tensors, or of examples read by tf.data when they are needed.
 
-  Examples stay as they are stored (uint8) until a batch is made of them. A training batch is {'x': [B, ...], 'index':
-  [B], 'label': [B] where there is one}; both kinds of sets give the same batches. Images that are cropped anew in each
-  epoch (spec.data.crop_at=random) are always read: what is stored of them is then another square in each.
+  Examples stay as they are stored (uint8) until a batch is made of them. A batch is {'x': [B, ...], 'index': [B]}, with
+  'label' [B] where there is one, and, where spec.data asks for them, 'context' (of labels int32 [B], else [B, ...]) and
+  'target' [B, ...]; both kinds of sets give the same batches. A target is made as x is, but for the noise of training,
+  which is on x alone; a context that is an image is scaled as x is, and never binary. Images that are cropped anew in
+  each epoch (spec.data.crop_at=random) are always read: what is stored of them is then another square in each.
 
   Args:
     dataset: the splits.
-    section: spec.data: batch_size (B, over all replicas together; 0: all training examples), order, crop_at, binarize,
-      threshold, flip, pixel_flip, dequantize, jitter.
+    section: spec.data: batch_size (B, over all replicas together; 0: all training examples), order, crop_at, context,
+      binarize, threshold, flip, pixel_flip, dequantize, jitter.
     seed: of the order of the examples, of their crops and of the binarisation.
     dtype: of the observations.
   """
@@ -126,16 +130,21 @@ class Source:
   def batch(self, examples: dict[str, tf.Tensor], noise: Noise) -> dict[str, tf.Tensor]:
     """The training batch of stored examples: in fewer bits, scaled, mirrored, binarised, with noise.
 
+    A target that is the same as x is made the same: both are binarised by one draw for each place.
+
     noise: one draw 'binarize' where binarisation is dynamic, 'flip' where images are mirrored, 'pixel_flip',
       'dequantize', 'jitter'.
     """
-    x = self._scaled(examples['x'])
+    made = {name: self._scaled(examples[name]) for name in OBSERVED if name in examples}
     if self.section.flip == 'horizontal':
+      x = made['x']
       mirrored = noise.uniform('flip', x.shape[:1]) < 0.5
-      x = tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
+      made['x'] = tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
     if self.section.binarize == 'dynamic':
-      x = tf.cast(noise.uniform('binarize', x.shape, dtype=self.dtype) < x, self.dtype)
-    x = self._thresholded(x)
+      uniform = noise.uniform('binarize', made['x'].shape, dtype=self.dtype)
+      made = {name: tf.cast(uniform < value, self.dtype) for name, value in made.items()}
+    made = {name: self._thresholded(value) for name, value in made.items()}
+    x = made['x']
     if self.section.pixel_flip:
       flipped = noise.uniform('pixel_flip', x.shape) < self.section.pixel_flip
       x = tf.where(flipped, 1 - x, x)
@@ -143,7 +152,7 @@ class Source:
       x += self.dataset.observation.step * (noise.uniform('dequantize', x.shape, dtype=self.dtype) - 0.5)
     if self.section.jitter:
       x += self.section.jitter * noise.normal('jitter', x.shape, dtype=self.dtype)
-    return examples | {'x': x}
+    return examples | made | {'x': x} | self._context(examples)
 
   # Evaluation: a split in its own order, as it is, in batches of one size.
 
@@ -170,9 +179,13 @@ class Source:
     Where binarisation is dynamic, an example has the one binary version that it would have were it static: whichever
     batch it is in, and whoever asks.
     """
+    made = {name: examples[name] for name in OBSERVED if name in examples}
     if self.section.binarize == 'dynamic':
-      return examples | {'x': tf.cast(self._all_binarized_once(split, examples['index'], examples['x']), self.dtype)}
-    return examples | {'x': self._thresholded(self._scaled(examples['x']))}
+      once = lambda value: tf.cast(self._all_binarized_once(split, examples['index'], value), self.dtype)
+      made = {name: once(value) for name, value in made.items()}
+    else:
+      made = {name: self._thresholded(self._scaled(value)) for name, value in made.items()}
+    return examples | made | self._context(examples)
 
   @property
   def value_range(self) -> tuple[float, float]:
@@ -208,11 +221,20 @@ class Source:
           self.dataset.splits[split] = views
     return self._tensors[split]
 
+  def _context(self, examples):
+    """{'context': that of a batch of stored examples}, or {} where there is none."""
+    if self.section.context == 'label':
+      return {'context': tf.cast(examples['label'], tf.int32)}
+    if 'context' not in examples:
+      return {}
+    stored = examples['context']  # bytes are an image's; what is scaled already is not
+    return {'context': self._grey(stored) if stored.dtype == tf.uint8 else tf.cast(stored, self.dtype)}
+
   def _scaled(self, x):
-    x = tf.cast(x, self.dtype)
-    if self.section.binarize == 'static':
-      return x
-    return self.dataset.reduced(x) * self.dataset.scale + self.dataset.offset
+    return tf.cast(x, self.dtype) if self.section.binarize == 'static' else self._grey(x)
+
+  def _grey(self, x):
+    return self.dataset.reduced(tf.cast(x, self.dtype)) * self.dataset.scale + self.dataset.offset
 
   def _thresholded(self, x):
     return tf.cast(x > self.section.threshold, self.dtype) if self.section.binarize == 'threshold' else x
@@ -221,7 +243,8 @@ class Source:
     """What a stored example becomes on its way from the reader: binary where binarisation is static, else itself."""
     if self.section.binarize != 'static':
       return lambda example: example
-    return lambda example: example | {'x': self._binarized_once(split, example['index'], example['x'])}
+    once = lambda example, name: self._binarized_once(split, example['index'], example[name])
+    return lambda example: example | {name: once(example, name) for name in OBSERVED if name in example}
 
   def _map_binarized_once(self, split, indices, x):
     with tf.device('CPU'):  # a draw for each example: too small for a GPU
@@ -229,7 +252,7 @@ class Source:
       return tf.map_fn(one, (indices, x), fn_output_signature=tf.TensorSpec(self.dataset.shape, tf.uint8))
 
   def _binarized_once(self, split, index, x):
-    """The one binary version of a stored example, uint8, drawn from (seed, split, number of the example)."""
+    """The one binary version of a stored x, or target, uint8, drawn from (seed, split, number of the example)."""
     uniform = tf.random.stateless_uniform(self.dataset.shape, purpose_seed(self.seed, f'data/static/{split}', index))
     probs = tf.cast(x, tf.float32) * self.dataset.scale + self.dataset.offset
     return tf.cast(uniform < probs, tf.uint8)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfvae.data.dataset import Stored
+from tfvae.data.stored import Stored
 from tfvae.errors import UserError
 
 

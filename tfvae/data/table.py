@@ -7,7 +7,7 @@ import numpy as np
 
 from tfvae import memory, paths
 from tfvae.data import csv_table, npz
-from tfvae.data.dataset import Stored
+from tfvae.data.stored import Stored
 from tfvae.errors import UserError, nearest, short
 
 SUFFIXES = ('.csv', '.gz', '.tsv', '.npz')  # of what may be meant where a file is not there

@@ -28,8 +28,8 @@ from scipy import ndimage
 
 from tfvae import memory
 from tfvae.data import images
-from tfvae.data.dataset import Part, Reader, Stored
 from tfvae.data.loaders import loader
+from tfvae.data.stored import Part, Reader, Stored
 from tfvae.errors import UserError
 from tfvae.names import TASKS
 

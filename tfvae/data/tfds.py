@@ -13,7 +13,7 @@ import numpy as np
 
 from tfvae import catalogue, paths
 from tfvae.data import images, tfds_files
-from tfvae.data.dataset import Reader, Stored, words
+from tfvae.data.stored import Reader, Stored, words
 from tfvae.errors import UserError, cut
 from tfvae.files import read_json
 from tfvae.quiet import import_tensorflow
