@@ -13,7 +13,7 @@ from tfvae.data.dataset import Dataset, make
 from tfvae.data.loaders import loader
 from tfvae.data.stored import Part
 from tfvae.errors import RunError, SpecError
-from tfvae.names import NAMES
+from tfvae.names import NAMES, SIGHT
 from tfvae.observation import Observation
 from tfvae.schema import flatten
 
@@ -45,16 +45,15 @@ def dataset(spec, kept: dict | None = None) -> Dataset:
 
 
 def check(spec) -> None:
-  """Raises SpecError where the classifier of constraints cannot be used, or where it or a net does not fit the data, if
-  their shape can be known before they are read.
+  """Raises SpecError where a classifier of spec.classifier cannot be used, or where it or a net does not fit the data,
+  if their shape can be known before they are read.
   """
   try:
     shape = loader(spec.data.name).shape(spec.data)
   except Exception:  # a file that is not there, or not right: loading it says what is wrong
     shape = None
   found = fit.problems(flatten(spec.to_dict()), shape) if shape else []
-  if problem := classifiers.problem(spec, shape if shape and None not in shape else None):
-    found.append(problem)
+  found += classifiers.problems(spec, shape if shape and None not in shape else None)
   if found:
     raise SpecError(found)
 
@@ -63,8 +62,9 @@ def problems(spec, data: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
   found = misfits.problems(spec, data, classifiers.classes(spec)) + fit.problems(flatten(spec.to_dict()), data.shape)
   if 'fid' in spec.eval.evaluators:
-    if len(data.shape) != 3:
-      found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} are none; leave it out')
+    if len(data.shape) != 3 or data.stack:
+      what = f'have {data.shape[-1]} each' if data.stack else 'are none'
+      found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} {what}; leave it out')
     if absent := set(spec.eval.fid_reference.split('+')) - set(data.splits):
       found.append(
         f'spec.eval.fid_reference: got {spec.eval.fid_reference}, but {data.name} has no {", ".join(absent)} split; '
@@ -244,15 +244,30 @@ def extractor(name: str, spec, shape: tuple[int, ...]):
   return lookup('eval.fid_extractors', name).from_spec(spec, shape, sys.modules[__name__])
 
 
-def frozen(spec, observation: Observation, gradient: bool = True):
+def frozen(spec, observation: Observation, gradient: bool = True, field: str = 'path'):
   """The classifier of spec.classifier.path, a `Frozen` for such examples. Under a strategy, call it inside its scope.
 
   gradient: whether a gradient is to go through it.
+  field: of spec.classifier, where it is another one.
 
   Raises:
     SpecError: the path is empty, or there is no classifier, not trained or evaluated, or none for this use.
   """
-  return classifiers.frozen(spec, observation, gradient)
+  return classifiers.frozen(spec, observation, gradient, field)
+
+
+def sight(spec, observation: Observation, field: str = 'path', gradient: bool = True):
+  """What a classifier that constraints and the evaluator `task` look through sees of such examples, a `Sight`.
+
+  field: of spec.classifier: path, or turns, which names the turns of mnist_rotate and sees examples as they are.
+  gradient: whether a gradient is to go through it.
+
+  Raises:
+    SpecError: as `frozen`.
+  """
+  seen = observation._replace(shape=classifiers.seen(spec, observation.shape))
+  of = NAMES['sight'].get(spec.data.name, SIGHT) if field == 'path' else SIGHT
+  return _object(of)(frozen(spec, seen, gradient, field), observation)
 
 
 def optimizers(spec, model_, objective_) -> dict[str, list]:

@@ -9,27 +9,35 @@ import json
 from tfvae import spec as spec_lib
 from tfvae.constraint_rules import needs_classifier
 from tfvae.errors import RunError, SpecError
-from tfvae.names import NAMES
+from tfvae.names import NAMES, TASKS
 from tfvae.observation import Observation
 
 HOW = 'give the workdir of a trained run of specs/classifier.py'
+OF_TURNS = 'mnist_turns'  # the set that spec.classifier.turns is trained on
+LABELS = 10  # of a task
 
 
-def frozen(spec, observation: Observation, gradient: bool):
-  """See `build.frozen`."""
+def seen(spec, shape: tuple[int, ...]) -> tuple[int, ...]:
+  """The shape of what the classifiers see of examples of `shape`: of a task, single grey images."""
+  return (*shape[:2], 1) if spec.data.name in TASKS else shape
+
+
+def frozen(spec, observation: Observation, gradient: bool, field: str = 'path'):
+  """The classifier of a field of spec.classifier. See `build.frozen`; observation: of what it sees."""
   from tfvae.models.frozen import Frozen
 
-  if found := _problem(spec, observation.shape, gradient):
+  path = spec.classifier[field]
+  if found := _problem(spec, observation.shape, gradient, field):
     raise SpecError([found])
   try:
-    trained = load(spec.classifier.path, observation.shape)
+    trained = load(path, observation.shape)
   except RunError as error:
-    raise SpecError([f'spec.classifier.path: {error}']) from None
+    raise SpecError([f'spec.classifier.{field}: {error}']) from None
   made = Frozen(trained, observation)
   if len(observation.shape) != 3 and not made.is_alike:
     raise SpecError(
       [
-        f'spec.classifier.path: got {spec.classifier.path}, whose data are scaled otherwise (spec.data.scaling='
+        f'spec.classifier.{field}: got {path}, whose data are scaled otherwise (spec.data.scaling='
         f'{trained.spec.data.scaling}), and vectors have no black and white by which they could be turned; train one '
         f'with spec.data.scaling={spec.data.scaling} on these data'
       ]
@@ -37,13 +45,18 @@ def frozen(spec, observation: Observation, gradient: bool):
   return made
 
 
-def problem(spec, shape: tuple[int, ...] | None) -> str | None:
-  """Why constraints cannot use the classifier of spec.classifier.path, as far as it is known without its weights; None:
-  they can, or do not need it.
+def problems(spec, shape: tuple[int, ...] | None) -> list[str]:
+  """Why constraints and the evaluator `task` cannot use the classifiers of spec.classifier, as far as it is known
+  without their weights, a line each; of a classifier that they do not need nothing.
 
   shape: of the examples. None: not known.
   """
-  return _problem(spec, shape, gradient=True) if _is_needed(spec) else None
+  shape, found = shape and seen(spec, shape), []
+  if _is_needed(spec) or ('task' in spec.eval.evaluators and spec.classifier.path):
+    found.append(_problem(spec, shape, _is_needed(spec), 'path'))
+  if spec.classifier.turns:
+    found.append(_problem(spec, shape, False, 'turns'))
+  return [problem for problem in found if problem]
 
 
 def classes(spec) -> int | None:
@@ -58,19 +71,26 @@ def _is_needed(spec):
   return needs_classifier(spec.constraint.names, spec.constraint.fre.features)
 
 
-def _problem(spec, shape, gradient):
-  path = spec.classifier.path
+def _problem(spec, shape, gradient, field):
+  path = spec.classifier[field]
   if not path:
-    return f'spec.classifier.path: is empty; {HOW}'
+    return f'spec.classifier.{field}: is empty; {HOW}'
   try:
     run = _run(path, shape)
   except RunError as error:
-    return f'spec.classifier.path: {error}'
+    return f'spec.classifier.{field}: {error}'
+  got, task = f'spec.classifier.{field}: got {path}', spec.data.name
   if gradient and run.spec.data.binarize == 'threshold':
     return (
-      f'spec.classifier.path: got {path}, whose spec.data.binarize is threshold, through which no gradient goes; train '
-      'one without (spec.data.binarize=none)'
+      f'{got}, whose spec.data.binarize is threshold, through which no gradient goes; train one without '
+      '(spec.data.binarize=none)'
     )
+  if field == 'turns' and run.spec.data.name != OF_TURNS:
+    return f'{got}, trained on {run.spec.data.name}, not on {OF_TURNS}; {HOW}:turns'
+  if field == 'path' and task in TASKS and task != OF_TURNS and run.spec.data.name == OF_TURNS:
+    return f'{got}, which tells by how many turns an image is turned, not its label (spec.classifier.turns); {HOW}'
+  if task in TASKS and (found := run.spec.model.classifier.classes) != LABELS:
+    return f'{got}, a classifier of {found} classes; {task} has {LABELS} labels: {HOW} of as many'
   return None
 
 

@@ -157,10 +157,11 @@ def _sample_problem(spec, data):
   split = spec.sample.split
   if split not in data.splits:
     return f'spec.sample.split: got {split}; allowed: the splits of {data.name}: {", ".join(data.splits)}'
-  if spec.sample.files and (len(data.shape) != 3 or data.shape[-1] not in (1, 3)):
+  if spec.sample.files and (len(data.shape) != 3 or data.shape[-1] not in (1, 3) or data.stack):
+    what = f'{data.shape[-1]} images each' if data.stack else f'the shape {data.shape}'
     return (
       f'spec.sample.files: got {",".join(spec.sample.files)}, which is for grey and colour images, but examples of '
-      f'{data.name} have the shape {data.shape}; leave it out'
+      f'{data.name} have {what}; leave it out'
     )
   if data.size(split) < 2:
     return f'spec.sample.split: got {split}, which has one example; at least two are needed'

@@ -44,5 +44,8 @@ class Make(Protocol):
   def extractor(self, name: str, spec, shape: tuple[int, ...]):
     """An `Extractor` of the features of images."""
 
-  def frozen(self, spec, observation: Observation, gradient: bool = True):
+  def frozen(self, spec, observation: Observation, gradient: bool = True, field: str = 'path'):
     """The classifier of spec.classifier.path, a `Frozen`."""
+
+  def sight(self, spec, observation: Observation, field: str = 'path', gradient: bool = True):
+    """What the classifier of spec.classifier.path (or another field there) sees of examples, a `Sight`."""

@@ -13,6 +13,11 @@ LOOSE = 10  # effective samples, below which log_evidence says little about log 
 MAIN = {
   'accuracy': '',
   'cross_entropy': 'nats',
+  'task/accuracy': 'of what is drawn for the contexts',
+  'task/accuracy_turns': 'of how far that is turned',
+  'task/accuracy_reconstruction': '',
+  'task/accuracy_real': "of the classifier, on the data's own",
+  'task/chance': '',
   'elbo': 'nats',
   'log_likelihood': 'nats',
   'log_likelihood_constant': 'nats, of a fixed sigma',

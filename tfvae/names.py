@@ -130,6 +130,12 @@ NAMES = {
     'pncc': Constraint('tfvae.objectives.measures:PatchCorrelation'),
     'rate': Constraint('tfvae.objectives.measures:Rate', of_images=False),
   },
+  'sight': {  # what a classifier sees of an example, and when that is right; of other sets: the example, its label
+    'color_mnist': 'tfvae.models.sight:OfColours',
+    'mnist_triplets': 'tfvae.models.sight:OfTriplets',
+    'mnist_sum_hard': 'tfvae.models.sight:OfPairs',
+    'mnist_rotate': 'tfvae.models.sight:OfTurned',
+  },
   'eval.evaluators': {
     'constraints': 'tfvae.analysis.constraints:Constraints',
     'bounds': 'tfvae.analysis.bounds:Bounds',
@@ -150,6 +156,7 @@ NAMES = {
     'unit_information': 'tfvae.analysis.information:UnitInformation',
     'limiting': 'tfvae.analysis.limiting:Limiting',
     'accuracy': 'tfvae.analysis.accuracy:Accuracy',
+    'task': 'tfvae.analysis.task:Task',
     'fid': 'tfvae.analysis.fid:Fid',
   },
   'eval.fid_extractors': {
@@ -173,5 +180,5 @@ NAMES = {
     'sgd': 'keras.optimizers:SGD',
   },
 }
-TFDS = 'tfvae.data.tfds'
+TFDS, SIGHT = 'tfvae.data.tfds', 'tfvae.models.sight:Sight'  # of the names that are not there
 SUBSETS = {'micro_mnist': 'mnist'}  # of sets of TensorFlow Datasets

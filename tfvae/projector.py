@@ -26,7 +26,7 @@ def files(
   Args:
     latents: {name of an embedding: points [N, H]}.
     columns: {name: values [N]} that points are named and coloured by, the first of them at the start.
-    images: of the points, [N, H, W, C]. None: there are none.
+    images: of the points, [N, H, W, 1 or 3]. None: there are none.
     limits: the values of the images that become black and white.
   """
   found, config = {'metadata.tsv': _metadata(columns), 'events.out.tfevents.projector': _events()}, ProjectorConfig()
@@ -56,8 +56,7 @@ def _metadata(columns):
 
 def _thumbnails(images, limits):
   """uint8 [N, h, w, 1 or 3], small enough for all of them to fit into a sprite."""
-  n, height, width, channels = images.shape
-  images = images if channels in (1, 3) else images[..., :1]
+  n, height, width = images.shape[:3]
   factor = math.ceil(math.ceil(math.sqrt(n)) * max(height, width) / SPRITE)
   down, right = min(factor, height), min(factor, width)
   height, width = height // down, width // right

@@ -16,8 +16,8 @@ from tfvae.files import path_problem
 from tfvae.names import NAMES, SYNTHETIC, TASKS
 from tfvae.schema import DATA, SAMPLES
 
-PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'classifier.path', 'eval.fid_inception')
-PATHS += ('eval.fid_keras_inception',)
+PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'classifier.path', 'classifier.turns')
+PATHS += ('eval.fid_inception', 'eval.fid_keras_inception')
 
 
 def _annealing_rule(f):
@@ -408,6 +408,20 @@ def _fid_rule(f):
     yield 'spec.eval.fid_samples: got 1; a covariance needs at least two images (0: as many as the reference has)'
 
 
+def _task_rule(f):
+  name, of = f['data.name'], [task for task in TASKS if task != 'mnist_turns']
+  if 'task' in f['eval.evaluators'] and name not in of:
+    yield (
+      f'spec.eval.evaluators: got task, which is for data of {" | ".join(of)} (made of images of ten labels, '
+      f'spec.data.of), not {name}; leave it out'
+    )
+  if f['classifier.turns'] and name != 'mnist_rotate':
+    yield (
+      f'spec.classifier.turns: got {short(f["classifier.turns"])}, which names the turns of spec.data.name='
+      f'mnist_rotate, but that is {name}; leave it out'
+    )
+
+
 def _standardize_rule(f):
   if not f['model.standardize']:
     return
@@ -483,4 +497,5 @@ RULES: tuple[Callable, ...] = (
   _members_rule,
   _classifier_rule,
   _fid_rule,
+  _task_rule,
 )

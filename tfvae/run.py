@@ -27,7 +27,7 @@ from tfvae.schema import flatten
 
 # A resumed run may differ in these: its numbers do not depend on them, but for rounding where the devices differ.
 # Where the data are, and are held; where a frozen classifier is (which one it is, the run keeps).
-PLACES = ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit', 'classifier.path')
+PLACES = ('data.path', 'data.data_dir', 'data.download', 'data.memory_limit', 'classifier.path', 'classifier.turns')
 FREE_FIELDS = ('train.log_every', 'train.checkpoint_every', 'train.keep', 'train.startup_timeout', *PLACES)
 FREE_FIELDS += ('train.strategy', 'train.logical_devices')
 FREE_SECTIONS = ('eval.', 'sample.')

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
+from tfvae.data.images import spread
 from tfvae.models.chain import Chain
 from tfvae.noise import Noise, Share, record, replay, stateless
 from tfvae.projector import files
@@ -203,7 +204,9 @@ class Sampler:
     batch = self._first(self._section.points)
     latents = {name: self._points[f'{name}.mean'].reshape(len(batch['x']), -1) for name in self._model.layer_names}
     columns = {name: batch[name].numpy() for name in ('label', 'index') if name in batch}
-    return files(latents, columns, batch['x'].numpy() if len(batch['x'].shape) == 4 else None, self._source.value_range)
+    pictures, stack = batch['x'].numpy(), self._source.dataset.observation.stack
+    pictures = spread(pictures, stack) if pictures.ndim == 4 else None
+    return files(latents, columns, pictures, self._source.value_range)
 
   # What these are made of.
 

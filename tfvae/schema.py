@@ -451,7 +451,13 @@ CLASSIFIER = {
   'path': Field(
     '',
     'Workdir of a run of specs/classifier.py, trained on examples of the same shape (whatever their scaling): the '
-    'classifier that constraints and evaluators use, frozen. fid: with the extractor classifier.',
+    'classifier that constraints and evaluators use, frozen. fid: with the extractor classifier. Of data made of the '
+    'images of data.of it sees single grey images, [H, W, 1].',
+  ),
+  'turns': Field(
+    '',
+    'mnist_rotate: workdir of a run of specs/classifier.py:turns, of images of the same size: the classifier by which '
+    'the evaluator task finds how far samples are turned.',
   ),
 }
 
@@ -542,8 +548,10 @@ EVAL = {
     'tiles: of one layer of two real units, where posteriors lie in the plane. estimates: the spread '
     'of the ELBO and of the entropies by few samples. players: the losses of symmetric learning. posterior: of few '
     'bits or categories, by enumeration. unit_information: discrete layers. limiting: pictures of the chain z, x, z. '
-    'accuracy: of a classifier. fid: Frechet distances of images, as the fields fid_* say. constraints: what they come '
-    'to; there by itself where constraint.names has any.',
+    'accuracy: of a classifier. task: whether what is drawn for the contexts of data made of images of ten labels '
+    '(data.of) is right, by the classifiers of classifier.path and classifier.turns, where given. fid: Frechet '
+    'distances of images, as the fields fid_* say. constraints: what they come to; there by itself where '
+    'constraint.names has any.',
     choices=tuple(NAMES['eval.evaluators']),
     item=str,
   ),
@@ -597,6 +605,7 @@ EVAL = {
   'posterior_examples': Field(
     100, 'posterior: how many of the first examples of the split. 0: all.', low=0, high=10**8
   ),
+  'task_samples': Field(4, 'task: samples for each context of the figure.', low=1, high=100),
   'tiles_examples': Field(
     1000, 'tiles: the first examples of the split, whose posteriors are put together. 0: all.', low=0, high=10**8
   ),

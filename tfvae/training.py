@@ -334,20 +334,23 @@ class Trainer:
           arrays[evaluator.name] = found.arrays
         self._keep_frame(split, arrays)
         self.run.append_metrics(self.step, split, numbers, evaluation=True)
-        write_events(self._eval_events[split], self.step, numbers, arrays)
+        self._write_events(self._eval_events[split], numbers, arrays)
       self._show_pictures()
       self._evaluated(self.step)
 
   def _show_pictures(self):
-    limits = self.source.value_range
+    limits, stack = self.source.value_range, self.source.dataset.observation.stack
     pictures = {name: images.numpy() for name, images in self.objective.pictures().items()}
-    if images := {name: grid(value, limits) for name, value in pictures.items() if value.ndim == 4}:
+    if images := {name: grid(value, limits, stack=stack) for name, value in pictures.items() if value.ndim == 4}:
       self._eval_events[self.spec.eval.split].images(self.step, images)
 
   def _keep_frame(self, split, arrays):
     if points := arrays.get('points'):
       kept = {name: points[name] for name in ('z', 'label', 'entropy') if name in points}
       self.run.write_frame('points', split, self.step, kept)
+
+  def _write_events(self, events, numbers, arrays):
+    write_events(events, self.step, numbers, arrays, self.source.dataset.observation.stack)
 
   def _close_eval_events(self):
     for events in self._eval_events.values():
@@ -373,7 +376,7 @@ class Trainer:
         arrays = {evaluator.name: self.run.arrays(evaluator.name, split) for evaluator in self.evaluators}
         self._keep_frame(split, arrays)
         self.run.append_metrics(self.step, split, found[split], evaluation=True)
-        write_events(events, self.step, found[split], arrays)
+        self._write_events(events, found[split], arrays)
         if split == self.spec.eval.split:
           with self._averaged():
             self._show_pictures()
@@ -381,17 +384,17 @@ class Trainer:
     return found[self.spec.eval.split]
 
 
-def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dict]) -> None:
-  """An evaluation's numbers, its images as grids, and histograms of the latents."""
+def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dict], stack: bool) -> None:
+  """An evaluation's numbers, its images as grids (`stack`: `Observation.stack`), and histograms of the latents."""
   events.numbers(step, numbers)
   samples = arrays.get('samples', {})
   if samples and samples['x'].ndim == 4:
     limits = samples['value_range']
-    pictures = {name: grid(samples[name], limits) for name in ('reconstruction', 'prior', 'x')}
+    pictures = {name: grid(samples[name], limits, stack=stack) for name in ('reconstruction', 'prior', 'x')}
     events.images(
       step, {{'prior': 'prior_samples', 'x': 'data'}.get(k, 'reconstructions'): v for k, v in pictures.items()}
     )
   if (chains := arrays.get('limiting', {})) and chains['limiting'].ndim == 4:
-    events.images(step, {'limiting': grid(chains['limiting'], chains['value_range'])})
+    events.images(step, {'limiting': grid(chains['limiting'], chains['value_range'], stack=stack)})
   latents = arrays.get('latents', {})
   events.histograms(step, {f'z/{name[:-2]}': value for name, value in latents.items() if name.endswith('.z')})

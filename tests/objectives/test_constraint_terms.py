@@ -44,7 +44,7 @@ def classifier(monkeypatch):
   model = build.model(spec, IMAGE)
   shake(model, 1.0)
   trained = Trained(model, spec, {}, (0.0, 1.0), 0.9, 'test', 'hash')
-  monkeypatch.setattr(build, 'frozen', lambda spec, observation: Frozen(trained, observation))
+  monkeypatch.setattr(build, 'frozen', lambda spec, observation, *how: Frozen(trained, observation))
 
 
 def shake(model, scale=0.2):

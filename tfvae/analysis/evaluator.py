@@ -151,11 +151,14 @@ def statistics(model, split: Split) -> Callable[[tf.Tensor, dict, Samples], dict
   return tf.function(sums, autograph=False)
 
 
-def moments(split: Split, features: Callable[[tf.Tensor], tf.Tensor] = lambda x: x) -> tuple[np.ndarray, np.ndarray]:
-  """Mean and variance of each feature of x, features(x) [B, ...], over a split: [...] in float64."""
+def moments(
+  split: Split, features: Callable[[tf.Tensor, dict], tf.Tensor] = lambda x, batch: x
+) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and variance of each feature of x, features(x, batch) [B, ...], over a split: [...] in float64."""
 
   def sums(stored):
-    x, mask = tf.cast(features(split.batch(stored)['x']), tf.float64), stored['mask']
+    batch = split.batch(stored)
+    x, mask = tf.cast(features(batch['x'], batch), tf.float64), stored['mask']
     return {'x': masked_sum(x, mask), 'square': masked_sum(tf.square(x), mask)}
 
   compiled = tf.function(sums, autograph=False)

@@ -118,6 +118,20 @@ def grey(x):
   return tf.cast((luma + 2**15) // 2**16, x.dtype)
 
 
+def spread(x: np.ndarray, stack: bool, line: float = 0.0) -> np.ndarray:
+  """Images [n, H, W, C] as they are shown, [n, H, W', 1 or 3]: channels that are images of their own beside each other.
+
+  stack: whether three channels are such images, not a colour (`Observation.stack`); other numbers than 1 and 3 are.
+  line: the value of a line between them.
+  """
+  n, height, width, channels = x.shape
+  if channels == 1 or (channels == 3 and not stack):
+    return x
+  apart = np.full([n, height, channels, width + 1], line, x.dtype)
+  apart[..., :-1] = x.transpose(0, 1, 3, 2)
+  return apart.reshape(n, height, -1, 1)[:, :, :-1]
+
+
 def problem(error: Exception) -> str | None:
   """What `prepare` said of an image of a size that was not known before, where that is the error."""
   found = re.search(r'spec\.data\.(crop|pad): [^\]\n]*', str(error))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfvae.constraint_rules import drops
 from tfvae.errors import SpecError
 from tfvae.making import Make
+from tfvae.models.sight import Sight, leading
 from tfvae.nets.patches import patches
 from tfvae.objectives.terms import Seen, number
 from tfvae.observation import Observation
@@ -33,9 +34,9 @@ class Measure(abc.ABC):
     self.name = name
     self.kappa = number(kappa, f'kappa_{name}', 'float64')
 
-  def by(self, frozen) -> 'Measure':
-    """The same, which measures by a `Frozen`."""
-    self.frozen = {frozen.name: frozen.identity}
+  def by(self, sight: Sight) -> 'Measure':
+    """The same, which measures by a classifier."""
+    self.frozen = {sight.frozen.name: sight.frozen.identity}
     return self
 
   @abc.abstractmethod
@@ -77,16 +78,14 @@ class SquaredError(Measure):
     if self._relative:
       self.variables = {f'scale/{name}': self._scale}
 
-  def features(self, x: tf.Tensor) -> tf.Tensor:
-    """[N, ...] -> [N, ...]."""
+  def features(self, x: tf.Tensor, batch: dict) -> tf.Tensor:
+    """Of x [..., B, *shape], made of the examples of a batch: [..., B, ...]."""
+    del batch
     return x
 
-  def errors(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
-    """Of x [B, ...] and E[x | z] [S, B, ...]: [S, B, ...]."""
-    return x - mean
-
   def value(self, seen):
-    squares = tf.square(self.errors(seen.trace.x, seen.trace.mean))
+    own, made = (self.features(x, seen.batch) for x in (seen.trace.x, seen.trace.mean))
+    squares = tf.square(own - made)
     total = tf.reduce_sum(squares, axis=list(range(2, squares.shape.rank)))
     return total if self._sum else total / self.size
 
@@ -134,31 +133,30 @@ class ReconstructionError(SquaredError):
 class FeatureError(SquaredError):
   """fre: the same of features of x and of E[x | z] (Rezende & Viola 2018, table 1).
 
-  features: [N, ...] -> [N, F].
+  features: of x [..., B, *shape] and the batch: [..., B, F].
   """
 
-  def __init__(self, name: str, size: int, section, features: Callable[[tf.Tensor], tf.Tensor]):
+  def __init__(self, name: str, size: int, section, features: Callable[[tf.Tensor, dict], tf.Tensor]):
     super().__init__(name, size, section)
     self._features = features
 
-  def features(self, x):
-    return self._features(x)
-
-  def errors(self, x, mean):
-    made = self.features(tf.reshape(mean, [-1, *mean.shape[2:]]))
-    own = self.features(x)
-    return own - tf.reshape(made, [*_lead(mean), *own.shape[1:]])
+  def features(self, x, batch):
+    return self._features(x, batch)
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make):
-    section = spec.constraint.fre
+    section, one = spec.constraint.fre, tf.zeros([1, *observation.shape])
     if section.features == 'patches':
       tiny = (1e-3 * (observation.high - observation.low)) ** 2
-      statistics = lambda x: _statistics(patches(x, section.patch, section.stride), tiny)
-      size = statistics(tf.zeros([1, *observation.shape])).shape[-1]
-      return [cls('fre', size, section, statistics)]
-    frozen = make.frozen(spec, observation)
-    return [cls('fre', frozen.num_features, section, frozen.features).by(frozen)]
+
+      def statistics(x, batch):
+        parts = patches(tf.reshape(x, [-1, *observation.shape]), section.patch, section.stride)
+        found = _statistics(parts, tiny)
+        return tf.reshape(found, [*leading(x, len(observation.shape)), found.shape[-1]])
+
+      return [cls('fre', statistics(one, {}).shape[-1], section, statistics)]
+    sight = make.sight(spec, observation)
+    return [cls('fre', sight.num_features, section, sight.features).by(sight)]
 
 
 def _statistics(parts, tiny):
@@ -170,25 +168,24 @@ def _statistics(parts, tiny):
 
 
 class LabelProbability(Measure):
-  """cla: the probability that a frozen classifier gives the true label of E[x | z] (Rezende & Viola 2018, table 1)."""
+  """cla: the probability that a frozen classifier gives the true label of E[x | z] (Rezende & Viola 2018, table 1); on
+  tasks as each of them says (`Sight.probability`).
+  """
 
   sign = -1
 
-  def __init__(self, name: str, section, probabilities: Callable[[tf.Tensor], tf.Tensor]):
+  def __init__(self, name: str, section, sight: Sight):
     super().__init__(name, section.kappa)
-    self._probabilities = probabilities
+    self._sight = sight
 
   def value(self, seen):
     mean = seen.trace.mean
-    probabilities = self._probabilities(tf.reshape(mean, [-1, *mean.shape[2:]]))
-    right = tf.one_hot(tf.cast(seen.batch['label'], tf.int32), probabilities.shape[-1], dtype=probabilities.dtype)
-    probabilities = tf.reshape(probabilities, [*_lead(mean), probabilities.shape[-1]])
-    return tf.cast(tf.reduce_sum(probabilities * right, -1), mean.dtype)
+    return tf.cast(self._sight.probability(mean, seen.batch), mean.dtype)
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make):
-    frozen = make.frozen(spec, observation)
-    return [cls('cla', spec.constraint.cla, frozen.probabilities).by(frozen)]
+    sight = make.sight(spec, observation)
+    return [cls('cla', spec.constraint.cla, sight).by(sight)]
 
 
 class PatchCorrelation(Measure):
@@ -209,7 +206,7 @@ class PatchCorrelation(Measure):
     kept = tf.cast(tf.reduce_max(parts, -1) - tf.reduce_min(parts, -1) > 1e-5 * self._range, mean.dtype)  # [B, P]
     own = self._directions(parts, 1e-10)
     made = self._directions(self._parts(tf.reshape(mean, [-1, *mean.shape[2:]])), 1e-6)
-    made = tf.reshape(made, [*_lead(mean), *own.shape[1:]])
+    made = tf.reshape(made, [*leading(mean, 3), *own.shape[1:]])
     correlation = tf.reduce_sum(kept * tf.reduce_sum(own * made, -1), -1)
     count = tf.reduce_sum(kept, -1)
     return tf.where(count > 0, correlation / tf.maximum(count, 1), tf.cast(self.threshold(), mean.dtype))
@@ -249,8 +246,3 @@ class Rate(Measure):
   def from_spec(cls, spec, observation, make: Make):
     targets = spec.constraint.rate
     return [cls(layer, targets[layer], spec.objective.kl) for layer in spec.model.layers if targets[layer]]
-
-
-def _lead(mean):
-  """S and B of E[x | z]; B may be unknown while a graph is made."""
-  return mean.shape[0], mean.shape[1] or tf.shape(mean)[1]

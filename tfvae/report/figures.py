@@ -10,8 +10,9 @@ from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot, told
 from tfvae.report.course import constraints, information_plane
 from tfvae.report.entropies import entropies, estimates, points, units
-from tfvae.report.images import grid
+from tfvae.report.images import grid, is_stack
 from tfvae.report.selection import selection
+from tfvae.report.task import task
 from tfvae.report.tiles import tiles
 from tfvae.run import Run
 
@@ -139,19 +140,19 @@ def _last_beta(run, layer):
   return values[-1] if len(values) else run.spec.objective.beta[layer]
 
 
-def _show(axis, images, limits, columns, title):
-  picture = grid(images, limits, columns)
+def _show(axis, images, limits, columns, title, stack):
+  picture = grid(images, limits, columns, stack)
   axis.imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap='gray', vmin=0, vmax=1)
   axis.set_title(title)
   axis.set_axis_off()
 
 
-def _side_by_side(arrays, titles):
+def _side_by_side(run, arrays, titles):
   """Up to 64 of two arrays of images, {name: title}, beside each other."""
   n, columns = min(64, *(len(arrays[name]) for name in titles)), 8
   drawn = figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
   for axis, (name, title) in zip(drawn.subplots(1, 2), titles.items(), strict=True):
-    _show(axis, arrays[name][:n], arrays['value_range'], columns, title)
+    _show(axis, arrays[name][:n], arrays['value_range'], columns, title, is_stack(run))
   return drawn
 
 
@@ -161,7 +162,7 @@ def reconstructions(run: Run, split: str):
   if not samples or samples['x'].ndim != 4:
     return None
   titles = {'x': 'x', 'reconstruction': 'E[x | z], z ~ q(z | x)'}
-  return _side_by_side(samples, titles)
+  return _side_by_side(run, samples, titles)
 
 
 def prior_samples(run: Run):
@@ -170,7 +171,7 @@ def prior_samples(run: Run):
   if not samples or samples['prior'].ndim != 4:
     return None
   drawn = figure(5, 5.4)
-  _show(drawn.subplots(), samples['prior'], samples['value_range'], None, 'E[x | z], z ~ p(z)')
+  _show(drawn.subplots(), samples['prior'], samples['value_range'], None, 'E[x | z], z ~ p(z)', is_stack(run))
   return drawn
 
 
@@ -180,7 +181,7 @@ def limiting(run: Run):
   if not arrays or arrays['prior'].ndim != 4:
     return None
   titles = {'prior': 'E[x | z], z ~ p(z)', 'limiting': f'E[x | z] after {run.spec.eval.limiting_steps} steps'}
-  return _side_by_side(arrays, titles)
+  return _side_by_side(run, arrays, titles)
 
 
 def unit_information(run: Run, split: str):
@@ -279,6 +280,7 @@ OF_A_SPLIT = {
   'log_evidence': log_evidence,
   'units': units,
   'points': points,
+  'task': task,
   'tiles': tiles,
   'estimates': estimates,
 }

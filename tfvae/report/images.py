@@ -1,18 +1,31 @@
 """Images side by side."""
 
+import contextlib
 import math
 
 import numpy as np
 
+from tfvae.data.images import spread
+from tfvae.errors import RunError
+from tfvae.observation import Observation
+from tfvae.run import Run
 
-def grid(images: np.ndarray, limits, columns: int | None = None) -> np.ndarray:
+
+def is_stack(run: Run) -> bool:
+  """Whether three channels of the run's images are three images (`Observation.stack`)."""
+  with contextlib.suppress(RunError):  # data.json is damaged, which whoever needs more of it says
+    return Observation.kept(run.data).stack if run.data else False
+  return False
+
+
+def grid(images: np.ndarray, limits, columns: int | None = None, stack: bool = False) -> np.ndarray:
   """[n, H, W, C] as one image in [0, 1], `columns` to a row (default: about square), a thin line between them.
 
-  `limits` are the values that become black and white. C is 1 or 3; of other numbers of channels the first is shown.
+  `limits` are the values that become black and white. Channels that are images of their own, as all are that are
+  neither one nor three, and three of a `stack`, are beside each other, with a grey line between them.
   """
+  images = spread(images, stack, sum(map(float, limits)) / 2)
   n, height, width, channels = images.shape
-  if channels not in (1, 3):
-    images, channels = images[..., :1], 1
   columns = columns or math.ceil(math.sqrt(n))
   rows = -(-n // columns)
   low, high = limits

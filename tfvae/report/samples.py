@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfvae.data.images import spread
 from tfvae.errors import RunError
 from tfvae.files import atomic
 from tfvae.report.axes import told
-from tfvae.report.images import grid
+from tfvae.report.images import grid, is_stack
 from tfvae.run import Run
 
 DPI = 150
@@ -46,7 +47,7 @@ def draw(run: Run, names: list[str] | None = None) -> list[pathlib.Path]:
       continue
     picture, path = PICTURES[what], run.samples / f'{name}.png'
     try:
-      samples = run.read_samples(name)
+      samples = run.read_samples(name) | {'stack': is_stack(run)}
     except RunError as error:  # the others can be drawn
       print(error, flush=True)
       continue
@@ -72,13 +73,15 @@ class Panel(NamedTuple):
   tails: tuple[str, ...] = ()  # below the columns
 
 
-def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits):
+def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits, stack: bool = False):
   """A figure of bands, one below the other: (labels of its rows, and one of the tails; panels side by side).
 
-  limits: the values that become black and white.
+  limits: the values that become black and white. stack: `Observation.stack`.
   """
   from matplotlib.figure import Figure
 
+  shown = lambda panel: panel._replace(images=spread(panel.images, stack, sum(map(float, limits)) / 2))
+  bands = [(labels, [shown(panel) for panel in panels]) for labels, panels in bands]
   height, width = bands[0][1][0].images.shape[1:3]
   scale = max(1, round(CELL / max(height, width)))
   side = lambda n, pixels: scale * (n * (pixels + 1) - 1)
@@ -147,7 +150,7 @@ def _prior_images(samples, layer):
   panels = [
     Panel(samples[name][:n], columns, title=title) for name, title in (('mean', 'E[x | z]'), ('draw', 'x ~ p(x | z)'))
   ]
-  return sheet(_origin(samples), [([], panels)], samples['value_range'])
+  return sheet(_origin(samples), [([], panels)], samples['value_range'], samples['stack'])
 
 
 def _origin(samples):
@@ -168,6 +171,7 @@ def _reconstruction_images(samples, layer):
     f'Examples of the {samples["split"]} split, and E[x | z] at the mean and at samples of q{also}',
     [(labels, [Panel(*_rows(np.stack(images)), tails=tails)])],
     samples['value_range'],
+    samples['stack'],
   )
 
 
@@ -179,7 +183,9 @@ def _traversal_images(samples, layer):
     Panel(*_rows(samples['mean'][i, : len(units)]), heads, f'around example {i} of the {samples["split"]} split')
     for i in range(min(len(samples['x']), MOST['around']))
   ]
-  return sheet(_traversal_title(samples, layer), [(_unit_labels(samples, units), panels)], samples['value_range'])
+  return sheet(
+    _traversal_title(samples, layer), [(_unit_labels(samples, units), panels)], samples['value_range'], samples['stack']
+  )
 
 
 def _are_states(samples):
@@ -206,7 +212,7 @@ def _interpolation_images(samples, layer):
     heads = heads if pair == 0 else [()] * 3
     ends = [Panel(x[pair, end][None], 1, heads[2 * end]) for end in (0, 1)]
     bands.append((labels, [ends[0], Panel(*_rows(mean[pair]), heads[1]), ends[1]]))
-  return sheet(_interpolation_title(samples), bands, samples['value_range'])
+  return sheet(_interpolation_title(samples), bands, samples['value_range'], samples['stack'])
 
 
 def _interpolation_title(samples):
@@ -217,7 +223,7 @@ def _interpolation_title(samples):
 def _layer_images(samples, layer):
   mean = samples['mean'][: MOST['rows'], : 1 + MOST['draws']]
   panels = [Panel(mean[:, 0], 1, title='sample'), Panel(*_rows(mean[:, 1:]), title=f'{layer} drawn afresh')]
-  return sheet(_layer_title(samples, layer), [([], panels)], samples['value_range'])
+  return sheet(_layer_title(samples, layer), [([], panels)], samples['value_range'], samples['stack'])
 
 
 def _layer_title(samples, layer):

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfvae.metrics import DECODED, HOLE
 from tfvae.report.axes import figure
-from tfvae.report.images import grid
+from tfvae.report.images import grid, is_stack
 from tfvae.run import Run
 
 EDGE = -np.log10(HOLE)
@@ -25,7 +25,7 @@ def tiles(run: Run, split: str):
   axes[1].set_title(f'log10 q(z) / p(z); red: holes, {100 * arrays["hole_mass"]:.1f}% of p(z)')
   drawn.colorbar(shown, ax=axes[1], shrink=0.8)
   if is_image:
-    images(axes[2], arrays)
+    images(axes[2], arrays, stack=is_stack(run))
     axes[2].set_title('E[x | z]')
   for axis in axes:
     axis.set_xlabel('first unit / sd of p')
@@ -72,10 +72,10 @@ def coverage(axis, arrays):
   return shown
 
 
-def images(axis, arrays, every: int = 1):
+def images(axis, arrays, every: int = 1, stack: bool = False):
   """E[x | z] on the plane; every second one, say, where there is little room."""
   tile = arrays['tile'][::every, ::every]
-  picture = grid(tile.reshape(-1, *tile.shape[2:]), arrays['value_range'], tile.shape[1])
+  picture = grid(tile.reshape(-1, *tile.shape[2:]), arrays['value_range'], tile.shape[1], stack)
   picture = picture if picture.shape[-1] == 3 else picture[..., 0]
   axis.imshow(picture, cmap='gray', vmin=0, vmax=1, extent=(-DECODED, DECODED) * 2)
   _plane(axis)
