@@ -1,6 +1,7 @@
 """Contexts, targets and columns of their own: what is kept of them, how they are scaled, and the batches of them."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from test_source import assert_same, batches, section
 
 from tfvae import build, formats, memory
 from tfvae import spec as spec_lib
+from tfvae.data import fields as fields_lib
 from tfvae.data import reading
 from tfvae.data.dataset import Part, Stored, make
 from tfvae.data.source import Source
+from tfvae.data.tasks import SETS
 from tfvae.errors import RunError, SpecError, UserError
 from tfvae.files import Damaged
 from tfvae.observation import Observation
@@ -45,59 +48,55 @@ def table(change=lambda part: part):
 
 
 def source(stored, kept=None, **fields):
-  fields = {'scaling': 'min_max', 'batch_size': 4, 'validation': 0.2, **fields}
+  fields = {'scaling': 'min_max', 'batch_size': 4, **fields}
   return Source(make(stored, section(**fields), 0, kept), section(**fields), 1)
 
 
 def everything(source_):
-  """Batches of training (also of some rows), of evaluation, and the first examples."""
+  """Batches of training, of evaluation, and the first examples."""
   evaluated = [source_.evaluation_batch('test', stored) for stored in source_.evaluation_examples('test', 4)]
   numpy = lambda batch: {name: value.numpy() for name, value in batch.items()}
-  made = batches(source_, 0, 7) + batches(source_, 9, 2, rows=np.arange(2, 4))
-  return made + [numpy(batch) for batch in [*evaluated, source_.first('validation', 3)]]
+  return batches(source_, 3, 4) + [numpy(batch) for batch in [*evaluated, source_.first('train', 3)]]
 
 
 @pytest.mark.parametrize(
-  'fields',
+  ('context', 'fields', 'other'),
   [
-    OWN | {'bits': 4},
-    OWN | {'binarize': 'static', 'batch_size': 0},
-    {'context': 'own', 'binarize': 'dynamic', 'of': 'images'},
-    {'context': 'label', 'target': 'own', 'binarize': 'dynamic', 'pixel_flip': 0.1},
+    ('vectors', OWN | {'bits': 4}, ('reader', 0)),
+    ('vectors', OWN | {'binarize': 'static', 'batch_size': 0}, ('reader', 100)),
+    ('images', OWN | {'binarize': 'dynamic'}, ('arrays', 0)),
+    ('vectors', {'context': 'label', 'target': 'own'}, ('reader', 0)),
   ],
   ids=['grey', 'static, whole', 'dynamic', 'label'],
 )
-def test_all_kinds_of_sets_give_the_same(fields):
-  """Arrays and readers, held in memory and read when needed; what is kept, and all batches, of static shapes."""
-  fields = dict(fields)
-  context = fields.pop('of', 'vectors')
+def test_all_kinds_of_sets_give_the_same(context, fields, other):
+  """Arrays, and readers, held in memory or read when needed: what is kept, and all batches; of a resumed run, too."""
   first = source(images(context=context), **fields)
-  want, shapes = everything(first), {name: (value.shape, value.dtype) for name, value in first.blank(4).items()}
-  kept = json.loads(json.dumps(first.dataset.summary))
-  for kind, limit, run in (('reader', 100, None), ('arrays', 0, None), ('reader', 0, kept)):
-    other = source(images(kind, context), run, **fields, memory_limit=limit)
-    assert isinstance(other.dataset.splits['train'], dict if limit else Part)
-    assert other.dataset.summary == first.dataset.summary and other.dataset.observation == first.dataset.observation
-    assert_same(everything(other), want)
-    assert {name: (value.shape, value.dtype) for name, value in other.blank(4).items()} == shapes
-  assert all(shape.is_fully_defined() for shape, _ in shapes.values())
-  beside = {'context'} | ({'target'} if 'target' in fields else set())
-  assert all(set(batch) - {'mask'} == {'x', 'label', 'turns', 'index'} | beside for batch in want)
-  assert {batch['turns'].dtype for batch in want} == {np.dtype(np.int32)}
+  kept, (kind, limit) = json.loads(json.dumps(first.dataset.summary)), other
+  again = source(images(kind, context), kept, **fields, memory_limit=limit)
+  assert isinstance(first.dataset.splits['train'], dict)
+  assert isinstance(again.dataset.splits['train'], dict if limit else Part)
+  assert again.dataset.summary == first.dataset.summary and again.dataset.observation == first.dataset.observation
+  found, want = everything(again), everything(first)
+  assert_same(found, want)
+  own = {'x', 'label', 'turns', 'index', 'context', 'target'}
+  assert all(set(batch) - {'mask'} == own and batch['turns'].dtype == np.int32 for batch in want)
+  shapes, wanted = ({name: (v.shape, v.dtype) for name, v in of.blank(4).items()} for of in (again, first))
+  assert shapes == wanted and all(shape.is_fully_defined() for shape, _ in shapes.values())
 
 
 def test_vectors_are_scaled_by_their_own_columns():
   """Of the training split, kept in the run; of a table as of images."""
   for stored in (images(), table()):
     context = stored.splits['train']['context']
-    source_ = source(stored, context='own', scaling='standard', validation=0)
+    source_ = source(stored, context='own', scaling='standard')
     (batch,) = batches(source_, 0, 1)
     want = (context - context.mean(0)) / context.std(0)
     np.testing.assert_array_equal(batch['context'], want[batch['index']].astype(np.float32))
     kept = source_.dataset.summary['scaling']['context']
     np.testing.assert_allclose(kept['center'], context.mean(0), rtol=1e-12)
     assert source_.dataset.observation.context == (3,) and source_.first('test', 2)['context'].dtype == 'float32'
-    plain = source(stored, scaling='standard', validation=0).dataset
+    plain = source(stored, scaling='standard').dataset
     assert plain.summary['scaling'] == {name: source_.dataset.summary['scaling'][name] for name in ('center', 'width')}
 
 
@@ -131,13 +130,15 @@ def test_labels_are_contexts_as_they_are():
   ids=str,
 )
 def test_a_target_that_is_x_is_made_as_x(fields):
-  """To the bit, in training and evaluation; x itself is what it is without."""
-  made = everything(source(images(change=lambda part: part | {'target': part['x']}), target='own', **fields))
-  for batch, plain in zip(made, everything(source(images(), **fields)), strict=True):
+  """To the bit, in training and evaluation; x itself is what it is without, and another target is another thing."""
+  same = source(images(change=lambda part: part | {'target': part['x']}), target='own', **fields)
+  plain, other = source(images(), **fields), source(images(), target='own', **fields)
+  made = [[*batches(of, 5, 1), of.first('train', 3)] for of in (same, plain, other)]
+  for batch, without, unlike in zip(*made, strict=True):
     np.testing.assert_array_equal(batch['target'], batch['x'])
-    np.testing.assert_array_equal(batch['x'], plain['x'])
-  other = everything(source(images(), target='own', **fields))
-  assert not any(np.array_equal(batch['target'], batch['x']) for batch in other)
+    np.testing.assert_array_equal(batch['x'], without['x'])
+    np.testing.assert_array_equal(unlike['x'], without['x'])
+    assert not np.array_equal(unlike['target'], unlike['x'])
 
 
 def test_noise_of_training_is_on_x_alone():
@@ -148,7 +149,7 @@ def test_noise_of_training_is_on_x_alone():
     for name in ('target', 'context'):
       np.testing.assert_array_equal(one[name], other[name])
   x, target = (stored.splits['train'][name] for name in ('x', 'target'))
-  plain = source(stored, target='own', validation=0).dataset
+  plain = source(stored, target='own').dataset
   want = (target - x.min(0)) / (x.max(0) - x.min(0))  # by the columns of x
   np.testing.assert_allclose(plain.splits['train']['target'], want, rtol=1e-6)
   assert plain.range() == (0, 1) and plain.extremes[0] < 0  # of the targets
@@ -177,10 +178,9 @@ def test_data_json_of_a_run_without_contexts_is_what_it_was():
   )
 
 
-@pytest.mark.parametrize('kind', ['arrays', 'reader'])
-@pytest.mark.parametrize('name', ['context', 'target'])
+@pytest.mark.parametrize(('kind', 'name'), [('arrays', 'context'), ('arrays', 'target'), ('reader', 'context')])
 def test_a_run_keeps_its_contexts_and_targets(kind, name):
-  kept = make(images(kind), section(**OWN), 0).summary
+  kept = make(images(), section(**OWN), 0).summary
   assert formats.data(json.loads(json.dumps(kept))) and Observation.kept(json.loads(json.dumps(kept))).context == (3,)
 
   def changed(part):
@@ -210,13 +210,10 @@ def test_contexts_count_as_memory(monkeypatch):
   """What is held of a reader, what is scaled, and what is too large to be held."""
   stored, x = images('reader', 'images'), (N + TEST) * 16
   free = lambda size: monkeypatch.setattr(memory, 'available', lambda: size)
-  free(2 * x)
-  make(stored, section(), 0)
+  free(4 * x - 1)
   with pytest.raises(UserError, match='the examples of toy'):
     make(stored, section(**OWN), 0)
-  free(4 * x)
-  make(stored, section(**OWN), 0)
-  assert isinstance(make(stored, section(**OWN, memory_limit=3 * x / 2**20), 0).splits['train'], Part)
+  assert isinstance(make(stored, section(**OWN, memory_limit=(4 * x - 1) / 2**20), 0).splits['train'], Part)
   free((N + TEST) * 3 * 4 - 1)
   with pytest.raises(UserError, match='the scaled contexts of toy'):
     make(images(), section(**OWN), 0)
@@ -274,6 +271,11 @@ def test_a_context_that_is_not_finite_is_named():
     f' (of the data, the context of training example {rows[2]}, counted from 0, is not finite)'
     f' (of the data, the target of training example {rows[0]}, counted from 0, is not finite)'
   )
+
+
+def test_what_provides_a_context_is_named():
+  tasks = {name for name, task in SETS.items() if task.of_context}
+  assert tasks == set(re.findall(r'mnist_\w+', fields_lib.PROVIDERS['context']))
 
 
 def npz(path, **change):

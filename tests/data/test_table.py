@@ -289,6 +289,38 @@ def bad(value):
   return x
 
 
+def test_contexts_and_targets_in_npz(read):
+  """Where they are asked for; of rows in float64, of images as stored, whatever else x is called."""
+  rows = np.arange(6)[:, None] + np.zeros(2, np.float32)
+  arrays = {'u': IMAGES, 'x_test': IMAGES[:2], 'context': rows, 'context_test': rows[:2], 'target': 255 - IMAGES}
+  for asked in ({}, {'context': 'own'}, {'context': 'own', 'target': 'own'}):
+    splits = read(arrays, 'mine.npz', **asked).splits
+    assert splits['train'].keys() == {'x', *asked} and splits['test'].keys() == {'x', *asked} - {'target'}
+  assert splits['train']['context'].dtype == np.float64 and splits['train']['target'].dtype == np.uint8
+  np.testing.assert_array_equal(splits['test']['context'], rows[:2])
+  np.testing.assert_array_equal(splits['train']['target'], 255 - IMAGES)
+  np.testing.assert_array_equal(read({'target': NUMBERS}, 'mine.npz', target='x').splits['train']['x'], NUMBERS)
+
+
+@pytest.mark.parametrize(
+  ('arrays', 'parts'),
+  [
+    ({'context': NUMBERS[:2]}, ['array context', '2 rows', 'each of the 3 rows of x']),
+    ({'context': bad(np.nan)}, ['array context', 'row 1', 'column 2', 'NaN']),
+    ({'context': NUMBERS[0]}, ['array context', '(3,)', '[N, D]']),
+    ({'context': np.array([['a', 'b']] * 3)}, ['array context', '<U1', 'numbers']),
+    ({'context': np.array([[1, 'a']] * 3, object)}, ['array context', 'objects']),
+    ({'target': NUMBERS[:, :0]}, ['array target', '(3, 0)', '1 column']),
+    ({'context': NUMBERS, 'x_test': NUMBERS, 'context_test': NUMBERS[:, :2]}, ['context_test', '(2,)', '(3,)']),
+    ({'target': NUMBERS, 'x_test': NUMBERS, 'target_test': NUMBERS[:1]}, ['target_test', '1 rows', '3 rows of x_test']),
+  ],
+)
+def test_mistakes_with_contexts_in_npz(read, arrays, parts):
+  asked = {name: 'own' for name in ('context', 'target') if name in arrays}
+  mistake(lambda: read({'x': NUMBERS} | arrays, 'mine.npz', **asked), 'path', [*parts, 'mine.npz'])
+  read({'x': NUMBERS, 'context': NUMBERS[:2]}, 'mine.npz')  # nobody asks for it
+
+
 @pytest.mark.parametrize(
   ('arrays', 'label', 'field', 'parts'),
   [
