@@ -217,7 +217,9 @@ def show(spec) -> None:
   print(spec_lib.to_json(spec), end='', flush=True)
   build.check(spec)
   data = build.dataset(spec)
-  print(f'\ndata: {data.name}, examples of shape {data.shape}')
+  context = data.observation.context
+  told = '' if context is None else f', each with a context of shape {context}' if context else ', each with its label'
+  print(f'\ndata: {data.name}, examples of shape {data.shape}{told}')
   for split in data.splits:
     print(f'  {split:<12}{data.size(split):>9,}')
   import_tensorflow()
