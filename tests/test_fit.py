@@ -11,7 +11,7 @@ from PIL import Image
 
 from tfvae import build, commands, fit
 from tfvae import spec as spec_lib
-from tfvae.data import dataset
+from tfvae.data import stored as stored_lib
 from tfvae.errors import SpecError, UserError
 from tfvae.names import SYNTHETIC
 from tfvae.nets import conv28
@@ -356,7 +356,7 @@ def test_shapes_of_made_data(name):
   section.update({'name': name, 'examples': 20, 'dims': 7})
   section.segments = (2,)
   stored = build.loader(name).load(section)
-  assert build.loader(name).shape(section) == dataset._shape(stored.splits['train'])
+  assert build.loader(name).shape(section) == stored_lib.shape(stored.splits['train'])
 
 
 def test_shapes_of_files(tmp_path, tfds_dir):
