@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_source import assert_same, batches, section
 
-from tfvae import build, formats, memory
+from tfvae import build, commands, formats, memory
 from tfvae import spec as spec_lib
 from tfvae.data import fields as fields_lib
 from tfvae.data import reading
@@ -113,6 +113,36 @@ def test_contexts_that_are_images_are_scaled_as_x_and_never_binary(binarize):
   source_ = source(stored._replace(limits=(0.0, 510.0)), context='own', scaling='standard')
   x, center, width = stored.splits['test']['context'], *source_.dataset.summary['scaling'].values()
   np.testing.assert_allclose(source_.first('test', TEST)['context'], (x - center) / width, rtol=1e-5, atol=1e-6)
+
+
+def test_images_beside_what_is_scaled_here_are_scaled_by_all_their_values():
+  """Bytes beside a table, and images of floating point beside bytes: neither has the black and white of x."""
+  rows = lambda part: part | {'x': part['x'].reshape(len(part['x']), -1)[:, :3].astype(float)}
+  floats = lambda part: part | {'context': part['context'] / np.float32(7)}
+  for change, limits in ((rows, None), (floats, LIMITS)):
+    stored = images(context='images', change=change)._replace(limits=limits)
+    data = source(stored, context='own').dataset
+    context = stored.splits['train']['context'].astype(float)
+    want = (context - context.min()) / (context.max() - context.min())
+    np.testing.assert_allclose(data.splits['train']['context'], want, rtol=1e-6, atol=1e-7)
+    assert len(data.summary['scaling']['context']['center']) == 1 and data.observation.context == (4, 4, 2)
+    formats.data(json.loads(json.dumps(data.summary)))
+
+
+def test_show_tells_of_contexts(monkeypatch, capsys):
+  def stop(*of):
+    raise UserError('seen')
+
+  monkeypatch.setattr(build, 'model', stop)
+  task = {'data.name': 'mnist_sum', 'data.of': 'digits', 'data.examples': 200, 'data.context': 'own'}
+  for fields, told in (
+    ({'data.context': 'label'}, ', each with its label'),
+    (task, ', each with a context of shape (8, 8, 2)'),
+    ({}, ''),
+  ):
+    with pytest.raises(UserError, match='seen'):
+      commands.show(spec_lib.resolve(spec_lib.base(), fields))
+    assert f'examples of shape (8, 8, 1){told}\n' in capsys.readouterr().out
 
 
 def test_labels_are_contexts_as_they_are():
