@@ -49,6 +49,8 @@ def _target_rule(f):
     yield f'spec.data.flip: got {f["data.flip"]}, which mirrors x alone, {but}; use none'
   if 'ppca' in f['eval.evaluators']:
     yield f'spec.eval.evaluators: got ppca, the likelihood of a model of x itself, {but}; leave it out'
+  if 'players' in f['eval.evaluators']:
+    yield f'spec.eval.evaluators: got players, the losses of symmetric learning, {but}; leave it out'
   encodes = f'which encodes what the model generates, {but}, and x is another thing'
   if f['objective.name'] == 'symmetric':
     yield f'spec.objective.name: got symmetric, {encodes}; use elbo or iwae'

@@ -9,6 +9,8 @@ from test_source import assert_same, batches, section
 
 from tfvae import build, commands, formats, memory
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluator import Split, moments
+from tfvae.analysis.fid import Fid
 from tfvae.data import fields as fields_lib
 from tfvae.data import reading
 from tfvae.data.dataset import Part, Stored, make
@@ -185,6 +187,23 @@ def test_noise_of_training_is_on_x_alone():
   assert plain.range() == (0, 1) and plain.extremes[0] < 0  # of the targets
 
 
+def test_features_are_of_what_is_scored_and_units_of_what_is_encoded():
+  stored, spec = table(), spec_lib.base()
+  split = Split(source(stored, target='own', scaling='none'), 'train', spec)
+  want = {name: stored.splits['train'][name] for name in ('x', 'target')}
+  for found, name in ((moments(split), 'x'), (moments(split, lambda x, batch: x), 'target')):
+    np.testing.assert_allclose(found[0], want[name].mean(0), atol=1e-7)
+    np.testing.assert_allclose(found[1], want[name].var(0), rtol=1e-5)
+
+
+def test_the_reference_of_fid_are_the_targets():
+  source_ = source(images(), target='own')
+  split = Split(source_, 'test', spec_lib.resolve(spec_lib.base(), {'eval.fid_reference': 'test'}))
+  (reference, kept), *_ = Fid(split.spec, [])._reference(split)
+  np.testing.assert_array_equal(reference, source_.first('test', TEST)['target'])
+  assert kept.all()
+
+
 def test_what_is_not_asked_for_is_dropped_and_nothing_is_copied():
   stored = images()
   data = make(stored, section(), 0)
@@ -324,6 +343,7 @@ def npz(path, **change):
     ({'data.context': 'label', 'prior.name': 'learned'}, 'spec.prior.name: got learned, but spec.data.context is'),
     ({'data.context': 'label', 'eval.evaluators': ('ppca', 'bounds')}, 'spec.eval.evaluators: got ppca'),
     ({'data.target': 'own', 'eval.evaluators': ('limiting',)}, 'spec.eval.evaluators: got limiting, which encodes'),
+    ({'data.target': 'own', 'eval.evaluators': ('players', 'bounds')}, 'spec.eval.evaluators: got players, the losses'),
     ({'data.target': 'own', 'sample.what': ('limiting',)}, 'spec.sample.what: got limiting, which encodes'),
     (
       {'data.target': 'own', 'eval.evaluators': ('fid',), 'eval.fid_of': ('limiting',), 'classifier.path': 'x'},

@@ -152,13 +152,16 @@ def statistics(model, split: Split) -> Callable[[tf.Tensor, dict, Samples], dict
 
 
 def moments(
-  split: Split, features: Callable[[tf.Tensor, dict], tf.Tensor] = lambda x, batch: x
+  split: Split, features: Callable[[tf.Tensor, dict], tf.Tensor] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Mean and variance of each feature of x, features(x, batch) [B, ...], over a split: [...] in float64."""
+  """Mean and variance over a split, [...] in float64: of each dimension of x, which is encoded; or of each feature of
+  what is scored, the target where there is one, else x: features(that, batch) [B, ...].
+  """
 
   def sums(stored):
     batch = split.batch(stored)
-    x, mask = tf.cast(features(batch['x'], batch), tf.float64), stored['mask']
+    value = features(batch.get('target', batch['x']), batch) if features else batch['x']
+    x, mask = tf.cast(value, tf.float64), stored['mask']
     return {'x': masked_sum(x, mask), 'square': masked_sum(tf.square(x), mask)}
 
   compiled = tf.function(sums, autograph=False)

@@ -24,8 +24,8 @@ class Fid(Evaluator):
   z ~ q(z | x) for each of the first examples of the split. There are eval.fid_samples of them (0: as many as in the
   reference).
 
-  The reference, eval.fid_reference, is the data as they are, but for data.binarize=threshold: grey values where they
-  are binarised at random. Its moments are kept in the run.
+  The reference, eval.fid_reference, is the data as they are (the targets, where there are such), but for
+  data.binarize=threshold: grey values where they are binarised at random. Its moments are kept in the run.
 
   Beside it: fid_samples/<of>, fid_reference_examples; for each extractor fid_features, fid_side (that images are
   resized to; 0: not) and fid_levels (of a pixel; 0: not rounded); fid_classifier_accuracy, fid_limiting_steps.
@@ -150,7 +150,8 @@ class Fid(Evaluator):
     for name in self.spec.eval.fid_reference.split('+'):
       part = split.other(source, name)
       for _, stored in part.batches():
-        x = part.batch(stored)['x']
+        batch = part.batch(stored)
+        x = batch.get('target', batch['x'])
         yield tf.clip_by_value((x - low) / (high - low), 0, 1), stored['mask'].numpy() > 0
 
   # The images of a model.
