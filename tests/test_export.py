@@ -115,7 +115,7 @@ def test_the_verbs_on_arrays_in_a_saved_model_and_by_the_model_itself(case, tmp_
   assert_close(exported['scale'](values=tf.constant(values, tf.float64)), {'x': x})
   wide = tf.cast(x, model.latents[0].family.head.dtype)
 
-  means, q = model.encode(wide)
+  means, q = model.encode({'x': wide})
   wanted = {f'{name}_loc': d.mean()[0] for name, d in q.items()}
   wanted |= {f'{name}_scale': d.stddev()[0] for name, d in q.items()}
   encoded = run.encode(x)

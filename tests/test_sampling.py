@@ -64,7 +64,7 @@ def test_a_linear_hierarchy_in_closed_form():
     assert found['total_variance'] == pytest.approx(sum(variances.values()), rel=5 * np.sqrt(2 / n))
 
   x = source.first('test', 297)['x']
-  z, q = model.encode(x)
+  z, q = model.encode({'x': x})
   mu, tau = q['z2'].mean().numpy()[0], q['z2'].stddev().numpy()[0]
   z1 = z['z1'].numpy()[0, :4]
   for layer, slope in slopes.items():
@@ -128,7 +128,7 @@ def test_any_hierarchy(kind):
     of = 'spread' if fields.get(f'model.{layer}.flow') else 'rate'  # what units are ranked by
     assert moved[of].shape == (model.latents[layers.index(layer)].shape[-1],) and np.all(moved[of] > 0)
     assert list(moved['units']) == list(np.argsort(-moved[of])[: units[layer]])
-  z, _ = model.encode(x)
+  z, _ = model.encode({'x': x})
   _, p = model.descend(lambda layer, p: z[layer.name])
   moved, there = samples['traversals-z1'], z['z1'].numpy()
   there[..., moved['units'][1]] += (
@@ -149,7 +149,7 @@ def test_reconstructions_have_the_mode_where_it_is_not_the_mean():
   model, source, spec = make(('z1',), **fields)
   found = Sampler(model, source, spec).reconstructions()
   assert found['mode'].shape == found['mean'].shape == (4, 8, 8, 1)
-  px, likelihood = model.decode(model.encode(found['x'])[0]), model.decoder.likelihood
+  px, likelihood = model.decode(model.encode(found)[0]), model.decoder.likelihood
   np.testing.assert_array_equal(found['mode'], likelihood.mode(px)[0])
   np.testing.assert_allclose(found['mean'], likelihood.mean(px)[0], atol=1e-6)
   assert set(np.unique(np.round(16 * found['mode'], 4))) <= set(range(17))

@@ -28,7 +28,7 @@ def test_base_is_complete_and_locked():
   spec = spec_lib.base(('z3', 'z2', 'z1'))
   assert spec_lib.validate(spec) == []
   assert set(spec.objective.beta) == {'z1', 'z2', 'z3'}
-  assert 'prior' in spec.model.z2 and 'prior' not in spec.model.z3
+  assert 'above' in spec.model.z2 and 'above' not in spec.model.z3
   with pytest.raises((AttributeError, KeyError)):
     spec.train.stepz = 3
   with pytest.raises(ValueError, match='z2,z1'):

@@ -124,6 +124,11 @@ def latent_shape(section) -> tuple[int, ...]:
   return lookup('family', section.family).event_shape(section)
 
 
+def order(name: str):
+  """The order in which the layers of a hierarchy are inferred."""
+  return lookup('model.inference', name)()
+
+
 def net(section, grid: int, name: str, head: bool = True):
   """A net whose output is meant for a `grid` x `grid` variable (0: a vector), with a head after it or without."""
   return lookup('net', section.kind).from_section(section, grid, head, name)

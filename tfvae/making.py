@@ -14,6 +14,9 @@ class Make(Protocol):
   def latent_shape(self, section) -> tuple[int, ...]:
     """Of z, by the section of its layer."""
 
+  def order(self, name: str):
+    """An `Order` of inference."""
+
   def net(self, section, grid: int, name: str, head: bool = True):
     """A net to a `grid` x `grid` variable (0: a vector)."""
 

@@ -79,6 +79,12 @@ NAMES = {
     'keras': 'tfvae.nets.initial:as_keras',
     'torch': 'tfvae.nets.initial:as_torch',
   },
+  'model.inference': {
+    'generic': 'tfvae.models.orders:TopDown',
+    'ladder': 'tfvae.models.orders:Ladder',
+    'lvae': 'tfvae.models.orders:Lvae',
+    'reverse': 'tfvae.models.orders:BottomUp',
+  },
   'family': {  # of a latent layer
     'gaussian': Layer('tfvae.families.gaussian:DiagonalGaussian', 'real'),
     'bernoulli': Layer('tfvae.families.bernoulli:DiagonalBernoulli', 'bits'),

@@ -116,10 +116,13 @@ class LearnedCategories(LearnedBits, StandardCategories):
 
 
 class ConditionalPrior(keras.layers.Layer):
-  """p(z_l | above): the layers above, joined, through a net, to a family.
+  """p(z_l | h): the layers above and the features of a context, joined, through a net, to a family.
 
-  Call: above, a list of [N, ...] -> a distribution with batch shape `batch_shape`.
+  Call: what nets take of a state, a list of [N, ...] -> a distribution with batch shape `batch_shape`.
   """
+
+  closed_form = False
+  variance_variables = ()
 
   def __init__(self, join: Join, net: keras.layers.Layer, family: LatentFamily, name: str | None = None):
     super().__init__(name=name)
@@ -127,3 +130,7 @@ class ConditionalPrior(keras.layers.Layer):
 
   def call(self, above, batch_shape):
     return self.family(self.net(self.join(above)), batch_shape=batch_shape)
+
+  def diagnostics(self) -> dict[str, tf.Tensor]:
+    """Nothing beside what every model reports."""
+    return {}

@@ -51,8 +51,9 @@ class Run(Records):
     metrics: {'train': {name: array}, 'test': ...} of metrics.jsonl, with the 'step' of each row; NaN where a row lacks
       a name. Evaluations on the training split are under 'train (evaluated)'.
     evaluation: the last evaluation of spec.eval.split.
-    verbs: what `model` is used for, a `Verbs`; `scale`, `encode`, `decode`, `reconstruct`, `sample` and `elbo` call it.
-      A closed-form variance is given the training split's value when it is made, which takes the data.
+    verbs: what `model` is used for, a `Verbs`; `scale`, `scale_context`, `encode`, `decode`, `reconstruct`, `sample`
+      and `elbo` call it. A closed-form variance is given the training split's value when it is made, which takes the
+      data.
   """
 
   def __init__(self, workdir: str | os.PathLike):
@@ -313,25 +314,32 @@ class Run(Records):
     """x [B, ...] as the model takes it from values [B, ...] as they are stored: pixels, or columns of a table."""
     return self.verbs.run('scale', values=values)
 
-  def encode(self, x) -> dict[str, np.ndarray]:
+  # A model that is told something (spec.data.context) takes context=[B, ...] beside, labels [B] or what
+  # `scale_context` gives.
+
+  def scale_context(self, values) -> dict[str, np.ndarray]:
+    """context [B, ...] as the model takes it from values [B, ...] as they are stored, where that is no label."""
+    return self.verbs.run('scale_context', values=values)
+
+  def encode(self, x, **context) -> dict[str, np.ndarray]:
     """<layer>_loc, <layer>_scale [B, ...]: q(z | x) of x [B, ...]. Other families have others: `Verbs`."""
-    return self.verbs.run('encode', x=x)
+    return self.verbs.run('encode', x=x, **context)
 
   def decode(self, **z) -> dict[str, np.ndarray]:
     """mean, and scale or logits [B, ...]: p(x | z) of z1=[B, ...], and of the other layers where x depends on them."""
     return self.verbs.run('decode', **z)
 
-  def reconstruct(self, x) -> dict[str, np.ndarray]:
+  def reconstruct(self, x, **context) -> dict[str, np.ndarray]:
     """mean [B, ...]: E[x | z] at the posterior's means of x [B, ...]."""
-    return self.verbs.run('reconstruct', x=x)
+    return self.verbs.run('reconstruct', x=x, **context)
 
-  def sample(self, n: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """<layer>, x, mean [n, ...]: z ~ p(z), x ~ p(x | z), E[x | z]."""
-    return self.verbs.run('sample', n=n, seed=seed)
+  def sample(self, n: int = 0, seed: int = 0, **context) -> dict[str, np.ndarray]:
+    """<layer>, x, mean [n, ...]: z ~ p(z), x ~ p(x | z), E[x | z]; context may be one for all n, or [n, ...]."""
+    return self.verbs.run('sample', n=n, seed=seed, **context)
 
-  def elbo(self, x, seed: int = 0) -> dict[str, np.ndarray]:
+  def elbo(self, x, seed: int = 0, **context) -> dict[str, np.ndarray]:
     """elbo (beta 1), log_likelihood, rate, rate_<layer> [B] of x [B, ...] in nats, by spec.eval.num_samples samples."""
-    return self.verbs.run('elbo', x=x, seed=seed)
+    return self.verbs.run('elbo', x=x, seed=seed, **context)
 
   def write_export(self, verbs, step: int) -> pathlib.Path:
     """Writes export/ whole or not at all; returns it."""

@@ -5,6 +5,9 @@ E[x | z], where eps_l ~ N(0, I). All that is moved here is moved in eps, one lay
 below one that moves goes where its conditional prior goes, and keeps what of it the layers above do not explain. An
 example has the eps of its posterior means, so that where nothing is moved x is its reconstruction. A layer that has
 states keeps its state instead (`LatentFamily.standardize`).
+
+What a model is told, the context, is that of the example, whatever moves; samples have the contexts of the split's
+examples in turn, or the labels that spec.sample.labels names.
 """
 
 import functools
@@ -49,22 +52,47 @@ class Sampler:
       if what == 'traversals' or (what == 'layers' and len(layers) > 1):
         for layer in layers:
           yield f'{what}-{layer}', getattr(self, what)(layer) | about
+      elif what == 'contexts' and self._model.told is not None:
+        yield what, self.contexts() | about
       elif what in ('prior', 'limiting', 'reconstructions', 'interpolations', 'codes'):
         yield what, getattr(self, what)() | about
 
   def prior(self) -> dict[str, np.ndarray]:
-    """n = spec.sample.num ancestral samples, [n, ...] each: mean, draw ~ p(x | z), and <layer>.z.
+    """n = spec.sample.num ancestral samples, [n, ...] each: mean, draw ~ p(x | z), <layer>.z, and the context if any.
 
     Where the data are no images also x, as many examples of the split, to compare distributions.
     """
     n = self._section.num
+    told = self._told(n)
 
     def draw(rows):
-      trace = self._model.generate(rows['row'].shape[0], self._noise('prior', rows['row'], n))
+      noise = self._noise('prior', rows['row'], n)
+      trace = self._model.generate(rows['row'].shape[0], noise, rows.get('context'))
       return {'mean': trace.mean[0], 'draw': trace.x, **{f'{name}.z': z[0] for name, z in trace.z.items()}}
 
-    arrays = self._rows(tf.function(draw, autograph=False), n, lambda row: {'row': row})
+    arrays = self._rows(tf.function(draw, autograph=False), n, lambda row: {'row': row, **_taken(told, row)}) | told
     return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
+
+  def contexts(self) -> dict[str, np.ndarray]:
+    """Of n contexts [n, ...]: mean [n, draws, ...] and draw ~ p(x | z) at spec.sample.draws samples z ~ p(z | context).
+
+    And, where they are those of the split's examples, what these are: x [n, ...].
+    """
+    shape = self._section.examples, self._section.draws
+    told = self._told(shape[0])
+    total = shape[0] * shape[1]
+
+    def draw(rows):
+      trace = self._model.generate(rows['row'].shape[0], self._noise('contexts', rows['row'], total), rows['context'])
+      return {'mean': trace.mean[0], 'draw': trace.x}
+
+    inputs = lambda row: {'row': row, **_taken(told, row // shape[1])}
+    found = self._rows(tf.function(draw, autograph=False), total, inputs)
+    arrays = {name: value.reshape(*shape, *value.shape[1:]) for name, value in found.items()} | told
+    if self._section.labels:
+      return arrays
+    batch = self._turn(shape[0])
+    return arrays | {'x': batch.get('target', batch['x']).numpy()}
 
   def limiting(self) -> dict[str, np.ndarray]:
     """n = spec.sample.num chains z, x, z, ... after eval.limiting_steps steps from the prior (`models.chain`).
@@ -72,11 +100,13 @@ class Sampler:
     mean, E[x | z], draw ~ p(x | z), and <layer>.z: [n, ...] each.
     """
     n, section = self._section.num, self._section
-    z = Chain(self._model, section.seed).run(n, self._limiting_steps)
-    px, likelihood = self._model.decode(z), self._model.decoder.likelihood
+    told = self._told(n)
+    context = tf.constant(told['context'], self._model.context.input_type) if told else None
+    z = Chain(self._model, section.seed).run(n, self._limiting_steps, context=context)
+    px, likelihood = self._model.decode(z, context), self._model.decoder.likelihood
     draw = likelihood.sample(px, self._noise('limiting'), 'x', (1, n))
     found = {'mean': likelihood.mean(px)[0], 'draw': draw[0], **{f'{name}.z': value[0] for name, value in z.items()}}
-    arrays = {name: value.numpy() for name, value in found.items()} | {'steps': np.array(self._limiting_steps)}
+    arrays = {name: value.numpy() for name, value in found.items()} | {'steps': np.array(self._limiting_steps)} | told
     return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
 
   def codes(self) -> dict[str, np.ndarray]:
@@ -92,26 +122,27 @@ class Sampler:
     """Of n examples x [n, ...]: mean [n, ...] at the posterior means, samples [n, draws, ...] at z ~ q(z | x).
 
     And their mean squared errors: mse [n], samples_mse [n, draws]. Where it is another one than the mean also mode
-    [n, ...], the most probable x at the posterior means.
+    [n, ...], the most probable x at the posterior means. Where another target than x is scored, also that.
     """
-    x = self._examples
+    examples, x = self._examples, self._examples['x']
+    target = examples.get('target', x)
     n, likelihood = len(x), self._model.decoder.likelihood
 
     def reconstruct(rows):
-      trace = self._model.infer({'x': rows['x']}, self._noise('reconstructions', rows['row'], n), self._section.draws)
-      px = self._model.decode(self._model.encode(rows['x'])[0])
+      trace = self._model.infer(rows, self._noise('reconstructions', rows['row'], n), self._section.draws)
+      px = self._model.decode(self._model.encode(rows)[0], rows.get('context'))
       at_mean = {'mean': likelihood.mean(px)[0], 'mode': likelihood.mode(px)[0]}
       return at_mean | {'samples': tf.einsum('sb...->bs...', trace.mean)}
 
-    arrays = self._rows(tf.function(reconstruct, autograph=False), n, lambda row: {'row': row, 'x': x[row]})
+    arrays = self._rows(tf.function(reconstruct, autograph=False), n, lambda row: {'row': row, **_taken(examples, row)})
     if np.array_equal(arrays['mode'], arrays['mean']):
       del arrays['mode']
     mse = lambda error: np.square(error, dtype=np.float64).mean(tuple(range(1 - x.ndim, 0)))
     return {
-      'x': x,
+      **examples,
       **arrays,
-      'mse': mse(arrays['mean'] - x),
-      'samples_mse': mse(arrays['samples'] - x[:, None]),
+      'mse': mse(arrays['mean'] - target),
+      'samples_mse': mse(arrays['samples'] - target[:, None]),
     }
 
   def traversals(self, layer: str) -> dict[str, np.ndarray]:
@@ -123,7 +154,7 @@ class Sampler:
     form (of a flow), spread [H] instead: the variance of every unit's location over those examples, in units of the
     prior's. units [U] are those of the largest rates (or spreads), the largest first.
     """
-    eps, x = self._eps, self._examples
+    eps, examples = self._eps, self._examples
     if f'{layer}.rate' in self._points:
       of, used = 'rate', self._points[f'{layer}.rate'].mean(0, dtype=np.float64)
     else:
@@ -131,22 +162,24 @@ class Sampler:
     units = np.argsort(-used, kind='stable')[: self._section.units or None]
     family = self._model.families[layer]
     offsets = family.offsets(self._section.range, self._section.steps)
-    shape = (len(x), len(units), len(offsets))
+    shape = (len(examples['x']), len(units), len(offsets))
 
     def moved(row):
       n, u, t = np.unravel_index(row, shape)
-      rows = {name: value[n] for name, value in eps.items()}
+      rows = _taken(eps, n) | _taken(self._told(shape[0], of_examples=True), n)
       return rows | {layer: family.moved(rows[layer], units[u], offsets[t])}
 
-    return {'x': x, 'mean': self._means(shape, moved), 'units': units, 'offsets': offsets, of: used}
+    return {'x': examples['x'], 'mean': self._means(shape, moved), 'units': units, 'offsets': offsets, of: used}
 
   def interpolations(self) -> dict[str, np.ndarray]:
     """mean [P, K, steps, ...] between P pairs of examples x [P, 2, ...]; moved [K] names the layers that move.
 
     First the top layer alone, those below at the means of their conditional priors. Then, in a hierarchy, all layers at
-    once, from one reconstruction to the other. Spherical: each layer along a great circle.
+    once, from one reconstruction to the other. Spherical: each layer along a great circle. The context is that of a
+    pair's first example all the way.
     """
-    (top, *below), pairs = self._model.layer_names, len(self._examples) // 2
+    x = self._examples['x']
+    (top, *below), pairs = self._model.layer_names, len(x) // 2
     shape = (pairs, 2 if below else 1, self._section.steps)
     weights, spherical = np.linspace(0, 1, self._section.steps), self._section.interpolation == 'spherical'
     paths = {
@@ -157,11 +190,11 @@ class Sampler:
     def moved(row):
       pair, kind, step = np.unravel_index(row, shape)
       rows = {name: path[pair, step] for name, path in paths.items()}
-      return rows | {name: rows[name] * _column(kind, rows[name].ndim) for name in below}
+      rows |= {name: rows[name] * _column(kind, rows[name].ndim) for name in below}
+      return rows | _taken(self._told(len(x), of_examples=True), 2 * pair)
 
-    x = self._examples[: 2 * pairs]
     return {
-      'x': x.reshape(pairs, 2, *x.shape[1:]),
+      'x': x[: 2 * pairs].reshape(pairs, 2, *x.shape[1:]),
       'mean': self._means(shape, moved),
       'moved': np.array([top, '+'.join((top, *below))][: shape[1]]),
     }
@@ -175,10 +208,10 @@ class Sampler:
     samples. The ratios of the layers add up to 1 where their effects are additive, to more where they interact.
     """
     shape = (self._section.num, 1 + self._section.draws)
-    noise = self._noise('layers')
-
-    lead = (1, 1)
-    requests = record(lambda noise: self._model.descend(lambda one, p: one.family.sample(p, noise, one.name, lead)))
+    noise, told = self._noise('layers'), self._told(self._section.num)
+    zeros = None if self._model.told is None else self._model.context.zeros(1)
+    draw = lambda noise: lambda one, p: one.family.sample(p, noise, one.name, (1, 1))
+    requests = record(lambda noise: self._model.descend(draw(noise), zeros))
     requests = {request.name: request for request in requests}
 
     def drawn_noise(name, lead):
@@ -190,7 +223,7 @@ class Sampler:
 
     def drawn(row):
       n, draw = np.unravel_index(row, shape)
-      return {name: value[n] for name, value in kept.items()} | {layer: fresh[n, draw]}
+      return _taken(kept, n) | {layer: fresh[n, draw]} | _taken(told, n)
 
     mean = self._means(shape, drawn, self._draw)
     variance = lambda values, axis: np.var(values, axis, dtype=np.float64, ddof=1).mean()
@@ -220,29 +253,48 @@ class Sampler:
     return self._source.first(split, min(n, self._source.dataset.size(split)))
 
   @functools.cached_property
-  def _examples(self) -> np.ndarray:
-    return self._first(self._section.examples)['x'].numpy()
+  def _examples(self) -> dict[str, np.ndarray]:
+    return self._seen(self._first(self._section.examples))
+
+  def _seen(self, batch) -> dict[str, np.ndarray]:
+    """What models see of a batch: x, and where they are there context and target."""
+    names = ['x', *(['context'] if self._model.told is not None else []), 'target']
+    return {name: batch[name].numpy() for name in names if name in batch}
+
+  def _turn(self, n):
+    """The batch of n examples of the split in turn, the first again after the last."""
+    return self._source.at(self._section.split, np.arange(n) % self._source.dataset.size(self._section.split))
+
+  def _told(self, n, of_examples: bool = False) -> dict[str, np.ndarray]:
+    """{'context': [n, ...]} of n samples or, `of_examples`, of the examples; nothing where a model is told nothing."""
+    if self._model.told is None:
+      return {}
+    if of_examples:
+      return {'context': self._examples['context']}
+    if self._section.labels:
+      return {'context': np.resize(np.array(self._section.labels, np.int32), n)}
+    return {'context': self._turn(n)['context'].numpy()}
 
   @functools.cached_property
   def _points(self) -> dict[str, np.ndarray]:
     """Of the first spec.sample.points examples what `_posterior_means` gives."""
-    x = self._first(self._section.points)['x'].numpy()
-    return self._rows(self._encode, len(x), lambda row: {'x': x[row]})
+    seen = self._seen(self._first(self._section.points))
+    return self._rows(self._encode, len(seen['x']), lambda row: _taken(seen, row))
 
   @functools.cached_property
   def _eps(self) -> dict[str, np.ndarray]:
     """{layer: [n, ...]}: the noise of the posterior means of the examples."""
-    x = self._examples
-    found = self._rows(self._encode, len(x), lambda row: {'x': x[row]})
+    examples = self._examples
+    found = self._rows(self._encode, len(examples['x']), lambda row: _taken(examples, row))
     return {name: found[f'{name}.eps'] for name in self._model.layer_names}
 
   def _posterior_means(self, rows):
-    """Of x [B, ...], each layer at its posterior's location: <layer>.mean and <layer>.eps [B, ...].
+    """Of a batch, each layer at its posterior's location: <layer>.mean and <layer>.eps [B, ...].
 
     And <layer>.rate [B, H], where it has a closed form.
     """
-    z, q = self._model.encode(rows['x'])
-    _, p = self._model.descend(lambda layer, p: z[layer.name])
+    z, q = self._model.encode(rows)
+    _, p = self._model.descend(lambda layer, p: z[layer.name], rows.get('context'))
     found = {}
     for name, mean in z.items():
       family = self._model.families[name]
@@ -253,15 +305,17 @@ class Sampler:
     return found
 
   def _mean(self, eps):
-    """E[x | z] [B, ...] of {layer: eps_l [B, ...]}."""
-    z, _ = self._model.descend(lambda layer, p: layer.family.at(p, eps[layer.name][None]))
-    return {'mean': self._model.mean(z)[0]}
+    """E[x | z] [B, ...] of {layer: eps_l [B, ...]}, and the context if any."""
+    context = eps.get('context')
+    z, _ = self._model.descend(lambda layer, p: layer.family.at(p, eps[layer.name][None]), context)
+    return {'mean': self._model.mean(z, context)[0]}
 
   def _mean_of_noise(self, noise):
-    """E[x | z] [B, ...] of z drawn by {layer: noise [B, ...]}."""
-    given, (batch, *_) = replay({name: value[None] for name, value in noise.items()}), next(iter(noise.values())).shape
-    z, _ = self._model.descend(lambda layer, p: layer.family.sample(p, given, layer.name, (1, batch)))
-    return {'mean': self._model.mean(z)[0]}
+    """E[x | z] [B, ...] of z drawn by {layer: noise [B, ...]}, and the context if any."""
+    given, context = replay({name: noise[name][None] for name in self._model.layer_names}), noise.get('context')
+    lead = (1, noise[self._model.layer_names[0]].shape[0])
+    z, _ = self._model.descend(lambda layer, p: layer.family.sample(p, given, layer.name, lead), context)
+    return {'mean': self._model.mean(z, context)[0]}
 
   def _means(self, shape: tuple[int, ...], eps: Callable, function: Callable | None = None) -> np.ndarray:
     """E[x | z] [*shape, ...], eps(row) being what `function` takes of some of the rows: of None, {layer: eps_l}."""
@@ -285,6 +339,11 @@ def in_8_bits(images: np.ndarray, limits) -> np.ndarray:
   """Images [n, H, W, C] as uint8, `limits` becoming 0 and 255; values beyond are clipped."""
   low, high = limits
   return np.round(255 * np.clip((images - low) / (high - low), 0, 1)).astype(np.uint8)
+
+
+def _taken(arrays, rows):
+  """Rows of arrays."""
+  return {name: value[rows] for name, value in arrays.items()}
 
 
 def _dtype(array, floating):

@@ -193,8 +193,8 @@ def _layer(is_top: bool) -> dict:
     )
   fields['encoder'] = _net()
   if not is_top:
-    fields |= {'above': _net('linear'), 'posterior': _net(), 'prior': _net()}
-  return fields
+    fields['above'] = _net('linear')
+  return fields | {'posterior': _net(), 'prior': _net()}
 
 
 SECTIONS = {
@@ -202,8 +202,12 @@ SECTIONS = {
   'the layer below for the others.',
   'model.<layer>.above': 'Net from the layers above to where they meet the features of x; linear: as they are, or by a '
   'linear map where `posterior` needs a feature map. Not for the top layer.',
-  'model.<layer>.posterior': 'Net after those features and the layers above are joined. Not for the top layer.',
-  'model.<layer>.prior': 'Net from the layers above to p(z_l | z_>l). Not for the top layer.',
+  'model.<layer>.posterior': 'Net after those features, the layers above and the context are joined. Of the top layer '
+  'where there is a context (data.context).',
+  'model.<layer>.prior': 'Net from the layers above and the context to p(z_l | z_>l). Of the top layer where there is '
+  'a context (data.context).',
+  'model.context': 'What a model is told (data.context), on its way to priors, posteriors and decoder: labels are '
+  'one-hot, or embedded; numbers go in as they are; images go through this net, and a linear map to a vector.',
   'classifier': 'A trained classifier that this run uses, frozen. What a classifier is made of: spec.model.classifier.',
   'decoder.net': 'Net from the latent layers to the features of p(x | z).',
   'model.classifier': 'Net of name=classifier from x to what `dense` takes. The sections of latent layers, prior and '
@@ -616,13 +620,16 @@ EVAL = {
   'num_points': Field(2000, 'Points kept for the figures.', low=2, high=10**6),
 }
 
-SAMPLES = ('prior', 'reconstructions', 'traversals', 'interpolations', 'layers', 'projector', 'limiting', 'codes')
+SAMPLES = (
+  'prior', 'reconstructions', 'traversals', 'interpolations', 'layers', 'projector', 'contexts', 'limiting', 'codes',
+)  # fmt: skip
 SAMPLE = {
   'what': Field(
-    SAMPLES[:6],
+    SAMPLES[:7],
     'What --mode=sample makes. prior: samples of the model. reconstructions: of examples. traversals: one unit moved '
     'at a time. interpolations: between examples. layers: one layer of a hierarchy drawn afresh, the others kept. '
-    "projector: posterior means for TensorBoard's projector. limiting: samples of the chain z, x, z, ... after "
+    "projector: posterior means for TensorBoard's projector. contexts: samples for each of some contexts, "
+    'of a model that is told one. limiting: samples of the chain z, x, z, ... after '
     'eval.limiting_steps. codes: posterior means (of discrete layers, the most probable state; of a flow, the image of '
     'the mean before it) as arrays.',
     choices=SAMPLES,
@@ -639,9 +646,20 @@ SAMPLE = {
   'split': Field('test', 'Split of the examples.', choices=('train', 'validation', 'test')),
   'seed': Field(0, 'Seed of the samples: another one draws others of the same model.', low=0, high=2**31 - 1),
   'num': Field(64, 'prior: samples. layers: samples of which each has its layers drawn afresh.', low=2, high=10**6),
-  'examples': Field(8, 'First examples of the split that the pictures show.', low=2, high=10**4),
+  'examples': Field(8, 'First examples of the split that the pictures show; contexts.', low=2, high=10**4),
+  'labels': Field(
+    (),
+    'Of a model that is told labels (data.context=label): those that samples are of, in turn. (): those of the '
+    "split's examples, in turn.",
+    item=int,
+    low=0,
+    high=10**5,
+  ),
   'draws': Field(
-    8, 'reconstructions: samples of q for each example. layers: fresh draws of a layer.', low=1, high=10**4
+    8,
+    'reconstructions: samples of q for each example. contexts: samples for each. layers: fresh draws of a layer.',
+    low=1,
+    high=10**4,
   ),
   'steps': Field(9, 'traversals, interpolations: images in a row.', low=2, high=100),
   'range': Field(
@@ -684,7 +702,7 @@ def _model(layers) -> dict:
       'ladder of Gaussian layers (Sonderby et al. 2016), whose top, q(zL | x), is what x adds alone; below the top '
       '`encoder` is the way up, to `join_grid`, and `posterior` leads aside from there to what x adds; `above` is '
       'without effect. Its authors let the rates in slowly: objective.anneal.',
-      choices=('generic', 'ladder', 'lvae', 'reverse'),
+      choices=tuple(NAMES['model.inference']),
     ),
     'conditioning': Field(
       'next',
@@ -711,7 +729,19 @@ def _model(layers) -> dict:
       'are then in units of the root of the mean variance (with variance=per_dimension and latent, of each sd). '
       'Gaussian decoders, data that are not binary.',
     ),
+    'context': _context(),
     'classifier': _classifier(),
+  }
+
+
+def _context() -> dict:
+  return {
+    **_net('conv'),
+    'dim': Field(32, 'Units of the vector that an image becomes.', low=1, high=10**5),
+    'classes': Field(10, 'context=label: labels are 0, ..., classes - 1.', low=2, high=10**5),
+    'embed': Field(
+      0, 'context=label: units of the learned vector of each label. 0: labels are one-hot.', low=0, high=10**5
+    ),
   }
 
 

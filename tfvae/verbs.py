@@ -20,7 +20,9 @@ MOST = 2**31 - 1  # the largest int32
 class Verbs:
   """Compiled functions of a trained hierarchy from named tensors to named tensors, for any number of examples B.
 
-  All are float32 but `values` (float64), `seed` and `n` (int32). <layer> is z1, z2, ...
+  All are float32 but `values` (float64), `seed`, `n` and labels (int32). <layer> is z1, z2, ... All but `scale` take,
+  beside, the `context` [B, ...] of a model that is told something (spec.data.context): labels [B], or what
+  `scale_context` gives; `sample` then has one sample for each, and takes no n.
 
   encode: x [B, ...] -> the parameters of each q(z_l | ., x), <layer>_loc and <layer>_scale [B, ...] of a Gaussian,
     <layer>_logits of bits and categories. A layer is conditioned on the means (of these, the most probable states) of
@@ -35,6 +37,7 @@ class Verbs:
   scale: values [B, ...] as they are stored (pixels, columns of a table) -> x [B, ...] as the model takes it, in as many
     bits as data.bits says, binary with data.binarize=threshold. With static or dynamic, x are the probabilities that
     binary values are drawn with.
+  scale_context: values [B, ...] as they are stored -> context [B, ...] as the model takes it, where that is no label.
 
   The noise is that of `noise.stateless(seed[0], seed[1])`.
 
@@ -52,50 +55,58 @@ class Verbs:
     examples = lambda shape, dtype=tf.float32: tf.TensorSpec([None, *shape], dtype)
     x, seed, n = examples(model.shape), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.int32)
     layers = {layer.name: examples(layer.shape) for layer in model.latents}
+    told = {} if model.told is None else {'context': examples(model.told, tf.float32 if model.told else tf.int32)}
     self._verbs = {
-      'encode': (self._encode, {'x': x}),
-      'decode': (self._decode, {name: layers[name] for name in model.decoded_layers}),
-      'reconstruct': (self._reconstruct, {'x': x}),
-      'sample': (self._sample, {'n': n, 'seed': seed}),
-      'elbo': (self._elbo, {'x': x, 'seed': seed}),
+      'encode': (self._encode, {'x': x, **told}),
+      'decode': (self._decode, {**{name: layers[name] for name in model.decoded_layers}, **told}),
+      'reconstruct': (self._reconstruct, {'x': x, **told}),
+      'sample': (self._sample, {**(told or {'n': n}), 'seed': seed}),
+      'elbo': (self._elbo, {'x': x, **told, 'seed': seed}),
       'scale': (self._scale, {'values': examples(model.shape, tf.float64)}),
     }
+    if model.told:
+      self._verbs['scale_context'] = (self._scale_context, {'values': examples(model.told, tf.float64)})
     self._compiled = {}
 
   # The verbs, in the precision of densities, which may be float64.
 
-  def _encode(self, x):
-    _, q = self._model.encode(x)
+  def _encode(self, **batch):
+    _, q = self._model.encode(batch)
     return {
       f'{layer.name}_{name}': value[0]
       for layer in self._model.latents
       for name, value in layer.family.parameters(q[layer.name]).items()
     }
 
-  def _decode(self, **z):
-    px = self._model.decode({layer: value[None] for layer, value in z.items()})
+  def _decode(self, context=None, **z):
+    px = self._model.decode({layer: value[None] for layer, value in z.items()}, context)
     likelihood = self._model.decoder.likelihood
     parameters = likelihood.parameters(px)
     return {'mean': likelihood.mean(px)[0], **{name: value[0] for name, value in parameters.items()}}
 
-  def _reconstruct(self, x):
-    return {'mean': self._model.call(x)}
+  def _reconstruct(self, **batch):
+    return {'mean': self._model.call(batch)}
 
-  def _sample(self, n, seed):
-    trace = self._model.generate(n, stateless(seed[0], seed[1]))
+  def _sample(self, seed, n=None, context=None):
+    trace = self._model.generate(tf.shape(context)[0] if n is None else n, stateless(seed[0], seed[1]), context)
     return {**{layer: z[0] for layer, z in trace.z.items()}, 'x': trace.x, 'mean': trace.mean[0]}
 
-  def _elbo(self, x, seed):
-    trace = self._model.infer({'x': x}, stateless(seed[0], seed[1]), self._spec.eval.num_samples)
+  def _elbo(self, seed, **batch):
+    trace = self._model.infer(batch, stateless(seed[0], seed[1]), self._spec.eval.num_samples)
     return {name.replace('/', '_'): value for name, value in trace.terms().items() if name != 'mse'}
 
   def _scale(self, values):
-    center, width = self._scaling['center'], self._scaling['width']
-    if isinstance(center, list):  # a table as `dataset.make` scales it, images as `Source` does: to the same bits
-      x = tf.cast((values - tf.constant(center, tf.float64)) / tf.constant(width, tf.float64), tf.float32)
-    else:
-      x = self._reduced(tf.cast(values, self._dtype)) * (1 / width) - center / width
+    x = self._scaled(values, self._scaling)
     return {'x': x > self._spec.data.threshold if self._spec.data.binarize == 'threshold' else x}
+
+  def _scale_context(self, values):
+    return {'context': self._scaled(values, self._scaling.get('context', self._scaling))}
+
+  def _scaled(self, values, scaling):
+    center, width = scaling['center'], scaling['width']
+    if isinstance(center, list):  # a table as `dataset.make` scales it, images as `Source` does: to the same bits
+      return tf.cast((values - tf.constant(center, tf.float64)) / tf.constant(width, tf.float64), tf.float32)
+    return self._reduced(tf.cast(values, self._dtype)) * (1 / width) - center / width
 
   def _reduced(self, values):
     """Stored values in as many bits as spec.data.bits says."""
@@ -124,9 +135,14 @@ class Verbs:
     Values of x that are far from those of the training split are refused where they are images or binary, with a
     warning elsewhere: as a rule they were not scaled.
 
-    Raises UserError: what is wrong with a name, a shape, what is no finite number, unscaled values, a seed or an `n`.
+    Raises UserError: what is wrong with a name, a shape, what is no finite number, unscaled values, a label, a seed or
+    an `n`; or a context is missing.
     """
+    if verb not in self._verbs:
+      raise UserError(f'{verb}: this model takes no context that is scaled; it has {", ".join(self._verbs)}')
     inputs = self._verbs[verb][1]
+    if verb == 'sample' and 'context' in inputs:
+      arrays = self._one_for_each(n, **arrays)
     arrays = self._checked(verb, {name: spec for name, spec in inputs.items() if name not in ('n', 'seed')}, arrays)
     total = _integer(verb, 'n', n, 1) if 'n' in inputs else len(next(iter(arrays.values())))
     seed, function, size, parts = _integer(verb, 'seed', seed, 0), self.function(verb), self._spec.eval.batch_size, []
@@ -139,6 +155,22 @@ class Verbs:
     if not parts:
       return {name: np.zeros([0, *value.shape[1:]], np.float32) for name, value in function.structured_outputs.items()}
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+  def _one_for_each(self, n, context=None, **others):
+    """The contexts of n samples, of which one may be given for all, or as many without n."""
+    if context is None:
+      what = (
+        f'a label from 0 to {self._model.context.classes - 1}' if not self._model.told else _words(self._model.told)
+      )
+      raise UserError(
+        f'sample: this model is told something of each example (spec.data.context={self._spec.data.context}), {what}: '
+        'give one for all, run.sample(16, context=c), or one for each, run.sample(context=[c, ...])'
+      )
+    if np.shape(context) == self._model.told:
+      context = np.repeat(np.asarray(context)[None], _integer('sample', 'n', n, 1), 0)
+    if n and np.ndim(context) and len(context) != n:
+      raise UserError(f'sample: n: got {n}, but {len(context)} contexts; leave n out, or give one context for all')
+    return {'context': context, **others}
 
   def _checked(self, verb, specs, given):
     if given.keys() != specs.keys():
@@ -160,12 +192,20 @@ class Verbs:
         raise UserError(
           f'{verb}: {name}: example {number} (from 0) has NaN or infinite values; allowed: finite numbers'
         )
+      if spec.dtype == tf.int32:
+        self._check_labels(verb, name, array)
       if name == 'x' and array.size:
         self._check_range(verb, float(array.min()), float(array.max()))
       arrays[name] = array
     if len(sizes := {len(array) for array in arrays.values()}) > 1:
       raise UserError(f'{verb}: got {" and ".join(map(str, sorted(sizes)))} examples; all must be of one number')
     return arrays
+
+  def _check_labels(self, verb, name, array):
+    most = self._model.context.classes - 1
+    wrong = array[(array != np.round(array)) | (array < 0) | (array > most)]
+    if wrong.size:
+      raise UserError(f'{verb}: {name}: got {wrong[0]}; allowed: labels, whole numbers from 0 to {most}')
 
   def _check_range(self, verb, low, high):
     """Of x: values beyond the training split's by more than all of its range were hardly scaled as it was."""
@@ -201,6 +241,7 @@ class Verbs:
       'layers': self._model.layer_names,
       'num_samples': self._spec.eval.num_samples,
       'scaling': {**self._scaling, **{name: self._spec.data[name] for name in ('bits', 'binarize', 'threshold')}},
+      'context': None if self._model.told is None else list(self._model.told),
       'signatures': {
         verb: {'inputs': _described(self._verbs[verb][1]), 'outputs': _described(function.structured_outputs)}
         for verb, function in signatures.items()

@@ -67,7 +67,7 @@ def test_against_scipy(gaussian):
   """q(z) is the mean of the posteriors of the first examples, over batches with padding, and p(z) has its own alpha."""
   spec, model, split = gaussian
   arrays = found(spec, model, split).arrays
-  q = model.encode(split.source.first('test', 10)['x'])[1]['z1']
+  q = model.encode(split.source.first('test', 10))[1]['z1']
   loc, scale = q.mean().numpy()[0], q.stddev().numpy()[0]
   alpha = model.latents[0].prior.alpha().numpy()
   assert abs(alpha - 1).min() > 0.01

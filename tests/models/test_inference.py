@@ -127,7 +127,7 @@ def test_a_trace_equals_a_hand_computed_one(layers, inference, conditioning):
   same(again.log_px, trace.log_px)
   zeros = {name: np.zeros((1, 3, DIMS[name])) for name in layers}
   means, at_means = infer_by_hand(model, x[:1], zeros, reverse, markov)
-  encoded, distributions = model.encode(batch['x'])
+  encoded, distributions = model.encode(batch)
   for name in layers:
     same(encoded[name], means[name])
     same(distributions[name].stddev(), at_means[name][1])
@@ -319,7 +319,7 @@ def test_batches_of_unknown_size(layers, inference, conditioning, maps):
 
   def numbers(x):
     trace = model.infer({'x': x}, NOISE, 3)
-    z, _ = model.encode(x)
+    z, _ = model.encode({'x': x})
     found = {**trace.terms(), **model.entropies(trace), 'bound': trace.importance_bound(), 'x': model(x)}
     return found | {f'z/{k}': v for k, v in trace.z.items()} | {f'mean/{k}': v for k, v in z.items()}
 

@@ -130,9 +130,9 @@ def test_a_trace_equals_slow_loops_by_hand():
 def test_the_top_is_merged_with_the_prior_in_a_ladder_only(inference, merged):
   model, x = make(inference), tf.constant(np.random.default_rng(1).random((3, 5)))
   top = model.latents[0]
-  before, _ = model.encode(x)
+  before, _ = model.encode({'x': x})
   top.prior.log_alpha.assign(tf.ones_like(top.prior.log_alpha))
-  after, _ = model.encode(x)
+  after, _ = model.encode({'x': x})
   assert np.allclose(before['z3'], after['z3']) == (not merged)
 
 

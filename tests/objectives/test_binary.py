@@ -62,7 +62,7 @@ def gradient_of(function, variables):
 
 def exact(model, x):
   """log p(x, z), log q(z | x), [128, B], and E_q log p(x, z) etc. can be made of them."""
-  return log_densities(model, x, {name: tf.constant(value) for name, value in states(model).items()})
+  return log_densities(model, {'x': x}, {name: tf.constant(value) for name, value in states(model).items()})
 
 
 ORDERS = ['ladder', 'reverse', 'generic']

@@ -37,9 +37,13 @@ class BitsPerDim(Evaluator):
     if likelihood.mass:
       found = {'bits_per_dim': elbo}
     else:
-      mass, step = likelihood.log_mass(trace.px, trace.x), likelihood.observation.step
-      uniform = noise.uniform('dequantize', trace.x.shape, dtype=trace.x.dtype)
-      smooth = model.infer(batch | {'x': trace.x + step * (uniform - 0.5)}, noise.scope('dequantized'), samples.size)
+      target, step = trace.target, likelihood.observation.step
+      mass, uniform = (
+        likelihood.log_mass(trace.px, target),
+        noise.uniform('dequantize', target.shape, dtype=target.dtype),
+      )
+      smooth = {'target' if 'target' in batch else 'x': target + step * (uniform - 0.5)}
+      smooth = model.infer(batch | smooth, noise.scope('dequantized'), samples.size)
       unit = math.prod(model.shape) * math.log(step)
       found = {
         'bits_per_dim/discretized': elbo - trace.log_likelihood() + tf.reduce_mean(mass, 0),

@@ -70,6 +70,15 @@ class Split:
     """What a model takes, of a batch of `batches`. For use inside a compiled function, as is `noise`."""
     return self.source.evaluation_batch(self.name, stored)
 
+  def context(self, model, n: int, first: int = 0) -> tf.Tensor | None:
+    """Contexts of n samples, [n, ...], of a model that takes them (else None): those of the split's examples in turn.
+
+    first: the number of the first sample; of more samples than there are examples the first begin again.
+    """
+    if model.told is None:
+      return None
+    return self.source.at(self.name, np.arange(first, first + n) % self.size)['context']
+
   def noise(self, number: tf.Tensor, purpose: str = 'eval') -> Noise:
     """The noise of a purpose for a batch."""
     return stateless(self.spec.seed, number).scope(f'{purpose}/{self.name}')
@@ -128,8 +137,11 @@ class Samples(NamedTuple):
 def widest(model, dtype: str) -> int:
   """Values of the largest tensor of a trace, for one sample of one example."""
   samples = 7  # what is as long grows with them
-  infer = tf.function(lambda x: model.infer({'x': x}, stateless(0, 0), samples).log_px, autograph=False)
-  graph = infer.get_concrete_function(tf.TensorSpec([1, *model.shape], dtype)).graph
+  infer = tf.function(lambda batch: model.infer(batch, stateless(0, 0), samples).log_px, autograph=False)
+  batch = {'x': tf.TensorSpec([1, *model.shape], dtype)}
+  if model.told is not None:
+    batch['context'] = tf.TensorSpec([1, *model.told], model.context.input_type)
+  graph = infer.get_concrete_function(batch).graph
   tensors = (tensor for operation in graph.get_operations() for tensor in operation.outputs)
   sizes = (t.shape.num_elements() for t in tensors if t.shape.rank and t.shape[0] == samples)
   return max(1, *(size // samples for size in sizes if size))

@@ -44,7 +44,7 @@ class Fid(Evaluator):
     super().__init__(spec)
     self._extractors, self._run, self._known = extractors, run, {}
     self._generated = tf.function(self._prior_images, autograph=False)
-    self._decoded = tf.function(lambda model, z, ends: self._images(model, model.decode(z), ends), autograph=False)
+    self._decoded = tf.function(self._decode, autograph=False)
     self._reconstructed = tf.function(self._reconstructions, autograph=False)
 
   @classmethod
@@ -170,11 +170,15 @@ class Fid(Evaluator):
 
   def _prior(self, model, split, count):
     for first, kept in self._batches(split, count):
-      yield self._generated(model, tf.constant(first), len(kept), split.source.value_range), kept
+      context = split.context(model, len(kept), first)
+      yield self._generated(model, tf.constant(first), len(kept), context, split.source.value_range), kept
 
-  def _prior_images(self, model, first, n, ends):
-    trace = model.generate(n, stateless(self.spec.seed, first).scope('eval/fid/prior'))
+  def _prior_images(self, model, first, n, context, ends):
+    trace = model.generate(n, stateless(self.spec.seed, first).scope('eval/fid/prior'), context)
     return self._images(model, trace.px, ends)
+
+  def _decode(self, model, z, context, ends):
+    return self._images(model, model.decode(z, context), ends)
 
   def _limiting(self, model, split, count):
     from tfvae.models.chain import Chain
@@ -183,8 +187,9 @@ class Fid(Evaluator):
     chain = Chain(model, seed)
     for first, kept in self._batches(split, count):
       seed.assign((self.spec.seed + 1_000_003 * first) % 2**31)
-      z = chain.run(len(kept), self.spec.eval.limiting_steps)
-      yield self._decoded(model, z, split.source.value_range), kept
+      context = split.context(model, len(kept), first)
+      z = chain.run(len(kept), self.spec.eval.limiting_steps, context=context)
+      yield self._decoded(model, z, context, split.source.value_range), kept
 
   def _reconstruction(self, model, split, count):
     for number, stored in split.batches(examples=count):

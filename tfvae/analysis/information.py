@@ -31,10 +31,10 @@ class UnitInformation(TraceEvaluator):
     }
 
   def finish(self, means, model, split):
-    del split
     tells = lambda layer, means: model.families[layer].information(means).numpy()
     found = {f'q.{layer}': tells(layer, means[layer]) for layer in model.discrete}
-    parts = [self._prior(model, tf.constant(i)) for i in range(10)]
+    size = SAMPLES // 10
+    parts = [self._prior(model, tf.constant(i), split.context(model, size, i * size)) for i in range(10)]
     for layer in parts[0]:
       found[f'p.{layer}'] = tells(layer, np.mean([part[layer].numpy().astype(np.float64) for part in parts], axis=0))
     numbers = {f'unit_information/{name.replace(".", "/")}': float(values.mean()) for name, values in found.items()}
@@ -42,10 +42,10 @@ class UnitInformation(TraceEvaluator):
       numbers, found | {f'states.{layer}': np.array(model.families[layer].unit_states) for layer in model.discrete}
     )
 
-  def _moments(self, model, number):
+  def _moments(self, model, number, context):
     noise = stateless(self.spec.seed, number).scope('eval/unit_information')
     lead = (1, SAMPLES // 10)
-    _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, layer.name, lead))
+    _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, layer.name, lead), context)
     below = [layer for layer in model.discrete if layer != model.layer_names[0]]  # the top one has no parents
     values = {layer: model.families[layer].information_statistics(p[layer]) for layer in below}
     return {layer: tf.reduce_mean(value, [0, 1]) for layer, value in values.items()}

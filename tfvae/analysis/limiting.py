@@ -20,7 +20,8 @@ class Limiting(Evaluator):
   def evaluate(self, model, split):
     chain = self._chains.setdefault(id(model), Chain(model, self.spec.seed))  # compiled once
     n, steps = self.spec.eval.num_images, self.spec.eval.limiting_steps
-    start = chain.run(n, 0)
-    arrays = {'prior': start, 'limiting': chain.run(n, steps, z=start)}
-    pictures = {name: model.mean(z)[0].numpy() for name, z in arrays.items()}
+    context = split.context(model, n)
+    start = chain.run(n, 0, context=context)
+    arrays = {'prior': start, 'limiting': chain.run(n, steps, z=start, context=context)}
+    pictures = {name: model.mean(z, context)[0].numpy() for name, z in arrays.items()}
     return Found({}, pictures | {'value_range': np.array(split.source.value_range)})

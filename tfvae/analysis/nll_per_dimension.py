@@ -55,5 +55,5 @@ class NllPerDimension(Evaluator):
 
   def _log_masses(self, model, split, scale, number, stored, samples):
     batch, trace = self._infer(model, split, number, stored, samples)
-    mass = quantized_log_mass(trace.mean, scale, trace.x, self._observation)
+    mass = quantized_log_mass(trace.mean, scale, trace.target, self._observation)
     return {'mass': masked_sum(tf.reduce_mean(mass, 0), batch['mask'])}

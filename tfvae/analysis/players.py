@@ -27,10 +27,11 @@ class Players(TraceEvaluator):
 
   def finish(self, means, model, split):
     batches = -(-split.size // self.spec.eval.batch_size)
-    losses = [self._inference(model, tf.constant(i)).numpy() for i in split.watched(iter(range(batches)), batches)]
+    size, numbers = self.spec.eval.batch_size, split.watched(iter(range(batches)), batches)
+    losses = [self._inference(model, tf.constant(i), split.context(model, size, i * size)).numpy() for i in numbers]
     return Found({'loss/generative': float(means['generative']), 'loss/inference': float(np.mean(losses))}, {})
 
-  def _inference_loss(self, model, number):
+  def _inference_loss(self, model, number, context):
     noise = stateless(self.spec.seed, number).scope('eval/players')
-    trace = model.generate(self.spec.eval.batch_size, noise)
+    trace = model.generate(self.spec.eval.batch_size, noise, context)
     return -tf.reduce_mean(tf.add_n(list(trace.log_q.values())))

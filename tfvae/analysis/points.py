@@ -24,7 +24,7 @@ class Points(Evaluator):
     noise, top = stateless(self.spec.seed, 0).scope('eval/points'), model.layer_names[0]
     n = batch['x'].shape[0]
     trace = model.infer(batch, noise, 1)
-    found = {'x': batch['x'], 'z': trace.z[top][0], 'generated': model.generate(n, noise).x}
+    found = {'x': batch['x'], 'z': trace.z[top][0], 'generated': model.generate(n, noise, batch.get('context')).x}
     entropy = model.families[top].unit_entropy(trace.q[top])
     if entropy is not None and entropy.shape[2:] == found['z'].shape[1:]:  # a group of categories is many columns of z
       found['entropy'] = tf.reduce_mean(entropy, [0, 1])

@@ -36,8 +36,8 @@ class Posterior(Evaluator):
     batch_size = min(max(1, VALUES // (size * dimensions)), self.spec.eval.batch_size)
     rows = []
     for _, stored in split.batches(batch_size, self.spec.eval.posterior_examples):
-      x = split.batch(stored)['x']
-      found = [self._densities(model, x, part) for part in parts]
+      batch = split.batch(stored)
+      found = [self._densities(model, batch, part) for part in parts]
       joint, log_q = (np.concatenate([np.asarray(f[i], np.float64) for f in found]) for i in (0, 1))
       rows.append(self._compare(joint, log_q)[:, stored['mask'].numpy() > 0])
     values = dict(zip(NAMES, np.concatenate(rows, axis=1), strict=True))

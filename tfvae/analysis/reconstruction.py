@@ -21,7 +21,7 @@ class Reconstruction(TraceEvaluator):
   def per_example(self, model, trace, split, batch):
     low, high = split.source.value_range
     loc = trace.mean
-    x = tf.broadcast_to(trace.x, loc.shape)
+    x = tf.broadcast_to(trace.target, loc.shape)
     mse = tf.reduce_mean(tf.square(x - loc), list(range(2, loc.shape.rank)))
     found = {'mse': mse}
     if len(model.shape) == 3:

@@ -19,12 +19,13 @@ class Samples(Evaluator):
     super().__init__(spec)
     self._pictures = tf.function(self._draw, autograph=False)
 
-  def _draw(self, model, batch, n):
+  def _draw(self, model, batch, context, n):
     noise = stateless(self.spec.seed, 0).scope('eval/samples')
-    return model.infer(batch, noise, 1).mean[0], model.generate(n, noise).mean[0]
+    return model.infer(batch, noise, 1).mean[0], model.generate(n, noise, context).mean[0]
 
   def evaluate(self, model, split):
     batch = split.source.first(split.name, min(self.spec.eval.num_images, split.size))
-    reconstruction, prior = self._pictures(model, batch, self.spec.eval.num_images)
+    n = self.spec.eval.num_images
+    reconstruction, prior = self._pictures(model, batch, split.context(model, n), n)
     arrays = {'x': batch['x'].numpy(), 'reconstruction': reconstruction.numpy(), 'prior': prior.numpy()}
     return Found({}, arrays | {'value_range': np.array(split.source.value_range)})

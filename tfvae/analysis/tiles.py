@@ -50,7 +50,7 @@ class Tiles(Evaluator):
 
   def _log_sum(self, model, batch, mask, eps):
     """log sum_n q(z | x_n) of the examples that are no padding, [G], at eps [G, 2]."""
-    _, q = model.encode(batch['x'])
+    _, q = model.encode(batch)
     z = _at(model, eps)[0]  # [G, 2]
     z = tf.broadcast_to(z[:, None], [z.shape[0], batch['x'].shape[0], 2])
     log_q = tf.cast(q[self._layer(model)].log_prob(z), tf.float64)
@@ -62,12 +62,12 @@ class Tiles(Evaluator):
   def _decode(self, model, eps):
     return model.mean({self._layer(model): _at(model, eps)})[0]
 
-  def _draw(self, model, x):
+  def _draw(self, model, batch):
     """Samples of q(z | x) in standard deviations of the prior, [S, n, 2]."""
     family, layer = model.families[self._layer(model)], self._layer(model)
     noise = stateless(self.spec.seed, 0).scope('eval/tiles')
-    _, q = model.encode(x)
-    z = family.sample(q[layer], noise, f'z/{layer}', (self.spec.eval.tiles_samples, x.shape[0]))
+    _, q = model.encode(batch)
+    z = family.sample(q[layer], noise, f'z/{layer}', (self.spec.eval.tiles_samples, batch['x'].shape[0]))
     return family.standardize(_p(model), z)
 
   def evaluate(self, model, split):
@@ -84,7 +84,7 @@ class Tiles(Evaluator):
     middles = (np.arange(section.tiles_grid) + 0.5) / section.tiles_grid * 2 * DECODED - DECODED
     tile = self._decoded(model, _tensor(model, _plane(middles, middles[::-1]))).numpy()
     arrays = {
-      'z': self._samples(model, first['x']).numpy(),
+      'z': self._samples(model, first).numpy(),
       'x': first['x'].numpy(),
       'label': first['label'].numpy() if 'label' in first else np.zeros(len(first['x'])),
       'log_ratio': log_ratio.reshape(SIDE, SIDE),

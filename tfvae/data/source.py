@@ -194,9 +194,13 @@ class Source:
 
   def first(self, split: str, n: int) -> dict[str, tf.Tensor]:
     """The first n examples of a split as an evaluation batch."""
-    index, part = tf.range(n, dtype=tf.int64), self.dataset.splits[split]
+    return self.at(split, np.arange(n))
+
+  def at(self, split: str, numbers: np.ndarray) -> dict[str, tf.Tensor]:
+    """The examples of a split with these numbers as an evaluation batch."""
+    index, part = tf.constant(numbers, tf.int64), self.dataset.splits[split]
     if isinstance(part, Part):
-      read = reading.read(Part(part.reader, part.positions[:n]), self._made_static(split))
+      read = reading.read(Part(part.reader, part.positions[numbers]), self._made_static(split))
       examples = {name: tf.constant(array) for name, array in read.items()} | {'index': index}
     else:
       examples = self._gather(split, index)

@@ -5,15 +5,15 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.families.family import Likelihood
-from tfvae.models.latent import fold, sizes
 from tfvae.models.standardized import Standardized
+from tfvae.models.state import State
 from tfvae.nets.heads import Join
 
 tfd = tfp.distributions
 
 
 class Decoder(keras.layers.Layer):
-  """p(x | z): joined latent layers, through a net, to a likelihood.
+  """p(x | z): joined latent layers and the features of a context, through a net, to a likelihood.
 
   Args:
     join, net, likelihood: those three.
@@ -32,9 +32,9 @@ class Decoder(keras.layers.Layer):
     self.join, self.net, self.likelihood, self.standardized = join, net, likelihood, standardized
     self.built = True  # it has no weights of its own
 
-  def given(self, z: list[tf.Tensor]) -> tfd.Distribution:
-    """p(x | z) with batch shape [S, B] from samples [S, B, ...]."""
-    px = self.likelihood(self.net(self.join([fold(sample) for sample in z])), batch_shape=sizes(z[0], 2))
+  def given(self, h: State) -> tfd.Distribution:
+    """p(x | h) with the batch shape of the state."""
+    px = self.likelihood(self.net(self.join(h.inputs())), batch_shape=h.lead)
     return self.likelihood.moved(px, self.standardized.back) if self.standardized else px
 
   def update(self, means: dict[str, tf.Tensor]) -> None:

@@ -22,11 +22,11 @@ def states(model) -> dict[str, np.ndarray]:
   return {name: family.states()[each] for (name, family), each in zip(model.families.items(), chosen, strict=True)}
 
 
-def log_densities(model, x: tf.Tensor, z: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-  """log p(x, z) and log q(z | x) of examples [B, ...] in states {layer: [M, ...]}: [M, B] nats each."""
-  batch = x.shape[0]
-  repeated = {name: tf.repeat(tf.cast(value, x.dtype)[:, None], batch, axis=1) for name, value in z.items()}
-  trace = model.score({'x': x}, repeated)
+def log_densities(model, batch: dict, z: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+  """log p(x, z) and log q(z | x) of a batch in states {layer: [M, ...]}: [M, B] nats each."""
+  x = batch['x']
+  repeated = {name: tf.repeat(tf.cast(value, x.dtype)[:, None], x.shape[0], axis=1) for name, value in z.items()}
+  trace = model.score(batch, repeated)
   log_q = tf.add_n([tf.broadcast_to(value, trace.log_px.shape) for value in trace.log_q.values()])
   log_p = tf.add_n([tf.broadcast_to(value, trace.log_px.shape) for value in trace.log_p.values()])
   return trace.log_px + log_p, log_q

@@ -9,9 +9,12 @@ import tensorflow_probability as tfp
 from tfvae.families.family import LatentFamily
 from tfvae.making import Make
 from tfvae.models import wiring
+from tfvae.models.context import Context
 from tfvae.models.decoder import Decoder
 from tfvae.models.latent import LatentLayer
+from tfvae.models.orders import Order
 from tfvae.models.standardized import Standardized
+from tfvae.models.state import State
 from tfvae.models.trace import Trace
 from tfvae.nets.heads import density_dtype
 from tfvae.noise import Noise, cubature
@@ -21,22 +24,22 @@ tfd = tfp.distributions
 
 
 class Hierarchy(keras.Model):
-  """p(x, z) = p(z_L) ... p(z_1 | z_>1) p(x | z), with q(z | x) in one of four orders.
+  """p(x, z | c) = p(z_L | c) ... p(z_1 | z_>1, c) p(x | z, c), with q(z | x, c) in one of the orders of `orders`.
 
-  generic: q(z_L | x) ... q(z_1 | z_>1, x) (Kingma & Welling 2013 for one layer; Xiao & Bamler 2023, section 3).
-  ladder: the same order; the natural parameters of q(z_l | z_>l, x) are those of p(z_l | z_>l) plus what features of x
-    add, made on the way up from x (Flach et al. 2024, section 4).
-  lvae: the ladder of Gaussians (Sonderby et al. 2016), in which q(z_L | x) is what x says alone, not
-    merged with p(z_L), and each layer below may have a net of its own beside the way up.
-  reverse: q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1) (Burda et al. 2016, eq. 3).
+  c, the context, is what a model is told of an example; most are told nothing. Layers and decoder see it in the state h
+  that starts with it (`models.state`), whatever else they are conditioned on.
+
+  A batch has 'x' [B, ...], where there is one the 'context' [B, ...], and where it is another than x the 'target'
+  [B, ...], which p(x | z) then scores: x is what is encoded.
 
   Args:
     layers: the latent layers, top first.
     decoder: p(x | z).
     observation: what is known of an example.
-    markov: whether a layer depends on the next one only, and x on the bottom one; else on all above (of q in the
-      reverse order: on all below).
-    inference: the order.
+    order: of inference.
+    markov: whether a layer depends on the next one only, and x on the bottom one; else on all above (of q from the
+      bottom up: on all below).
+    context: what becomes of the context. None: there is none.
   """
 
   def __init__(
@@ -44,12 +47,13 @@ class Hierarchy(keras.Model):
     layers: list[LatentLayer],
     decoder: Decoder,
     observation: Observation,
+    order: Order,
     markov: bool = True,
-    inference: str = 'generic',
+    context: Context | None = None,
   ):
     super().__init__(name='hierarchy')
     self.latents, self.decoder, self.shape = list(layers), decoder, tuple(observation.shape)
-    self.markov, self.inference = markov, inference
+    self.order, self.markov, self.context = order, markov, context
 
   @property
   def layer_names(self) -> list[str]:
@@ -63,9 +67,15 @@ class Hierarchy(keras.Model):
 
   @property
   def title(self) -> str:
-    """What it is called where a run begins: its layers, and how they are inferred."""
-    names = ', '.join(self.layer_names)
-    return f'{names} ({self.inference})' if len(self.latents) > 1 else names
+    """What it is called where a run begins: its layers, how they are inferred, and what it is told."""
+    told = 'given ' + ('a label' if not self.told else ' x '.join(map(str, self.told))) if self.context else ''
+    notes = ', '.join(note for note in (self.order.name if len(self.latents) > 1 else '', told) if note)
+    return ', '.join(self.layer_names) + (f' ({notes})' if notes else '')
+
+  @property
+  def told(self) -> tuple[int, ...] | None:
+    """The shape of a context, () of a label; None where the model is told nothing."""
+    return self.context.shape if self.context else None
 
   @property
   def decoded_layers(self) -> list[str]:
@@ -76,18 +86,21 @@ class Hierarchy(keras.Model):
     """Makes all weights."""
     del input_shape
     zeros = lambda request: tf.zeros(request.shape, request.dtype)
-    self.infer({'x': tf.zeros([1, *self.shape], density_dtype())}, Noise(zeros), 1)
+    context = {'context': self.context.zeros(1)} if self.context else {}
+    self.infer({'x': tf.zeros([1, *self.shape], density_dtype()), **context}, Noise(zeros), 1)
     self.built = True
 
-  def call(self, x):
-    """E[x | z] at the posterior's locations: a reconstruction, [B, ...] -> [B, ...]."""
-    z, _ = self.encode(x)
-    return self.mean(z)[0]
+  def call(self, batch):
+    """E[x | z] at the posterior's locations: a reconstruction, [B, ...], of a batch, or of x [B, ...] alone."""
+    batch = batch if isinstance(batch, dict) else {'x': batch}
+    z, _ = self.encode(batch)
+    return self.mean(z, batch.get('context'))[0]
 
   @property
   def players(self) -> dict[str, list]:
     """The trainable variables of p(x, z), 'generative', and of q(z | x), 'inference'."""
-    generative = [self.decoder, *(layer.prior for layer in self.latents)]
+    # What leads from the context to where both sides see it is a part of the first: it would be there without q.
+    generative = [self.decoder, *(layer.prior for layer in self.latents), *([self.context] if self.context else [])]
     own = {id(variable) for part in generative for variable in part.trainable_variables}
     return {
       'generative': [v for v in self.trainable_variables if id(v) in own],
@@ -104,36 +117,52 @@ class Hierarchy(keras.Model):
     """The layers whose units have states, top first."""
     return [layer.name for layer in self.latents if layer.family.space != 'real']
 
-  def encode(self, x) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
-    """The posterior at its locations: ({layer: z_l, [1, B, ...]}, {layer: q(z_l | ., x), batch shape [1, B]}).
+  def start(self, context: tf.Tensor | None) -> State:
+    """The state before the first layer, from the context [B, ...].
+
+    Raises ValueError: there is none, but the model is told something, or the other way round.
+    """
+    if (context is None) != (self.context is None):
+      what = 'takes a context: samples and examples are of given ones' if self.context else 'takes no context'
+      raise ValueError(f'this model {what}')
+    return State(None if context is None else self.context(context), (), self.markov)
+
+  def encode(self, batch: dict) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
+    """The posterior at its locations: ({layer: z_l, [1, B, ...]}, {layer: q(z_l | h, x), batch shape [1, B]}).
 
     z_l is the `location` of q: its mean, the most probable state, or the image of the mean before a flow. Each layer is
     conditioned on those of the ones inferred before it.
     """
-    z, q, _ = self._infer(x, lambda layer, q: layer.family.location(q))
+    _, z, q, _ = self._infer(batch, lambda layer, q: layer.family.location(q))
     return z, q
 
-  def descend(self, choose: Callable) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
-    """({layer: z_l}, {layer: p(z_l | z_>l)}) from the top down; z_l, [S, B, ...], is chosen by choose(layer, p)."""
-    z, p = {}, {}
+  def descend(
+    self, choose: Callable, context: tf.Tensor | None = None
+  ) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
+    """({layer: z_l}, {layer: p(z_l | h)}) from the top down; z_l, [S, B, ...], is chosen by choose(layer, p)."""
+    h, z, p = self.start(context), {}, {}
     for layer in self.latents:
-      p[layer.name] = layer.conditional(self._above(layer.name, z))
+      p[layer.name] = layer.conditional(h)
       z[layer.name] = choose(layer, p[layer.name])
+      h = layer.advance(h, z[layer.name])
     return z, p
 
-  def decode(self, z: dict[str, tf.Tensor]) -> tfd.Distribution:
+  def decode(self, z: dict[str, tf.Tensor], context: tf.Tensor | None = None) -> tfd.Distribution:
     """p(x | z), batch shape [S, B], from {layer: [S, B, ...]} of at least `decoded_layers`."""
-    return self.decoder.given([z[name] for name in self.decoded_layers])
+    return self._decode(self.start(context), z)
 
-  def mean(self, z: dict[str, tf.Tensor]) -> tf.Tensor:
+  def _decode(self, start, z):
+    return self.decoder.given(start._replace(samples=tuple(z[name] for name in self.decoded_layers)))
+
+  def mean(self, z: dict[str, tf.Tensor], context: tf.Tensor | None = None) -> tf.Tensor:
     """E[x | z], [S, B, ...], from what `decode` takes."""
-    return self.decoder.likelihood.mean(self.decode(z))
+    return self.decoder.likelihood.mean(self.decode(z, context))
 
   def infer(self, batch: dict, noise: Noise, num_samples: int = 1, estimator=None, held: bool = False) -> Trace:
     """Trace with z ~ q(z | x), reparameterised from `noise` where a layer has that.
 
     Args:
-      batch: {'x': [B, ...]}; B may be unknown while a graph is made.
+      batch: B may be unknown while a graph is made.
       noise: one draw 'z/<layer>' for each layer.
       num_samples: S. 0: the 2 H points of a cubature in place of samples of the one layer, a vector of H Gaussian
         units: means over them are exact for polynomials in z up to the third degree, so for log p(x | z) of a linear
@@ -161,18 +190,18 @@ class Hierarchy(keras.Model):
   def generate(
     self, n: int, noise: Noise, context: tf.Tensor | None = None, num_samples: int = 1, held: bool = False
   ) -> Trace:
-    """Trace with z ~ p(z), x ~ p(x | z): n examples. This model takes no context.
+    """Trace with z ~ p(z), x ~ p(x | z): n examples, of a model that is told something one for each context [n, ...].
 
     Args:
       noise: one draw 'p/<layer>' for each layer and one 'p/x'.
       held: whether z and x let no gradients through to what they were drawn from.
+
+    Raises ValueError as `start`.
     """
-    if context is not None:
-      raise ValueError('a hierarchy has no context')
     hold = tf.stop_gradient if held else tf.identity
-    z, _ = self.descend(lambda layer, p: hold(layer.family.sample(p, noise, f'p/{layer.name}', (1, n))))
-    x = self.decoder.likelihood.sample(self.decode(z), noise, 'p/x', (1, n))[0]
-    return self.score({'x': hold(x)}, z)
+    z, _ = self.descend(lambda layer, p: hold(layer.family.sample(p, noise, f'p/{layer.name}', (1, n))), context)
+    x = self.decoder.likelihood.sample(self.decode(z, context), noise, 'p/x', (1, n))[0]
+    return self.score({'x': hold(x)} | ({} if context is None else {'context': context}), z)
 
   def diagnostics(self, trace: Trace) -> dict[str, tf.Tensor]:
     """Numbers of this model beside `trace.terms()`, averaged over the samples: [B].
@@ -258,40 +287,11 @@ class Hierarchy(keras.Model):
     if names := self._moment_names():
       self._prior.update(tf.stack([tf.convert_to_tensor(means[name]) for name in names]))
 
-  def _above(self, name, z):
-    """Samples that p(z_l | .) depends on, the nearest first."""
-    above = [z[n] for n in self.layer_names[: self.layer_names.index(name)]][::-1]
-    return above[:1] if self.markov else above
-
-  def _infer(self, x, choose: Callable):
-    """({layer: z}, {layer: q}, {layer: p where it was needed}) in the order of inference; choose(layer, q) gives z."""
-    if self.standardized:
-      x = self.standardized(x)
-    if self.inference in ('ladder', 'lvae'):
-      return self._climb(x, choose)
-    layers = self.latents[::-1] if self.inference == 'reverse' else self.latents
-    features = {layer.name: layer.encoder(x) for layer in layers if layer.encoder}
-    z, q = {}, {}
-    for layer in layers:
-      others = list(z.values())[::-1]  # the nearest first
-      q[layer.name] = layer.posterior(features.get(layer.name), others[:1] if self.markov else others)
-      z[layer.name] = choose(layer, q[layer.name])
-    return z, q, {}
-
-  def _climb(self, x, choose: Callable):
-    """The same in a ladder: one pass upwards, which takes no sample, and then down from the top."""
-    way, below, found = x, None, {}
-    for layer in self.latents[::-1]:
-      way, features, below = layer.climb(way, below)
-      found[layer.name] = features, below
-    z, q, p = {}, {}, {}
-    for layer in self.latents:
-      p[layer.name] = layer.conditional(self._above(layer.name, z))
-      merged = z or self.inference == 'ladder'  # the top layer of an LVAE is not
-      features, evidence = found[layer.name]
-      q[layer.name] = layer.family.combine(evidence, p[layer.name] if merged else None, features)
-      z[layer.name] = choose(layer, q[layer.name])
-    return z, q, p
+  def _infer(self, batch, choose: Callable):
+    """(the state at the start, {layer: z}, {layer: q}, {layer: p}); choose(layer, q) gives z."""
+    start = self.start(batch.get('context'))
+    x = self.standardized(batch['x']) if self.standardized else batch['x']
+    return start, *self.order.infer(self.latents, start, x, choose)
 
   def _trace(self, batch, choose: Callable) -> Trace:
     """choose(layer, q) gives z_l and its log-density under q; None: to be found."""
@@ -301,30 +301,27 @@ class Hierarchy(keras.Model):
       z, densities[layer.name] = choose(layer, q)
       return z
 
-    chosen, q, p = self._infer(batch['x'], chosen)
+    start, chosen, q, p = self._infer(batch, chosen)
     z, log_q, log_p, kls = {name: chosen[name] for name in self.layer_names}, {}, {}, {}
     for layer in self.latents:
       name = layer.name
-      if name not in p:
-        p[name] = layer.conditional(self._above(name, z))
       log_q[name] = q[name].log_prob(z[name]) if densities[name] is None else densities[name]
       log_p[name] = p[name].log_prob(z[name])
-      # In the reverse order the layers above are drawn given z_l: KL(q || p) at a sample of theirs is no part of the
-      # rate, the expectation of log q - log p is.
-      analytic = self.inference != 'reverse' or layer is self.latents[0]
-      value = layer.family.kl(q[name], p[name]) if analytic else None
+      value = layer.family.kl(q[name], p[name]) if self.order.analytic(layer, self.latents) else None
       value = log_q[name] - log_p[name] if value is None else value
       kls[name] = tf.broadcast_to(value, tf.shape(log_q[name]))
-    px = self.decode(z)
+    px, target = self._decode(start, z), batch.get('target', batch['x'])
     mean = self.decoder.likelihood.mean(px)
-    return Trace(batch['x'], z, mean, px.log_prob(batch['x']), log_p, log_q, kls, q, p, px)
+    return Trace(batch['x'], target, z, mean, px.log_prob(target), log_p, log_q, kls, q, p, px)
 
   @classmethod
   def from_spec(cls, spec, observation: Observation, make: Make) -> 'Hierarchy':
     """The hierarchy of a spec for such examples. `make` builds nets, families and priors by name."""
-    layers, model = wiring.latent_layers(spec, make), spec.model
+    order, model = make.order(spec.model.inference), spec.model
+    layers = wiring.latent_layers(spec, observation, order, make)
     decoder = wiring.decoder(spec, observation, make)
-    return cls(layers, decoder, observation, model.conditioning == 'next', model.inference)
+    context = Context.from_spec(model.context, observation.context, make)
+    return cls(layers, decoder, observation, order, model.conditioning == 'next', context)
 
 
 def _mean_over_samples(value):

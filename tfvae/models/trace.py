@@ -15,10 +15,11 @@ RELAXED = 'relaxed/'  # begins the names of what follows from softened samples
 class Trace(NamedTuple):
   """S latent samples of B examples. Densities and KLs in nats."""
 
-  x: tf.Tensor  # [B, ...]
+  x: tf.Tensor  # what was encoded: [B, ...]
+  target: tf.Tensor  # what p(x | z) scores: x, unless a batch has another: [B, ...]
   z: dict[str, tf.Tensor]  # layer: [S, B, ...]
   mean: tf.Tensor  # E[x | z]: [S, B, ...]
-  log_px: tf.Tensor  # log p(x | z), summed over the dimensions of x: [S, B]
+  log_px: tf.Tensor  # log p(target | z), summed over its dimensions: [S, B]
   log_p: dict[str, tf.Tensor]  # layer: log p(z_l | z_>l): [S, B]
   log_q: dict[str, tf.Tensor]  # layer: log q(z_l | ., x): [S, B]
   kl: dict[str, tf.Tensor]  # layer: KL(q || p), analytic where it exists, else log_q - log_p: [S, B]
@@ -52,10 +53,10 @@ class Trace(NamedTuple):
     return tf.reduce_logsumexp(weights, 0) - math.log(weights.shape[0])
 
   def squared_error(self) -> tf.Tensor:
-    """Mean over samples and dimensions of (x - E[x | z])^2: [B]."""
+    """Mean over samples and dimensions of (target - E[x | z])^2: [B]."""
     # Summed as a Gaussian density sums it, which lets compilers do it once.
-    squares = tf.reduce_sum(tf.square(self.x - self.mean), axis=list(range(1 - self.x.shape.rank, 0)))
-    return tf.reduce_mean(squares, 0) / math.prod(self.x.shape[1:])
+    squares = tf.reduce_sum(tf.square(self.target - self.mean), axis=list(range(1 - self.target.shape.rank, 0)))
+    return tf.reduce_mean(squares, 0) / math.prod(self.target.shape[1:])
 
   def terms(self) -> dict[str, tf.Tensor]:
     """What is reported of every model, each [B]: elbo (beta 1), log_likelihood, rate, rate/<layer>, mse.

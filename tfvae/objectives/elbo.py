@@ -59,7 +59,8 @@ class Elbo(Bound):
       metrics['entropy_sum'] = model.entropies(trace)['entropy_sum']
     if self._information:
       lead = (1, batch['x'].shape[0])
-      _, p = model.descend(lambda layer, p: layer.family.sample(p, noise, f'p/{layer.name}', lead))
+      draw = lambda layer, p: layer.family.sample(p, noise, f'p/{layer.name}', lead)
+      _, p = model.descend(draw, batch.get('context'))
       metrics |= self._information.metrics({'q': trace.q, 'p': p}, lead[1])
     return loss, metrics | self.temperature(step)
 

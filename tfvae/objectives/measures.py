@@ -84,7 +84,7 @@ class SquaredError(Measure):
     return x
 
   def value(self, seen):
-    own, made = (self.features(x, seen.batch) for x in (seen.trace.x, seen.trace.mean))
+    own, made = (self.features(x, seen.batch) for x in (seen.trace.target, seen.trace.mean))
     squares = tf.square(own - made)
     total = tf.reduce_sum(squares, axis=list(range(2, squares.shape.rank)))
     return total if self._sum else total / self.size
@@ -202,7 +202,7 @@ class PatchCorrelation(Measure):
 
   def value(self, seen):
     mean = seen.trace.mean
-    parts = self._parts(seen.trace.x)
+    parts = self._parts(seen.trace.target)
     kept = tf.cast(tf.reduce_max(parts, -1) - tf.reduce_min(parts, -1) > 1e-5 * self._range, mean.dtype)  # [B, P]
     own = self._directions(parts, 1e-10)
     made = self._directions(self._parts(tf.reshape(mean, [-1, *mean.shape[2:]])), 1e-6)

@@ -46,7 +46,7 @@ class Symmetric(Objective):
       loss = -tf.reduce_mean(trace.log_px + tf.add_n(list(trace.log_p.values())), 0)
       metrics, side, layers = self.report(model, trace), 'q', trace.q
     else:
-      trace = model.generate(size, noise, held=True)
+      trace = model.generate(size, noise, batch.get('context'), held=True)
       loss = -tf.reduce_mean(tf.add_n(list(trace.log_q.values())), 0)
       metrics, side, layers = {}, 'p', trace.p
     if self._information:
