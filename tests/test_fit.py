@@ -229,6 +229,7 @@ def built(monkeypatch):
 
 NAMES = [
   (r'^decoder\.net$', 'decoder_net'),
+  (r'^model\.context$', 'context_net'),
   (r'^model\.classifier$', 'net'),
   (r'^model\.(\w+)\.prior$', r'\1_prior_net'),
 ]
@@ -248,6 +249,21 @@ ORDERS = {
   'lvae': ('hit.py:three_layers,lvae', (8, 8, 1), {}),
   'lvae of maps': ('hit.py:binary_mnist,three_layers,conv_z,lvae', (28, 28, 1), {}),
   'reverse': ('hit.py:three_layers', (8, 8, 1), {'model.inference': 'reverse', 'model.z2.grid': 2} | ALL_CONV),
+  'told': (
+    'hit.py:three_layers',
+    (16, 16, 3),
+    ALL_CONV
+    | {'data.context': 'label', 'model.z2.grid': 2, 'model.z3.grid': 1}
+    | {f'model.z3.{net}.kind': 'conv' for net in ('prior', 'posterior')},
+  ),
+  'told images': ('hit.py', (8, 8, 1), {'data.context': 'own'}),
+  'lvae, told': ('hit.py:lvae', (8, 8, 1), {'data.context': 'label'}),
+  'reverse, told': (
+    'hit.py:three_layers',
+    (8, 8, 1),
+    {'model.inference': 'reverse', 'model.z2.grid': 2, 'data.context': 'label', 'model.z1.posterior.kind': 'conv'}
+    | ALL_CONV,
+  ),
   'conv28': ('symmetric.py:mnist,reverse', (28, 28, 1), {}),
   'classifier': ('classifier.py', (9, 9, 3), {}),
   'classifier, residual': ('classifier.py:cifar10', (9, 8, 3), {}),
@@ -266,9 +282,10 @@ def test_nets_are_where_the_model_has_them(order, built):
   path, shape, fields = ORDERS[order]
   spec, found = lines(path, shape, fields)
   assert found == []
-  build.model(spec, Observation(shape))
+  context = {'none': None, 'label': (), 'own': (12, 12, 2)}[spec.data.context]
+  build.model(spec, Observation(shape, context=context))
   f, told = flatten(spec.to_dict()), {}
-  for net in fit.nets(f, shape):
+  for net in fit.nets(f, shape, context):
     if f[f'{net.field}.kind'] in ('conv', 'conv28', 'residual'):
       name = next(re.sub(pattern, name, net.field) for pattern, name in NAMES if re.match(pattern, net.field))
       told[name] = net.sides

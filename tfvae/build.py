@@ -60,7 +60,9 @@ def check(spec) -> None:
 
 def problems(spec, data: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
-  found = misfits.problems(spec, data, classifiers.classes(spec)) + fit.problems(flatten(spec.to_dict()), data.shape)
+  found = misfits.problems(spec, data, classifiers.classes(spec)) + fit.problems(
+    flatten(spec.to_dict()), data.shape, data.context
+  )
   if 'fid' in spec.eval.evaluators:
     if len(data.shape) != 3 or data.stack:
       what = f'have {data.shape[-1]} each' if data.stack else 'are none'

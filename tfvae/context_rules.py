@@ -4,7 +4,11 @@
 
 from tfvae.names import NAMES
 
-UNTOLD = {'ppca': 'is for p(x)', 'selection': 'compares models of p(x)'}  # why an evaluator is for no context
+UNTOLD = {
+  'ppca': 'is for p(x)',
+  'selection': 'compares models of p(x)',
+  'tiles': 'is of one p(z)',
+}  # why an evaluator is for no context
 
 
 def context_rule(f: dict):
@@ -32,6 +36,8 @@ def _context_rule(f):
     yield (
       f'spec.prior.name: got {f["prior.name"]}, {but}, from which the prior of the top layer then follows; use standard'
     )
+  if f['objective.chains']:
+    yield f'spec.objective.chains: got {f["objective.chains"]}, {but}, and chains are of no example; use 0'
   if others := [name for name in f['eval.evaluators'] if name in UNTOLD]:
     why = ', and '.join(f'{name}, which {UNTOLD[name]}' for name in others)
     yield f'spec.eval.evaluators: got {why}, {but}, and the model is p(x | context); leave it out'

@@ -1,6 +1,7 @@
 """Whether the nets of a spec fit examples of a shape. Nothing heavy is imported: it is told before data are read.
 
-`f` are all values of a spec, {'section.field': value}, as in `rules`; `shape` is that of an example.
+`f` are all values of a spec, {'section.field': value}, as in `rules`; `shape` is that of an example, `context` that of
+what models are told of it, None where that is nothing, or not known yet.
 """
 
 import itertools
@@ -37,11 +38,11 @@ class Misfit(NamedTuple):
   changes: Callable[[tuple[int, ...]], list[list[dict]]]  # shape -> groups of {field: value}: one of each is advised
 
 
-def problems(f: dict, shape: tuple[int, ...]) -> list[str]:
+def problems(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None) -> list[str]:
   """A line for every field of which a net cannot be built for examples of `shape`, with a value that fits."""
-  found, wrong = {}, misfits(f, shape)
+  found, wrong = {}, misfits(f, shape, context)
   for misfit in wrong:
-    tried = [_first(f, shape, group, wrong) for group in misfit.changes(shape)]
+    tried = [_first(f, shape, context, group, wrong) for group in misfit.changes(shape)]
     wholly = [change for change, left in tried if left == 0]
     partly = [change for change, left in tried if left] or [{f'{misfit.net.field}.kind': 'mlp'}]
     line = f'spec.{misfit.field}: got {f[misfit.field]}{misfit.why}; use {" or ".join(map(_text, wholly or partly))}'
@@ -55,11 +56,13 @@ def _text(change):
   return ' and '.join(f'spec.{field}={shown(value)}' for field, value in change.items())
 
 
-def _first(f, shape, group, wrong):
+def _first(f, shape, context, group, wrong):
   """(change, misfits that it leaves): the first of a group that mends all, else that leaves only what was there."""
   before, partly = {misfit.net.field for misfit in wrong}, (None, None)
   for change in group:
-    left = {misfit.net.field for misfit in misfits(f | change, _shape(change, shape))}
+    left = {
+      misfit.net.field for misfit in misfits(f | change, _shape(change, shape), context and _shape(change, context))
+    }
     if not left:
       return change, 0
     if partly[0] is None and left < before:
@@ -76,15 +79,19 @@ def _shape(change, shape):
 # The nets of a model.
 
 
-def nets(f: dict, shape: tuple[int, ...]) -> Iterator[Net]:
+def nets(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None) -> Iterator[Net]:
   """The nets of a model, as its class makes them (`Classifier`, `Hierarchy`), and what they get and lead to."""
   x = tuple(shape[:2]) if len(shape) == 3 else ()
   if NAMES['model.name'][f['model.name']].labels:
     yield Net('model.classifier', x, 0, False, (), True)
     return
+  if context and len(context) == 3:
+    yield Net('model.context', tuple(context[:2]), 0, True, (), True)
   layers = f['model.layers']
   orders = {'generic': _generic, 'ladder': _ladder, 'lvae': _lvae, 'reverse': _reverse}
   yield from orders[f['model.inference']](f, layers, x)
+  if _told(f):
+    yield Net(f'model.{layers[0]}.prior', (), f[f'model.{layers[0]}.grid'], True, (f'model.{layers[0]}.grid',))
   for above, name in itertools.pairwise(layers):
     yield _between(f, f'model.{name}.prior', f'model.{above}.grid', f'model.{name}.grid')
   meeting = f'model.{layers[-1]}.grid'
@@ -92,9 +99,17 @@ def nets(f: dict, shape: tuple[int, ...]) -> Iterator[Net]:
   yield Net('decoder.net', begin, x[0] if x else 0, True, (meeting,), True)
 
 
+def _told(f):
+  return f['data.context'] != 'none'
+
+
 def _generic(f, layers, x):
   for above, name in zip((None, *layers), layers, strict=False):
     own = f'model.{name}.grid'
+    if above is None and _told(f):
+      yield Net(f'model.{name}.encoder', x, f[own], False, (own,), True)
+      yield _between(f, f'model.{name}.posterior', own, own)
+      continue
     if above is None:
       yield Net(f'model.{name}.encoder', x, f[own], True, (own,), True)
       continue
@@ -118,18 +133,21 @@ def _lvae(f, layers, x):
   for name in layers[::-1]:
     own, top = f'model.{name}.grid', name == layers[0]
     branch = own if top or not f[f'model.{name}.join_grid'] else f'model.{name}.join_grid'
-    net = Net(f'model.{name}.encoder', x, f[branch], top, (branch,), name == layers[-1])
+    alone = top and not _told(f)  # no net beside the way up
+    net = Net(f'model.{name}.encoder', x, f[branch], alone, (branch,), name == layers[-1])
     yield net
     if _misfit(f, net):
       return  # what the next one gets is not known
-    if not top:
+    if not alone:
       yield _between(f, f'model.{name}.posterior', branch, own)
     x = _reached(f, net)
 
 
 def _reverse(f, layers, x):
   own = f'model.{layers[-1]}.grid'
-  yield Net(f'model.{layers[-1]}.encoder', x, f[own], True, (own,), True)
+  yield Net(f'model.{layers[-1]}.encoder', x, f[own], not _told(f), (own,), True)
+  if _told(f):
+    yield _between(f, f'model.{layers[-1]}.posterior', own, own)
   for name, below in zip(layers[-2::-1], layers[::-1], strict=False):
     yield _between(f, f'model.{name}.encoder', f'model.{below}.grid', f'model.{name}.grid')
 
@@ -165,9 +183,9 @@ def _reached(f, net):
 # What does not fit.
 
 
-def misfits(f: dict, shape: tuple[int, ...]) -> list[Misfit]:
+def misfits(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None) -> list[Misfit]:
   """Of every net that cannot be built."""
-  return [misfit for net in nets(f, shape) if (misfit := _misfit(f, net))]
+  return [misfit for net in nets(f, shape, context) if (misfit := _misfit(f, net))]
 
 
 def _misfit(f, net):
