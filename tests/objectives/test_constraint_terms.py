@@ -188,7 +188,12 @@ def test_the_score_function_against_enumeration():
 
 def traced(x, mean, kl=None):
   """A trace of these, with nothing else in it."""
-  parts = {key: {} for key in Trace._fields} | {'x': tf.constant(x), 'mean': tf.constant(mean), 'relaxed': ()}
+  parts = {key: {} for key in Trace._fields} | {
+    'x': tf.constant(x),
+    'target': tf.constant(x),
+    'mean': tf.constant(mean),
+    'relaxed': (),
+  }
   return Trace(**parts | {'kl': kl or {}})
 
 
