@@ -2,7 +2,7 @@
 
     python launch.py --spec specs/classifier.py
     python launch.py --spec specs/classifier.py:mnist --spec.data.download=true
-    python launch.py --spec specs/classifier.py:turns --workdir runs/turns
+    python launch.py --spec specs/classifier.py:turns
 
 Words, the data: digits (default, nothing is downloaded), mnist, fashion_mnist, cifar10, svhn. What is told of an image:
 label (default), or turns: by which of 0 to 9 turns of 30 degrees it is turned (grey ones; spec.classifier.turns of runs

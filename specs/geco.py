@@ -10,6 +10,10 @@ cla and fre look through a classifier, which is trained first:
     python launch.py --spec specs/classifier.py
     python launch.py --spec specs/geco.py:cla --spec.classifier.path=runs/classifier
 
+and so does the evaluator of the tasks, which tells whether what is drawn for a context is right:
+
+    python launch.py --spec specs/geco.py:mnist_sum,digits --spec.classifier.path=runs/classifier
+
 Words, separated by commas. The data, in [0, 1] from black to white:
 
     digits (default)      scikit-learn's 8 x 8 digits
@@ -18,6 +22,17 @@ Words, separated by commas. The data, in [0, 1] from black to white:
                           two): figures/tiles.png shows the plane, its holes, and what is decoded from where
     cifar10               32 x 32 in colour
     celeb_a               the central 148 x 148, scaled to 64 x 64, in colour
+
+Tasks made of the images of mnist or, with the word digits beside theirs, of digits (docs/data.md); what a model is told
+goes through convolutions (an image), or is one-hot (a label), and is seen by prior, posterior and decoder:
+
+    mnist_sum             two images are told, one of their sum modulo 10 is drawn
+    mnist_sum_hard        an image is told, two whose sum modulo 10 it is are drawn
+    mnist_rotate          an image and one of a digit k are told, another of the first's label is drawn, turned by 30 k
+                          degrees
+    mnist_triplets        three images, the third of the others' sum modulo 10; nothing is told
+    color_mnist           an image in two random colours; its label is told
+    untold (default)      no task
 
 The nets:
 
@@ -28,11 +43,12 @@ The nets:
 
 What is asked for, spec.constraint.names:
 
-    re (default)          an error per pixel: of digits 0.075, mnist 0.14, micro_mnist 0.1, cifar10 and celeb_a 0.13
+    re (default)          an error per pixel: of digits 0.075, mnist 0.14, micro_mnist 0.1, cifar10 and celeb_a 0.13; of
+                          tasks 0.14, of digits 0.1; half of that in color_mnist
     fre                   features no further off than half of their spread, those of spec.classifier.path (celeb_a,
                           which has no classifier: means and standard deviations of 4 x 4 patches)
     cla                   that this classifier gives the true label a probability of 0.9 (not: celeb_a), beside a loose
-                          error of 0.22, cifar10 0.2: alone it is lost with some seeds
+                          error of 0.22, cifar10 0.2, color_mnist 0.11: alone it is lost with some seeds
     pncc                  a correlation of 0.9 of 4 x 4 patches; brightness and contrast of each are then free
     rate                  nats in every layer
     none                  nothing: the plain ELBO, and by spec.objective.beta the beta-VAE, of the same nets
@@ -65,6 +81,8 @@ from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 
 DATA = ('digits', 'mnist', 'micro_mnist', 'cifar10', 'celeb_a')
+TASKS = ('untold', 'mnist_sum', 'mnist_sum_hard', 'mnist_rotate', 'mnist_triplets', 'color_mnist')
+MADE_OF = ('mnist', 'digits')  # what tasks are made of
 NETS = ('mlp', 'conv', 'hit', 'nvp')
 CONSTRAINTS = ('re', 'fre', 'cla', 'pncc', 'rate', 'none')
 UPDATES = ('relative', 'published')
@@ -76,8 +94,10 @@ WARM_UPS = {'re': 0.3, 'fre': 0.3, 'cla': 0.1, 'pncc': 0.1, 'rate': 0.0}
 
 
 def get_config(variant=''):
-  words = spec_lib.words(variant, DATA, NETS, CONSTRAINTS, UPDATES)
-  data, net, asked = (next(word for word in group if word in words) for group in (DATA, NETS, CONSTRAINTS))
+  is_task = any(word.strip() in TASKS[1:] for word in variant.split(','))
+  groups = (MADE_OF if is_task else DATA, TASKS, NETS, CONSTRAINTS)
+  words = spec_lib.words(variant, *groups, UPDATES)
+  data, task, net, asked = (next(word for word in group if word in words) for group in groups)
   if {'none', 'published'} <= words:
     raise SpecError([f'variant {variant!r}: published is how multipliers move, and none has no multiplier'])
   if {'celeb_a', 'cla'} <= words:
@@ -121,6 +141,8 @@ def get_config(variant=''):
     spec.eval.num_samples = 2
   if micro:
     plane(spec)
+  if is_task:
+    told(spec, task, data)
   return spec
 
 
@@ -177,6 +199,27 @@ def plane(spec):
   spec.model[spec.model.layers[0]].dim = 2
   if len(spec.model.layers) == 1:
     spec.eval.evaluators = (*spec.eval.evaluators, 'tiles')
+
+
+CHANNELS_OF = {'mnist_triplets': 3, 'mnist_sum_hard': 2, 'color_mnist': 3}  # of x; of the others 1
+
+
+def told(spec, task, data):
+  """A task made of the images of `data`, and what its model is told."""
+  channels, digits, constraint = CHANNELS_OF.get(task, 1), data == 'digits', spec.constraint
+  spec.data.name, spec.data.of, spec.data.examples = task, data, 15_000 if digits else 60_000
+  spec.data.context = {'mnist_triplets': 'none', 'color_mnist': 'label'}.get(task, 'own')
+  context, layers = spec.model.context, spec.model.layers
+  context.hidden, context.dim = CHANNELS[data], 64
+  spec.model[layers[0]].prior.hidden = spec.model[layers[0]].posterior.hidden = (256,)
+  if 'cla' not in constraint.names and digits:
+    constraint.re.kappa = 0.1
+  if task == 'color_mnist':  # the spread of an image between its two colours is about half of that from black to white
+    constraint.re.kappa /= 2
+  constraint.pncc.multiplier *= channels
+  spec.train.steps = 4000 if digits else 8000
+  spec.eval.evaluators, spec.eval.also = (*spec.eval.evaluators, 'task'), ()
+  spec.eval.every = 2000
 
 
 NETWORKS = {'mlp': mlp, 'conv': conv, 'hit': hit, 'nvp': nvp}
