@@ -237,3 +237,41 @@ def test_another_classifier_cannot_go_on(tiny, tmp_path, monkeypatch):
   monkeypatch.setattr(Rates, 'frozen', {'classifier': 'two'})
   commands.train(short(**{'classifier.path': 'here'}), run.workdir, overwrite=True)
   assert Run(run.workdir).data['frozen'] == {'classifier': 'two'}
+
+
+def test_classifiers_of_tasks(classifier_run, tmp_path):
+  """They see single grey images, are of ten labels, and each names what it is for."""
+  turns = edited(classifier_run, tmp_path / 'turns', 'data', name='mnist_turns', of='digits', examples=50)
+  few = edited(classifier_run, tmp_path / 'few', 'model', classifier={'classes': 9})
+  task = {'data.name': 'mnist_rotate', 'data.of': 'digits', 'eval.evaluators': ('task',)}
+
+  def problems(**fields):
+    return classifiers.problems(
+      spec_of('', **task | {f'classifier.{name}': str(path) for name, path in fields.items()}), (8, 8, 1)
+    )
+
+  assert problems(path=classifier_run, turns=turns) == problems() == []
+  assert classifiers.problems(spec_of(classifier_run, **task | {'data.name': 'mnist_sum_hard'}), (8, 8, 2)) == []
+  for field, path, text in (
+    ('path', turns, 'which tells by how many turns an image is turned, not its label (spec.classifier.turns)'),
+    ('path', few, 'a classifier of 9 classes; mnist_rotate has 10 labels'),
+    (
+      'turns',
+      classifier_run,
+      'trained on digits, not on mnist_turns; give the workdir of a trained run of specs/classifier',
+    ),
+    ('turns', tmp_path / 'nowhere', 'there is no such directory'),
+  ):
+    (found,) = problems(**{field: path})
+    assert found.startswith(f'spec.classifier.{field}: got {path}') and text in found
+  (found,) = classifiers.problems(spec_of(classifier_run, **task), (28, 28, 1))
+  assert 'examples of 8 x 8 x 1, but these are 28 x 28 x 1' in found
+
+
+def test_what_a_run_sees_by(classifier_run):
+  """The classifier of single grey images, on the examples of a task."""
+  fields = {'data.name': 'mnist_triplets', 'data.of': 'digits', 'constraint.names': ('cla', 'fre')}
+  spec = spec_of(classifier_run, **fields)
+  fre, cla = build.constraints(spec, Observation((8, 8, 3), stack=True))
+  assert fre.size == 3 * 16 and cla.frozen == fre.frozen != {}
+  assert build.sight(spec_of(classifier_run), Observation(SHAPE)).num_features == 16
