@@ -271,6 +271,7 @@ def test_classifiers_of_tasks(classifier_run, tmp_path):
 def test_what_a_run_sees_by(classifier_run):
   """The classifier of single grey images, on the examples of a task."""
   fields = {'data.name': 'mnist_triplets', 'data.of': 'digits', 'constraint.names': ('cla', 'fre')}
+  fields |= {'decoder.variance': 'optimal'}
   spec = spec_of(classifier_run, **fields)
   fre, cla = build.constraints(spec, Observation((8, 8, 3), stack=True))
   assert fre.size == 3 * 16 and cla.frozen == fre.frozen != {}
