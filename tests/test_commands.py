@@ -350,9 +350,10 @@ def check(mode, spec, workdir):
 
 def try_command(command, capsys):
   _, path, _, _ = parse(command.argv[2:])
+  wanted = spec_of(command)[1]
+  read = wanted and catalogue.source(catalogue.read(wanted.data.name, wanted.data.of))
   for name in ('mnist', 'cifar10'):
-    wanted = spec_of(command)[1]
-    if wanted is not None and catalogue.source(wanted.data.name) == name and not pathlib.Path('data', name).is_dir():
+    if read == name and not pathlib.Path('data', name).is_dir():
       pytest.skip(f'TFDS_DATA_DIR does not name a directory that holds {name}')
   if 'multi_worker' in ' '.join(command.argv):
     pytest.skip('test_two_workers runs it')

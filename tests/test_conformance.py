@@ -64,7 +64,7 @@ def classifiers(request, tmp_path_factory):
 
 def data_fields(own, request):
   """Where the data of a spec are. Skips the test where they are not there."""
-  if catalogue.source(own.data.name) in REAL:
+  if catalogue.source(catalogue.read(own.data.name, own.data.of)) in REAL:
     return {'data.data_dir': request.getfixturevalue('tfds_dir')}
   if own.data.name in STAND_INS:
     return {'data.data_dir': str(request.getfixturevalue('stand_ins'))}

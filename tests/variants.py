@@ -11,9 +11,10 @@ import numpy as np
 from conftest import ROOT
 from PIL import Image
 
+from tfvae import catalogue
 from tfvae import spec as spec_lib
 from tfvae.constraint_rules import needs_classifier
-from tfvae.names import SYNTHETIC
+from tfvae.names import SYNTHETIC, TASKS
 from tfvae.schema import flatten
 
 # <spec>:<words>, in CI: the digits and tables, one variant for each kind of model, inference, family and objective.
@@ -23,6 +24,7 @@ CHEAP = [
   'classifier',
   'entropies:vae2',
   'geco',
+  'geco:mnist_sum,digits,cla',
   'hit:lvae',
   'hit:gumbel',
   'hit:mixture,rates',
@@ -56,6 +58,17 @@ SLOW = [
   'entropies:susy,vae2,regularize',
   'entropies:mnist,vae3',
   'entropies:celeba',
+  'classifier:turns',
+  'classifier:mnist,turns',
+  'geco:mnist_sum,digits,conv',
+  'geco:mnist_sum,digits,hit,none',
+  'geco:mnist_sum_hard,digits,hit,cla',
+  'geco:mnist_rotate,digits,nvp,fre',
+  'geco:mnist_triplets,digits,conv,cla',
+  'geco:mnist_triplets,digits,hit,rate',
+  'geco:color_mnist,digits,pncc',
+  'geco:color_mnist,nvp,cla',
+  'geco:mnist_rotate,hit',
   'geco:conv,fre',
   'geco:hit,rate',
   'geco:nvp,cla',
@@ -137,7 +150,7 @@ def load(variant: str):
 def classifier_of(own) -> str | None:
   """The variant of the classifier that constraints of a spec need, or None."""
   needed = needs_classifier(own.constraint.names, own.constraint.fre.features)
-  return f'classifier:{own.data.name}' if needed else None
+  return f'classifier:{catalogue.read(own.data.name, own.data.of)}' if needed else None
 
 
 def small(own) -> dict:
@@ -151,7 +164,7 @@ def small(own) -> dict:
   fields |= {name: min(flatten(own.to_dict())[name], value) for name, value in most.items()}
   if own.model.classifier.kind == 'residual':
     fields |= {'model.classifier.hidden': (8, 16)}
-  if own.data.name in SYNTHETIC:
+  if own.data.name in (*SYNTHETIC, *TASKS):
     fields |= {'data.examples': 60} | ({'data.changes': (20, 40)} if own.data.changes else {})
   if own.data.name in REAL:
     fields |= {'data.validation': 0.005, 'eval.split': 'validation', 'sample.split': 'validation'}
