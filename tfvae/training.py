@@ -390,10 +390,9 @@ def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dic
   samples = arrays.get('samples', {})
   if samples and samples['x'].ndim == 4:
     limits = samples['value_range']
-    pictures = {name: grid(samples[name], limits, stack=stack) for name in ('reconstruction', 'prior', 'x')}
-    events.images(
-      step, {{'prior': 'prior_samples', 'x': 'data'}.get(k, 'reconstructions'): v for k, v in pictures.items()}
-    )
+    shown = {'reconstruction': 'reconstructions', 'prior': 'prior_samples', 'x': 'data', 'target': 'targets'}
+    pictures = {title: grid(samples[name], limits, stack=stack) for name, title in shown.items() if name in samples}
+    events.images(step, pictures)
   if (chains := arrays.get('limiting', {})) and chains['limiting'].ndim == 4:
     events.images(step, {'limiting': grid(chains['limiting'], chains['value_range'], stack=stack)})
   latents = arrays.get('latents', {})

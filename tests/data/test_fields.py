@@ -2,6 +2,7 @@
 
 import json
 import re
+import types
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tfvae import build, commands, formats, memory
 from tfvae import spec as spec_lib
 from tfvae.analysis.evaluator import Split, moments
 from tfvae.analysis.fid import Fid
+from tfvae.analysis.samples import Samples
 from tfvae.data import fields as fields_lib
 from tfvae.data import reading
 from tfvae.data.dataset import Part, Stored, make
@@ -202,6 +204,17 @@ def test_the_reference_of_fid_are_the_targets():
   (reference, kept), *_ = Fid(split.spec, [])._reference(split)
   np.testing.assert_array_equal(reference, source_.first('test', TEST)['target'])
   assert kept.all()
+
+
+@pytest.mark.parametrize('target', ['x', 'own'])
+def test_pictures_have_the_targets(target):
+  source_ = source(images(), target=target)
+  evaluator, model = Samples(spec_lib.base()), types.SimpleNamespace(told=None)
+  evaluator._pictures = lambda model, batch, context, n: (batch['x'], batch['x'])
+  arrays = evaluator.evaluate(model, Split(source_, 'test', evaluator.spec)).arrays
+  assert ('target' in arrays) == (target == 'own')
+  if target == 'own':
+    np.testing.assert_array_equal(arrays['target'], source_.first('test', TEST)['target'])
 
 
 def test_what_is_not_asked_for_is_dropped_and_nothing_is_copied():

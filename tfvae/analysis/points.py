@@ -8,10 +8,10 @@ from tfvae.noise import stateless
 
 
 class Points(Evaluator):
-  """Arrays of the first n = eval.num_points examples of vectors [n, D]: x; label (0 where there is none); z, a sample
-  of the top layer's q for each, [n, H]; entropy, of each unit of q, averaged over them, [H], where it has a closed
-  form and units are single numbers; and `generated`, n samples x ~ p(x | z), z ~ p(z), noise and all. Nothing where
-  examples are no vectors. The noise depends on the seed alone.
+  """Arrays of the first n = eval.num_points examples of vectors [n, D]: x (the target, where there is one); label (0
+  where there is none); z, a sample of the top layer's q for each, [n, H]; entropy, of each unit of q, averaged over
+  them, [H], where it has a closed form and units are single numbers; and `generated`, n samples x ~ p(x | z), z ~ p(z),
+  noise and all. Nothing where examples are no vectors. The noise depends on the seed alone.
   """
 
   name, fields = 'points', ('num_points',)
@@ -24,7 +24,7 @@ class Points(Evaluator):
     noise, top = stateless(self.spec.seed, 0).scope('eval/points'), model.layer_names[0]
     n = batch['x'].shape[0]
     trace = model.infer(batch, noise, 1)
-    found = {'x': batch['x'], 'z': trace.z[top][0], 'generated': model.generate(n, noise, batch.get('context')).x}
+    found = {'x': trace.target, 'z': trace.z[top][0], 'generated': model.generate(n, noise, batch.get('context')).x}
     entropy = model.families[top].unit_entropy(trace.q[top])
     if entropy is not None and entropy.shape[2:] == found['z'].shape[1:]:  # a group of categories is many columns of z
       found['entropy'] = tf.reduce_mean(entropy, [0, 1])

@@ -9,8 +9,8 @@ from tfvae.noise import stateless
 
 class Samples(Evaluator):
   """Arrays, [n, ...] with n = eval.num_images: x, reconstruction (E[x | z] at one z ~ q(z | x)), prior (E[x | z] at
-  one z ~ p(z)), and value_range, the ends of the training data. The noise depends on the seed alone, so that pictures
-  of one run can be compared over its training.
+  one z ~ p(z)), target where it is another than x, and value_range, the ends of the training data. The noise depends on
+  the seed alone, so that pictures of one run can be compared over its training.
   """
 
   name, fields = 'samples', ('num_images',)
@@ -28,4 +28,5 @@ class Samples(Evaluator):
     n = self.spec.eval.num_images
     reconstruction, prior = self._pictures(model, batch, split.context(model, n), n)
     arrays = {'x': batch['x'].numpy(), 'reconstruction': reconstruction.numpy(), 'prior': prior.numpy()}
+    arrays |= {'target': batch['target'].numpy()} if 'target' in batch else {}
     return Found({}, arrays | {'value_range': np.array(split.source.value_range)})

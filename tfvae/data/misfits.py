@@ -149,17 +149,11 @@ def _context_problems(spec, dataset):
       f'spec.data.context: got label, for which labels are 0, 1, 2, ..., but those of {dataset.name} are {kinds} from '
       f'{low:g} to {high:g}; use none'
     )
-  elif high >= (classes := context_classes(spec)):
+  elif high >= (classes := spec.model.context.classes):
     yield (
       f'spec.model.context.classes: got {classes}, but the labels of {dataset.name} go up to {high}; allowed: '
       'more than the largest label'
     )
-
-
-def context_classes(spec) -> int:
-  """How many labels there may be as contexts: 0, ..., classes - 1."""
-  section = spec.model.get('context')
-  return section.classes if section else 10
 
 
 def _label_problem(spec, dataset, classes):

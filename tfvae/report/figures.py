@@ -157,11 +157,12 @@ def _side_by_side(run, arrays, titles):
 
 
 def reconstructions(run: Run, split: str):
-  """Examples of the evaluated split and their reconstructions."""
+  """Examples of the evaluated split (their targets, where there are such) and their reconstructions."""
   samples = run.arrays('samples', split)
   if not samples or samples['x'].ndim != 4:
     return None
-  titles = {'x': 'x', 'reconstruction': 'E[x | z], z ~ q(z | x)'}
+  scored = 'target' if 'target' in samples else 'x'
+  titles = {scored: scored, 'reconstruction': f'E[{scored} | z], z ~ q(z | x)'}
   return _side_by_side(run, samples, titles)
 
 
