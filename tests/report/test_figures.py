@@ -147,3 +147,42 @@ def test_tiles(run, shape, tmp_path):
   picture = matplotlib.image.imread(tmp_path / 'tiles.png')
   red = (picture[..., 0] > 0.7) & (picture[..., 1:3].max(-1) < 0.3)
   assert 0.01 < red.mean() < 0.2
+
+
+def test_channels_that_are_images():
+  """Beside each other in grey, with a line between them; a colour is a colour."""
+  rng = np.random.default_rng(0)
+  for channels in (2, 3):
+    images = rng.random((4, 5, 5, channels))
+    found = grid(images, (0.0, 1.0), 2, stack=True)
+    assert found.shape == (2 * 6 - 1, 2 * (6 * channels) - 1, 1)
+    for channel in range(channels):
+      np.testing.assert_allclose(found[:5, 6 * channel :, 0][:, :5], images[0, ..., channel], rtol=1e-6)
+    assert (found[:5, 5] == 0.5).all() and (found[:5, 6 * channels - 1] == 1).all()
+  np.testing.assert_array_equal(grid(images[..., :2], (0.0, 1.0)), grid(images[..., :2], (0.0, 1.0), stack=True))
+  assert grid(images, (0.0, 1.0)).shape[-1] == 3
+
+
+def test_a_task(tmp_path):
+  """A context that is images, one that is a label, and none."""
+  run = Run(tmp_path / 'run')
+  run.workdir.mkdir()
+  data = {'name': 'x', 'shape': [4, 4, 3], 'sizes': {'train': 1}, 'scaling': {'center': 0.0, 'width': 1.0}}
+  data |= {'fingerprint': 1, 'observation': {'low': 0.0, 'high': 1.0, 'levels': 2, 'stack': True}}
+  run.begin(spec_lib.resolve(spec_lib.base(('z1',))), data, {'versions': {}})
+  rng = np.random.default_rng(0)
+  arrays = {'x': rng.random((3, 4, 4, 3)), 'sample': rng.random((3, 2, 4, 4, 3)), 'label': np.arange(3)}
+  arrays['value_range'] = np.array([0.0, 1.0])
+  for split, more in (
+    ('test', {'context': rng.random((3, 4, 4, 2)), 'turns': np.array([0, 3, 9]), 'accuracy': np.array(0.5)}),
+    ('train', {'context': np.arange(3)}),
+    ('validation', {}),
+  ):
+    run.write_found(1, split, 'task', {}, {}, arrays | more)
+    drawn = figures.task(run, split)
+    axes = drawn.axes
+    assert [axis.get_title() for axis in axes][:-1] == (['context', 'x'] if split == 'test' else ['x'])
+    assert [axis.images[0].get_array().ndim for axis in axes] == [2] * len(axes)  # grey
+    words = [text.get_text() for text in axes[0].get_yticklabels()]
+    assert words == (['0, 0\u00b0', '1, 90\u00b0', '2, 270\u00b0'] if split == 'test' else ['0', '1', '2'])
+    assert ('50.0% are right' in axes[-1].get_title()) == (split == 'test')

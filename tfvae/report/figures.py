@@ -1,9 +1,11 @@
 """Figures of a run, drawn from its directory alone: no model, no data, no TensorFlow."""
 
+import math
 import pathlib
 
 import numpy as np
 
+from tfvae.data.images import spread
 from tfvae.files import atomic
 from tfvae.metrics import LOOSE, is_loose
 from tfvae.report.animation import latent_space
@@ -149,10 +151,13 @@ def _show(axis, images, limits, columns, title, stack):
 
 def _side_by_side(run, arrays, titles):
   """Up to 64 of two arrays of images, {name: title}, beside each other."""
-  n, columns = min(64, *(len(arrays[name]) for name in titles)), 8
-  drawn = figure(9, 4.4 * max(-(-n // columns) / columns, 0.25) + 0.3)
+  n, stack = min(64, *(len(arrays[name]) for name in titles)), is_stack(run)
+  one = arrays[next(iter(titles))][:1]
+  wide = spread(one, stack).shape[2] // one.shape[2]  # images beside each other, of one example
+  columns = round(8 / math.sqrt(wide))
+  drawn = figure(9, 4.4 * max(-(-n // columns) / (columns * wide), 0.25) + 0.3)
   for axis, (name, title) in zip(drawn.subplots(1, 2), titles.items(), strict=True):
-    _show(axis, arrays[name][:n], arrays['value_range'], columns, title, is_stack(run))
+    _show(axis, arrays[name][:n], arrays['value_range'], columns, title, stack)
   return drawn
 
 

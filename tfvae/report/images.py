@@ -24,9 +24,10 @@ def grid(images: np.ndarray, limits, columns: int | None = None, stack: bool = F
   `limits` are the values that become black and white. Channels that are images of their own, as all are that are
   neither one nor three, and three of a `stack`, are beside each other, with a grey line between them.
   """
+  side = images.shape[2]
   images = spread(images, stack, sum(map(float, limits)) / 2)
   n, height, width, channels = images.shape
-  columns = columns or math.ceil(math.sqrt(n))
+  columns = columns or math.ceil(math.sqrt(n / (width // side)))
   rows = -(-n // columns)
   low, high = limits
   cells = np.ones((rows * columns, height + 1, width + 1, channels), np.float32)

@@ -80,10 +80,10 @@ def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits, stack:
   """
   from matplotlib.figure import Figure
 
+  scale = max(1, round(CELL / max(bands[0][1][0].images.shape[1:3])))
   shown = lambda panel: panel._replace(images=spread(panel.images, stack, sum(map(float, limits)) / 2))
   bands = [(labels, [shown(panel) for panel in panels]) for labels, panels in bands]
   height, width = bands[0][1][0].images.shape[1:3]
-  scale = max(1, round(CELL / max(height, width)))
   side = lambda n, pixels: scale * (n * (pixels + 1) - 1)
   rows = lambda panel: -(-len(panel.images) // panel.columns)
   left = EDGE + max([0] + [_width(line) + 10 for labels, _ in bands for label in labels for line in label.split('\n')])
