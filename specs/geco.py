@@ -75,6 +75,15 @@ the test split has other writers, and errors there are larger:
     none                  an error of 0.102 by 16.0 nats (elbo of the test split 20.4)
 
 mnist reaches 0.140 for 0.14, and with cla 0.902 for 0.9 by 4.0 nats, after 6,000 steps. celeb_a was not trained here.
+
+Tasks of digits, mlp, re, after their 12,000 steps, seed 0, of the test split: how many of the images that are drawn for
+its contexts are right (task/accuracy) beside the classifier's own accuracy on the data; 0.1 is chance:
+
+    mnist_sum             0.700, 0.923
+    mnist_sum_hard        0.123, 0.845: not learned
+    mnist_rotate          0.735, 0.901; how far they are turned 0.808, 0.882
+    color_mnist           0.794, 0.922
+    mnist_triplets        0.120, 0.792 after 3,000 steps
 """
 
 from tfvae import spec as spec_lib
