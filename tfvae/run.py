@@ -321,25 +321,25 @@ class Run(Records):
     """context [B, ...] as the model takes it from values [B, ...] as they are stored, where that is no label."""
     return self.verbs.run('scale_context', values=values)
 
-  def encode(self, x, **context) -> dict[str, np.ndarray]:
+  def encode(self, x, context=None) -> dict[str, np.ndarray]:
     """<layer>_loc, <layer>_scale [B, ...]: q(z | x) of x [B, ...]. Other families have others: `Verbs`."""
-    return self.verbs.run('encode', x=x, **context)
+    return self.verbs.run('encode', x=x, context=context)
 
-  def decode(self, **z) -> dict[str, np.ndarray]:
+  def decode(self, context=None, **z) -> dict[str, np.ndarray]:
     """mean, and scale or logits [B, ...]: p(x | z) of z1=[B, ...], and of the other layers where x depends on them."""
-    return self.verbs.run('decode', **z)
+    return self.verbs.run('decode', context=context, **z)
 
-  def reconstruct(self, x, **context) -> dict[str, np.ndarray]:
+  def reconstruct(self, x, context=None) -> dict[str, np.ndarray]:
     """mean [B, ...]: E[x | z] at the posterior's means of x [B, ...]."""
-    return self.verbs.run('reconstruct', x=x, **context)
+    return self.verbs.run('reconstruct', x=x, context=context)
 
-  def sample(self, n: int = 0, seed: int = 0, **context) -> dict[str, np.ndarray]:
+  def sample(self, n: int = 0, seed: int = 0, context=None) -> dict[str, np.ndarray]:
     """<layer>, x, mean [n, ...]: z ~ p(z), x ~ p(x | z), E[x | z]; context may be one for all n, or [n, ...]."""
-    return self.verbs.run('sample', n=n, seed=seed, **context)
+    return self.verbs.run('sample', n=n, seed=seed, context=context)
 
-  def elbo(self, x, seed: int = 0, **context) -> dict[str, np.ndarray]:
+  def elbo(self, x, seed: int = 0, context=None) -> dict[str, np.ndarray]:
     """elbo (beta 1), log_likelihood, rate, rate_<layer> [B] of x [B, ...] in nats, by spec.eval.num_samples samples."""
-    return self.verbs.run('elbo', x=x, seed=seed, **context)
+    return self.verbs.run('elbo', x=x, seed=seed, context=context)
 
   def write_export(self, verbs, step: int) -> pathlib.Path:
     """Writes export/ whole or not at all; returns it."""

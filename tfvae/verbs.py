@@ -135,11 +135,14 @@ class Verbs:
     Values of x that are far from those of the training split are refused where they are images or binary, with a
     warning elsewhere: as a rule they were not scaled.
 
+    A `context` of None is none.
+
     Raises UserError: what is wrong with a name, a shape, what is no finite number, unscaled values, a label, a seed or
-    an `n`; or a context is missing.
+    an `n`; a context is missing, or given to a model that is told nothing.
     """
-    if verb not in self._verbs:
-      raise UserError(f'{verb}: this model takes no context that is scaled; it has {", ".join(self._verbs)}')
+    if arrays.get('context', ...) is None:
+      del arrays['context']
+    self._check_told(verb, 'context' in arrays)
     inputs = self._verbs[verb][1]
     if verb == 'sample' and 'context' in inputs:
       arrays = self._one_for_each(n, **arrays)
@@ -156,19 +159,34 @@ class Verbs:
       return {name: np.zeros([0, *value.shape[1:]], np.float32) for name, value in function.structured_outputs.items()}
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-  def _one_for_each(self, n, context=None, **others):
-    """The contexts of n samples, of which one may be given for all, or as many without n."""
-    if context is None:
-      what = (
-        f'a label from 0 to {self._model.context.classes - 1}' if not self._model.told else _words(self._model.told)
-      )
+  def _check_told(self, verb, given):
+    """Raises UserError where a verb needs a context that is not given, or the other way round."""
+    told, of = self._model.told, self._spec.data.context
+    if verb not in self._verbs:
+      why = 'is told nothing' if told is None else 'is told labels, which go in as they are'
+      raise UserError(f'{verb}: this model {why} (spec.data.context={of})')
+    takes = 'context' in self._verbs[verb][1]
+    if given and not takes:
+      why = f'{verb} takes none' if told is not None else 'this model is told nothing (spec.data.context=none)'
+      raise UserError(f'{verb}: got a context, but {why}; leave it out')
+    if takes and not given:
+      what = f'a label from 0 to {self._model.context.classes - 1}' if not told else f'numbers of shape {_words(told)}'
+      how = {
+        'sample': 'one for all samples, run.sample(16, context=c), or one for each, run.sample(context=[c, ...])',
+        'decode': f'one for each z, run.decode(context=[c, ...], {self._model.decoded_layers[0]}=...)',
+      }.get(verb, f'one for each x, run.{verb}(x, context=[c, ...])')
       raise UserError(
-        f'sample: this model is told something of each example (spec.data.context={self._spec.data.context}), {what}: '
-        'give one for all, run.sample(16, context=c), or one for each, run.sample(context=[c, ...])'
+        f'{verb}: this model is told something of each example (spec.data.context={of}), {what}; give {how}'
       )
-    if np.shape(context) == self._model.told:
-      context = np.repeat(np.asarray(context)[None], _integer('sample', 'n', n, 1), 0)
-    if n and np.ndim(context) and len(context) != n:
+
+  def _one_for_each(self, n, context, **others):
+    """The contexts of n samples, of which one may be given for all, or as many without n."""
+    context = _array('sample', 'context', context)
+    if context.shape == self._model.told:
+      if not n:
+        raise UserError('sample: n: is missing beside one context for all samples; run.sample(16, context=c)')
+      context = np.repeat(context[None], _integer('sample', 'n', n, 1), 0)
+    if n and context.ndim and len(context) != n:
       raise UserError(f'sample: n: got {n}, but {len(context)} contexts; leave n out, or give one context for all')
     return {'context': context, **others}
 
@@ -177,15 +195,11 @@ class Verbs:
       raise UserError(f'{verb}: got {", ".join(given) or "nothing"}; it takes {", ".join(specs)}')
     arrays = {}
     for name, spec in specs.items():
-      try:
-        arrays[name] = array = np.asarray(given[name])
-      except (TypeError, ValueError):  # rows of different lengths
-        array = np.array(None)
-      if array.dtype.kind not in 'biuf':
-        raise UserError(f'{verb}: {name}: got {type(given[name]).__name__}, not an array of numbers')
+      arrays[name] = array = _array(verb, name, given[name])
       wanted = tuple(spec.shape[1:])
       if array.ndim == 0 or array.shape[1:] != wanted:
-        one = f'; a single example goes in as {name}[None]' if array.shape == wanted else ''
+        single = 'context' if name == 'context' else 'example'
+        one = f'; a single {single} goes in as {name}[None]' if array.shape == wanted else ''
         raise UserError(f'{verb}: {name}: got the shape {_words(array.shape)}; allowed: {_words(("B", *wanted))}{one}')
       if not np.isfinite(array).all():
         number = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0]
@@ -194,8 +208,8 @@ class Verbs:
         )
       if spec.dtype == tf.int32:
         self._check_labels(verb, name, array)
-      if name == 'x' and array.size:
-        self._check_range(verb, float(array.min()), float(array.max()))
+      if array.size and (name == 'x' or (name == 'context' and self._like_x)):
+        self._check_range(verb, name, float(array.min()), float(array.max()))
       arrays[name] = array
     if len(sizes := {len(array) for array in arrays.values()}) > 1:
       raise UserError(f'{verb}: got {" and ".join(map(str, sorted(sizes)))} examples; all must be of one number')
@@ -207,7 +221,12 @@ class Verbs:
     if wrong.size:
       raise UserError(f'{verb}: {name}: got {wrong[0]}; allowed: labels, whole numbers from 0 to {most}')
 
-  def _check_range(self, verb, low, high):
+  @property
+  def _like_x(self):
+    """Whether contexts are scaled as x is."""
+    return bool(self._model.told) and 'context' not in self._scaling
+
+  def _check_range(self, verb, name, low, high):
     """Of x: values beyond the training split's by more than all of its range were hardly scaled as it was."""
     if self._range is None:
       return
@@ -215,9 +234,10 @@ class Verbs:
     margin = largest - smallest
     if smallest - margin <= low and high <= largest + margin:
       return
+    how = f"run.{verb}(run.scale(values)['x'])" if name == 'x' else "context=run.scale_context(values)['context']"
     what = (
-      f'{verb}: x: got values from {low:.6g} to {high:.6g}, but the model was trained on values from {smallest:.6g} to '
-      f"{largest:.6g}. Stored values go in as run.{verb}(run.scale(values)['x'])"
+      f'{verb}: {name}: got values from {low:.6g} to {high:.6g}, but the model was trained on values from '
+      f'{smallest:.6g} to {largest:.6g}. Stored values go in as {how}'
     )
     if (
       isinstance(self._scaling['center'], list) and self._spec.data.binarize == 'none'
@@ -241,13 +261,19 @@ class Verbs:
       'layers': self._model.layer_names,
       'num_samples': self._spec.eval.num_samples,
       'scaling': {**self._scaling, **{name: self._spec.data[name] for name in ('bits', 'binarize', 'threshold')}},
-      'context': None if self._model.told is None else list(self._model.told),
+      'context': self._about_context(),
       'signatures': {
         verb: {'inputs': _described(self._verbs[verb][1]), 'outputs': _described(function.structured_outputs)}
         for verb, function in signatures.items()
       },
     }
     (directory / 'signatures.json').write_text(json.dumps(about, indent=2) + '\n')
+
+  def _about_context(self):
+    if self._model.told is None:
+      return None
+    labels = {} if self._model.told else {'classes': self._model.context.classes}
+    return {'of': self._spec.data.context, 'shape': list(self._model.told), **labels}
 
   def _write_weights(self, path):
     # HDF5 may take the process down with it where it meets a full disk: first it is tried whether there is room.
@@ -264,6 +290,16 @@ def _integer(verb, name, value, least):
   except TypeError:
     pass
   raise UserError(f'{verb}: {name}: got {value!r}; allowed: an integer from {least} to {MOST}')
+
+
+def _array(verb, name, value) -> np.ndarray:
+  try:
+    array = np.asarray(value)
+  except (TypeError, ValueError):  # rows of different lengths
+    array = np.array(None)
+  if array.dtype.kind not in 'biuf':
+    raise UserError(f'{verb}: {name}: got {type(value).__name__}, not an array of numbers')
+  return array
 
 
 def _described(tensors):

@@ -15,6 +15,7 @@ import numpy as np
 from tfvae.data.images import spread
 from tfvae.errors import RunError
 from tfvae.files import atomic
+from tfvae.report import contexts
 from tfvae.report.axes import told
 from tfvae.report.images import grid, is_stack
 from tfvae.run import Run
@@ -71,6 +72,7 @@ class Panel(NamedTuple):
   heads: tuple[str, ...] = ()  # of the columns
   title: str = ''
   tails: tuple[str, ...] = ()  # below the columns
+  marks: tuple[str, ...] = ()  # in a corner of each image
 
 
 def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits, stack: bool = False):
@@ -80,14 +82,14 @@ def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits, stack:
   """
   from matplotlib.figure import Figure
 
-  scale = max(1, round(CELL / max(bands[0][1][0].images.shape[1:3])))
+  scale = max(1, round(CELL / max(bands[0][1][-1].images.shape[1:3])))
   shown = lambda panel: panel._replace(images=spread(panel.images, stack, sum(map(float, limits)) / 2))
   bands = [(labels, [shown(panel) for panel in panels]) for labels, panels in bands]
-  height, width = bands[0][1][0].images.shape[1:3]
+  height, width = bands[0][1][-1].images.shape[1:3]
   side = lambda n, pixels: scale * (n * (pixels + 1) - 1)
   rows = lambda panel: -(-len(panel.images) // panel.columns)
   left = EDGE + max([0] + [_width(line) + 10 for labels, _ in bands for label in labels for line in label.split('\n')])
-  right = max(left + sum(side(p.columns, width) + GAP for p in panels) - GAP for _, panels in bands)
+  right = max(left + sum(side(p.columns, p.images.shape[2]) + GAP for p in panels) - GAP for _, panels in bands)
   lines = textwrap.wrap(
     title.replace(' | ', '\u00a0|\u00a0'), max(20, int((right - EDGE) / (_width('abcdefghijklmnopqrst') / 20)))
   )
@@ -111,6 +113,7 @@ def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits, stack:
         text(left - 10, top + side(number, height) + 8, label, ha='right', va='top')
     x = left
     for panel in panels:
+      width = panel.images.shape[2]
       w, h = side(panel.columns, width), side(rows(panel), height)
       axis = figure.add_axes((x / size[0], 1 - (top + h) / size[1], w / size[0], h / size[1]))
       picture = grid(panel.images, limits, panel.columns)
@@ -128,8 +131,18 @@ def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits, stack:
       for words, y, va in ((panel.heads, top - 6, 'bottom'), (panel.tails, top + h + 8, 'top')):
         for column, word in enumerate(words):
           text(x + side(column + 0.5, width) + scale / 2, y, word, ha='center', va=va)
+      for number, word in enumerate(panel.marks):
+        row, column = divmod(number, panel.columns)
+        corner = x + scale * column * (width + 1) + 3, top + scale * row * (height + 1) + 3
+        text(*corner, word, va='top', color='C1', path_effects=_outline())
       x += w + GAP
   return figure
+
+
+def _outline():
+  from matplotlib import patheffects
+
+  return [patheffects.withStroke(linewidth=1.5, foreground='black')]
 
 
 def _width(words):
@@ -147,31 +160,71 @@ def _rows(images):
 def _prior_images(samples, layer):
   n = min(len(samples['mean']), MOST['samples'])
   columns = math.ceil(math.sqrt(n))
+  marks = _marks(samples)[:n]
   panels = [
-    Panel(samples[name][:n], columns, title=title) for name, title in (('mean', 'E[x | z]'), ('draw', 'x ~ p(x | z)'))
+    Panel(samples[name][:n], columns, title=title, marks=marks)
+    for name, title in (('mean', 'E[x | z]'), ('draw', 'x ~ p(x | z)'))
   ]
-  return sheet(_origin(samples), [([], panels)], samples['value_range'], samples['stack'])
+  return sheet(_origin(samples), [([], [*_told(samples, n, columns), *panels])], *_how(samples))
+
+
+def _how(samples):
+  """The limits, and whether channels are images."""
+  return samples['value_range'], samples['stack']
+
+
+def _marks(samples):
+  """The labels that a model was told of each sample, if any."""
+  context = samples.get('context')
+  return tuple(contexts.words(context)) if context is not None and context.ndim == 1 else ()
+
+
+def _told(samples, n, columns):
+  """A panel of n contexts, where there are some that are no labels."""
+  if (context := samples.get('context')) is None or context.ndim == 1:
+    return []
+  shown = contexts.pictures(context[:n], samples['mean'].shape[-3], samples['value_range'])
+  return [Panel(shown, columns, title='context')]
+
+
+def _contexts_images(samples, layer):
+  n, draws = min(len(samples['mean']), MOST['examples']), min(samples['mean'].shape[1], MOST['draws'])
+  panels = _told(samples, n, 1)
+  panels += [Panel(samples['x'][:n], 1, title='example')] if 'x' in samples else []
+  panels += [Panel(*_rows(samples['mean'][:n, :draws]), title='E[x | z]')]
+  return sheet(_contexts_title(samples), [(contexts.words(samples['context'][:n]), panels)], *_how(samples))
+
+
+def _contexts_title(samples):
+  own = f'; the examples of the {samples["split"]} split that they are of' if 'x' in samples else ''
+  return f'Samples for each context, z ~ p(z | context){own}'
 
 
 def _origin(samples):
-  steps = samples.get('steps')
-  return 'Samples of the prior, z ~ p(z)' if steps is None else f'After {steps} steps z, x, z from the prior'
+  steps, given = samples.get('steps'), ' | context' if 'context' in samples else ''
+  return f'Samples of the prior, z ~ p(z{given})' if steps is None else f'After {steps} steps z, x, z from the prior'
 
 
 def _reconstruction_images(samples, layer):
   n, draws = min(len(samples['x']), MOST['examples']), min(samples['samples'].shape[1], MOST['samples of q'])
   modes = [samples['mode'][:n]] if 'mode' in samples else []
-  images = [samples['x'][:n], samples['mean'][:n], *modes, *samples['samples'][:n, :draws].swapaxes(0, 1)]
+  targets = [samples['target'][:n]] if 'target' in samples else []
+  images = [samples['x'][:n], *targets, samples['mean'][:n], *modes, *samples['samples'][:n, :draws].swapaxes(0, 1)]
   errors = zip(samples['mse'][:n], samples['samples_mse'][:n].mean(1), strict=True)
   tails = tuple(f'{mean:.2g}\n{sample:.2g}' for mean, sample in errors)
   at_mean = ['mean of q', *(['mean of q:\nmode of x'] if modes else [])]
-  labels = ['x', *at_mean, *(f'sample {i + 1} of q' for i in range(draws)), 'mse, mean\nmse, samples']
+  labels = [
+    'x',
+    *(['target'] if targets else []),
+    *at_mean,
+    *(f'sample {i + 1} of q' for i in range(draws)),
+    'mse, mean\nmse, samples',
+  ]
   also = ', and the mode of p(x | z) at the mean' if modes else ''
   return sheet(
     f'Examples of the {samples["split"]} split, and E[x | z] at the mean and at samples of q{also}',
-    [(labels, [Panel(*_rows(np.stack(images)), tails=tails)])],
-    samples['value_range'],
-    samples['stack'],
+    [(labels, [Panel(*_rows(np.stack(images)), _marks(samples)[:n], tails=tails)])],
+    *_how(samples),
   )
 
 
@@ -183,9 +236,7 @@ def _traversal_images(samples, layer):
     Panel(*_rows(samples['mean'][i, : len(units)]), heads, f'around example {i} of the {samples["split"]} split')
     for i in range(min(len(samples['x']), MOST['around']))
   ]
-  return sheet(
-    _traversal_title(samples, layer), [(_unit_labels(samples, units), panels)], samples['value_range'], samples['stack']
-  )
+  return sheet(_traversal_title(samples, layer), [(_unit_labels(samples, units), panels)], *_how(samples))
 
 
 def _are_states(samples):
@@ -212,7 +263,7 @@ def _interpolation_images(samples, layer):
     heads = heads if pair == 0 else [()] * 3
     ends = [Panel(x[pair, end][None], 1, heads[2 * end]) for end in (0, 1)]
     bands.append((labels, [ends[0], Panel(*_rows(mean[pair]), heads[1]), ends[1]]))
-  return sheet(_interpolation_title(samples), bands, samples['value_range'], samples['stack'])
+  return sheet(_interpolation_title(samples), bands, *_how(samples))
 
 
 def _interpolation_title(samples):
@@ -223,7 +274,7 @@ def _interpolation_title(samples):
 def _layer_images(samples, layer):
   mean = samples['mean'][: MOST['rows'], : 1 + MOST['draws']]
   panels = [Panel(mean[:, 0], 1, title='sample'), Panel(*_rows(mean[:, 1:]), title=f'{layer} drawn afresh')]
-  return sheet(_layer_title(samples, layer), [([], panels)], samples['value_range'], samples['stack'])
+  return sheet(_layer_title(samples, layer), [([], panels)], *_how(samples))
 
 
 def _layer_title(samples, layer):
@@ -240,7 +291,7 @@ def _layer_title(samples, layer):
 def _flat(samples, leading):
   """The same with examples [D] of one axis."""
   rank = samples['mean'].ndim - leading
-  flat = {name: samples[name] for name in ('x', 'mean', 'mode', 'samples', 'draw') if name in samples}
+  flat = {name: samples[name] for name in ('x', 'target', 'mean', 'mode', 'samples', 'draw') if name in samples}
   return samples | {name: value.reshape(*value.shape[:-rank], -1) for name, value in flat.items()}
 
 
@@ -323,9 +374,24 @@ def _reconstruction_lines(samples, layer):
     curves += [(samples['mean'][i], {'color': 'C0', 'label': 'q at its mean'})]
     if 'mode' in samples:
       curves += [(samples['mode'][i], {'color': 'C1', 'linestyle': '', 'label': 'mode of x there'})]
+    if 'target' in samples:
+      curves += [(samples['target'][i], {'color': 'C2', 'linestyle': '', 'label': 'target'})]
     curves += [(samples['x'][i], {'color': 'k', 'linestyle': '', 'label': 'x'})]
-    cells.append((f'mse {samples["mse"][i]:.3g}', curves))
+    given = f'given {contexts.words(samples["context"])[i]}, ' if 'context' in samples else ''
+    cells.append((f'{given}mse {samples["mse"][i]:.3g}', curves))
   return _lines(f'Examples of the {samples["split"]} split and E[x | z]; pale: at samples of q', cells)
+
+
+def _contexts_lines(samples, layer):
+  cells, words = [], contexts.words(samples['context'])
+  for i in range(min(len(samples['mean']), MOST['examples'])):
+    means = samples['mean'][i, : MOST['draws']]
+    curves = [(mean, {'color': 'C0', 'alpha': 0.5, 'marker': ''}) for mean in means]
+    curves[0][1]['label'] = 'samples'
+    if 'x' in samples:
+      curves += [(samples['x'][i], {'color': 'k', 'linestyle': '', 'label': 'example'})]
+    cells.append((f'given {words[i] or f"context {i}"}', curves))
+  return _lines(_contexts_title(samples), cells)
 
 
 def _traversal_lines(samples, layer):
@@ -366,6 +432,7 @@ class Picture(NamedTuple):
 PICTURES = {
   'prior': Picture(1, _prior_images, _prior_lines),
   'limiting': Picture(1, _prior_images, _prior_lines),
+  'contexts': Picture(2, _contexts_images, _contexts_lines),
   'reconstructions': Picture(1, _reconstruction_images, _reconstruction_lines),
   'traversals': Picture(3, _traversal_images, _traversal_lines),
   'interpolations': Picture(3, _interpolation_images, _interpolation_lines),
