@@ -22,6 +22,7 @@ from tfvae.events import Events, show_trial
 from tfvae.objectives.objective import STATISTIC
 from tfvae.plan import model_line
 from tfvae.progress import Progress, watch
+from tfvae.report import contexts
 from tfvae.report.images import grid
 from tfvae.run import Run
 from tfvae.signals import StopSignal, stopped
@@ -392,6 +393,8 @@ def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dic
     limits = samples['value_range']
     shown = {'reconstruction': 'reconstructions', 'prior': 'prior_samples', 'x': 'data', 'target': 'targets'}
     pictures = {title: grid(samples[name], limits, stack=stack) for name, title in shown.items() if name in samples}
+    if (told := samples.get('context')) is not None and told.ndim > 1:
+      pictures['contexts'] = grid(contexts.pictures(told, samples['x'].shape[1], limits), limits)
     events.images(step, pictures)
   if (chains := arrays.get('limiting', {})) and chains['limiting'].ndim == 4:
     events.images(step, {'limiting': grid(chains['limiting'], chains['value_range'], stack=stack)})

@@ -9,8 +9,9 @@ from tfvae.noise import stateless
 
 class Samples(Evaluator):
   """Arrays, [n, ...] with n = eval.num_images: x, reconstruction (E[x | z] at one z ~ q(z | x)), prior (E[x | z] at
-  one z ~ p(z)), target where it is another than x, and value_range, the ends of the training data. The noise depends on
-  the seed alone, so that pictures of one run can be compared over its training.
+  one z ~ p(z)), target where it is another than x, context, what a model was told of each of `prior`: those of the
+  split's first examples, in turn; and value_range, the ends of the training data. The noise depends on the seed alone,
+  so that pictures of one run can be compared over its training.
   """
 
   name, fields = 'samples', ('num_images',)
@@ -26,7 +27,9 @@ class Samples(Evaluator):
   def evaluate(self, model, split):
     batch = split.source.first(split.name, min(self.spec.eval.num_images, split.size))
     n = self.spec.eval.num_images
-    reconstruction, prior = self._pictures(model, batch, split.context(model, n), n)
+    context = split.context(model, n)
+    reconstruction, prior = self._pictures(model, batch, context, n)
     arrays = {'x': batch['x'].numpy(), 'reconstruction': reconstruction.numpy(), 'prior': prior.numpy()}
     arrays |= {'target': batch['target'].numpy()} if 'target' in batch else {}
+    arrays |= {} if context is None else {'context': context.numpy()}
     return Found({}, arrays | {'value_range': np.array(split.source.value_range)})

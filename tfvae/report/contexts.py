@@ -48,3 +48,10 @@ def _bars(context, height):
   dark = (rows >= np.minimum(ends, middle)[:, None] - 0.5) & (rows <= np.maximum(ends, middle)[:, None] + 0.5)
   wide = np.repeat(1.0 - dark, max(1, height // context.shape[1]), axis=-1)
   return wide[..., None]
+
+
+def outline() -> list:
+  """Of a text on an image, whatever its colours."""
+  from matplotlib import patheffects
+
+  return [patheffects.withStroke(linewidth=1.5, foreground='black')]

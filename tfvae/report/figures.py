@@ -8,6 +8,7 @@ import numpy as np
 from tfvae.data.images import spread
 from tfvae.files import atomic
 from tfvae.metrics import LOOSE, is_loose
+from tfvae.report import contexts
 from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot, told
 from tfvae.report.course import constraints, information_plane
@@ -176,8 +177,23 @@ def prior_samples(run: Run):
   samples = run.arrays('samples', run.spec.eval.split)
   if not samples or samples['prior'].ndim != 4:
     return None
-  drawn = figure(5, 5.4)
-  _show(drawn.subplots(), samples['prior'], samples['value_range'], None, 'E[x | z], z ~ p(z)', is_stack(run))
+  prior, limits = samples['prior'], samples['value_range']
+  if (context := samples.get('context')) is None:
+    drawn = figure(5, 5.4)
+    _show(drawn.subplots(), prior, limits, None, 'E[x | z], z ~ p(z)', is_stack(run))
+    return drawn
+  title, told = 'E[x | z], z ~ p(z | context)', contexts.pictures(context, prior.shape[1], limits)
+  drawn = figure(5 if told is None else 10, 5.4)
+  *left, right = drawn.subplots(1, 1 if told is None else 2, squeeze=False)[0]
+  _show(right, prior, limits, None, title, is_stack(run))
+  if left:
+    _show(left[0], told, limits, None, 'context', False)
+    return drawn
+  columns = math.ceil(math.sqrt(len(prior)))
+  cell = np.array(grid(prior[:1], limits, 1, is_stack(run)).shape[:2]) + 1
+  for number, word in enumerate(contexts.words(context)):
+    row, column = cell * divmod(number, columns)
+    right.text(column, row, word, va='top', color='C1', fontsize=8, path_effects=contexts.outline())
   return drawn
 
 

@@ -134,15 +134,9 @@ def sheet(title: str, bands: list[tuple[list[str], list[Panel]]], limits, stack:
       for number, word in enumerate(panel.marks):
         row, column = divmod(number, panel.columns)
         corner = x + scale * column * (width + 1) + 3, top + scale * row * (height + 1) + 3
-        text(*corner, word, va='top', color='C1', path_effects=_outline())
+        text(*corner, word, va='top', color='C1', path_effects=contexts.outline())
       x += w + GAP
   return figure
-
-
-def _outline():
-  from matplotlib import patheffects
-
-  return [patheffects.withStroke(linewidth=1.5, foreground='black')]
 
 
 def _width(words):
