@@ -15,6 +15,7 @@ def context_rule(f: dict):
   """Every problem of contexts and targets, a line each."""
   yield from _context_rule(f)
   yield from _target_rule(f)
+  yield from _sample_rule(f)
   if f['data.crop_at'] == 'random':
     for name in ('context', 'target'):
       if f[f'data.{name}'] == 'own':
@@ -66,3 +67,18 @@ def _target_rule(f):
     asked = field != 'eval.fid_of' or 'fid' in f['eval.evaluators']
     if 'limiting' in f[field] and asked:
       yield f'spec.{field}: got limiting, {encodes}; leave it out'
+
+
+def _sample_rule(f):
+  """What samples are of."""
+  context, labels, most = f['data.context'], f['sample.labels'], f['model.context.classes'] - 1
+  got = f'spec.sample.labels: got {",".join(map(str, labels))}'
+  if labels and context != 'label':
+    yield f'{got}, which is for models that are told labels, but spec.data.context is {context}; leave it out'
+  elif labels and max(labels) > most:
+    yield f'{got}; allowed: the labels that the model is told, 0 to {most}'
+  if context == 'none' and f['sample.what'] == ('contexts',):
+    yield (
+      'spec.sample.what: got contexts, but spec.data.context is none: the model is told nothing that samples could be '
+      'of; use prior'
+    )

@@ -156,8 +156,8 @@ def _prior_images(samples, layer):
   columns = math.ceil(math.sqrt(n))
   marks = _marks(samples)[:n]
   panels = [
-    Panel(samples[name][:n], columns, title=title, marks=marks)
-    for name, title in (('mean', 'E[x | z]'), ('draw', 'x ~ p(x | z)'))
+    Panel(samples['mean'][:n], columns, title='E[x | z]', marks=marks),
+    Panel(samples['draw'][:n], columns, title='x ~ p(x | z)'),
   ]
   return sheet(_origin(samples), [([], [*_told(samples, n, columns), *panels])], *_how(samples))
 
@@ -190,7 +190,7 @@ def _contexts_images(samples, layer):
 
 
 def _contexts_title(samples):
-  own = f'; the examples of the {samples["split"]} split that they are of' if 'x' in samples else ''
+  own = f'; beside them an example of the {samples["split"]} split that has it' if 'x' in samples else ''
   return f'Samples for each context, z ~ p(z | context){own}'
 
 
