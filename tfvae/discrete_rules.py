@@ -3,6 +3,7 @@
 import math
 
 from tfvae.names import MOST_STATES, NAMES
+from tfvae.schema import SAMPLES
 
 LOWEST = 1e-6  # temperature: float32 would take much less for 0
 WORDS = {'real': 'Gaussian', 'bits': 'bits', 'one-hot': 'categories'}
@@ -184,7 +185,7 @@ def sample_rule(f):
   if 'interpolations' in what and discrete:
     yield (
       f'spec.sample.what: got {",".join(what)}; interpolations go along units of Gaussian layers, but '
-      f'{described(f, discrete)}; allowed: prior, reconstructions, traversals, layers, projector, limiting, codes'
+      f'{described(f, discrete)}; allowed: {", ".join(name for name in SAMPLES if name != "interpolations")}'
     )
 
 
