@@ -25,6 +25,10 @@ The layers and their inference:
 
     betas (default) | rates           a beta for each layer, or its rate in nats, for which the beta is found
 
+What the model is told of an example:
+
+    unconditional (default) | conditional  nothing, or its label: digits, both kinds of mnist, cifar10, svhn
+
 The decoder:
 
     plain (default) | mixture         that of the data (below), or discretised mixtures of logistics (not: binary_mnist)
@@ -74,10 +78,11 @@ DATA = ('digits', 'mnist', 'binary_mnist', 'cifar10', 'svhn', 'celeb_a', 'folder
 LAYERS = (('two_layers', 'three_layers'), ('vector_z', 'conv_z'), ('map', 'vector'))
 INFERENCE = (('generic', 'lvae'), ('warmup', 'no_warmup'), ('gaussian', 'gumbel'), ('betas', 'rates'))
 DECODERS = ('plain', 'mixture')
+TOLD = ('unconditional', 'conditional')
 
 
 def get_config(variant=''):
-  words = spec_lib.words(variant, DATA, *LAYERS, *INFERENCE, DECODERS)
+  words = spec_lib.words(variant, DATA, *LAYERS, *INFERENCE, DECODERS, TOLD)
   data = next(word for word in DATA if word in words)
   if unfit := [why for pair, why in UNFIT.items() if set(pair) <= words]:
     raise SpecError([f'variant {variant!r}: {why}' for why in unfit])
@@ -94,6 +99,10 @@ def get_config(variant=''):
     spec.eval.evaluators = (*spec.eval.evaluators, 'bits_per_dim')
   if 'gumbel' in words:
     gumbel(spec, spec.model[layers[0]], 4 if data == 'digits' else 1)
+  if 'conditional' in words:
+    spec.data.context = 'label'
+    top = spec.model[layers[0]]  # of the width of what features of x and the label meet in
+    top.posterior.hidden = top.prior.hidden = (64,) if data == 'digits' else (128,)
   if 'rates' in words:
     spec.constraint.names = ('rate',)
     two, three = RATES[data]
@@ -124,6 +133,8 @@ UNFIT = {
   ('folder256', 'three_layers'): 'folder256 has two layers',
   ('generic', 'no_warmup'): 'no_warmup is there for lvae only',
   ('lvae', 'warmup', 'rates'): 'the warm-up of lvae moves the betas that rates finds; add no_warmup',
+  ('celeb_a', 'conditional'): 'celeb_a has no labels',
+  ('folder256', 'conditional'): 'a folder has no labels',
   ('binary_mnist', 'mixture'): 'mixture is for grey and colour values, not for binary_mnist',
   ('gumbel', 'lvae'): 'gumbel is of categories, but lvae merges Gaussians',
   ('gumbel', 'conv_z'): 'gumbel is a vector of categories, but conv_z is a feature map',

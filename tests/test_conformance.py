@@ -166,9 +166,11 @@ def is_exported(run):
   """The SavedModel reconstructs as the model does."""
   directory, model = commands.export(run), commands.load(run).model
   exported = tf.saved_model.load(str(directory / 'saved_model'))
-  x = np.zeros((3, *model.shape), np.float32)
-  found = exported.signatures['reconstruct'](x=tf.constant(x))['mean']
-  np.testing.assert_allclose(found, tf.cast(model(x), tf.float32), rtol=1e-4, atol=1e-5)
+  batch = {'x': tf.zeros((3, *model.shape))}
+  if model.told is not None:
+    batch['context'] = tf.ones((3, *model.told), tf.float32 if model.told else tf.int32)
+  found = exported.signatures['reconstruct'](**batch)['mean']
+  np.testing.assert_allclose(found, tf.cast(model(batch), tf.float32), rtol=1e-4, atol=1e-5)
   about = json.loads((directory / 'signatures.json').read_text())
   assert about['step'] == 2 and {'encode', 'decode', 'sample', 'elbo'} < set(about['signatures'])
 

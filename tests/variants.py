@@ -20,7 +20,7 @@ from tfvae.schema import flatten
 # <spec>:<words>, in CI: the digits and tables, one variant for each kind of model, inference, family and objective.
 # The defaults of aevb and hit are what many other tests train.
 CHEAP = [
-  'aevb:nvp',
+  'aevb:nvp,conditional',
   'classifier',
   'entropies:vae2',
   'geco',
@@ -34,11 +34,15 @@ CHEAP = [
 ]
 SLOW = [
   'aevb',
+  'aevb:conditional',
+  'aevb:nvp',
   'aevb:gaussian',
+  'aevb:gaussian,conditional',
   'aevb:unit',
   'aevb:falling',
   'aevb:mnist',
   'aevb:mnist,nvp',
+  'aevb:mnist,nvp,conditional',
   'classifier:mnist',
   'classifier:fashion_mnist',
   'classifier:cifar10',
@@ -88,6 +92,11 @@ SLOW = [
   'geco:celeb_a,hit,rate',
   'hit',
   'hit:vector',
+  'hit:conditional',
+  'hit:conditional,conv_z,lvae',
+  'hit:conditional,three_layers,gumbel',
+  'hit:conditional,rates',
+  'hit:conditional,mnist,three_layers,conv_z',
   'hit:three_layers',
   'hit:three_layers,vector',
   'hit:conv_z',

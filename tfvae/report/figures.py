@@ -189,8 +189,8 @@ def prior_samples(run: Run):
   if left:
     _show(left[0], told, limits, None, 'context', False)
     return drawn
-  columns = math.ceil(math.sqrt(len(prior)))
   cell = np.array(grid(prior[:1], limits, 1, is_stack(run)).shape[:2]) + 1
+  columns = (grid(prior, limits, None, is_stack(run)).shape[1] + 1) // cell[1]
   for number, word in enumerate(contexts.words(context)):
     row, column = cell * divmod(number, columns)
     right.text(column, row, word, va='top', color='C1', fontsize=8, path_effects=contexts.outline())
