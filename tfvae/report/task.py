@@ -17,7 +17,7 @@ def task(run: Run, split: str):
   x, context = arrays['x'][:MOST], arrays.get('context')
   samples = arrays['sample'][:MOST]
   told = 'z ~ p(z)' if context is None else 'z ~ p(z | context)'
-  right = f'; {100 * arrays["accuracy"]:.1f}% are right' if 'accuracy' in arrays else ''
+  right = f'\n{100 * arrays["accuracy"]:.1f}% are right' if 'accuracy' in arrays else ''
   shown = [('x', x, 1), (f'E[x | z], {told}{right}', samples.reshape(-1, *samples.shape[2:]), samples.shape[1])]
   if context is not None and context.ndim == 4:
     shown.insert(0, ('context', context[:MOST], 1))
