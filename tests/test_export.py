@@ -62,10 +62,18 @@ CASES = {  # layers, fields
   ),
 }
 
+TOLD = {  # the same, of models that are told something
+  'label': (('z1',), {'data.context': 'label', 'model.context.embed': 3}),
+  'images': (
+    ('z1',),
+    {'data.name': 'mnist_sum', 'data.of': 'digits', 'data.context': 'own', 'model.context.kind': 'mlp'},
+  ),
+}
+
 
 def make(case, workdir):
   """A run of random weights, as after its 7th step."""
-  layers, fields = CASES[case]
+  layers, fields = (CASES | TOLD)[case]
   spec = spec_lib.base(layers)
   for layer in layers:
     spec.model[layer].dim = 3
@@ -148,6 +156,98 @@ def test_the_verbs_on_arrays_in_a_saved_model_and_by_the_model_itself(case, tmp_
     assert_close(exported['elbo'](x=tf.constant(x[part]), seed=seed), wanted)
   assert not np.allclose(run.sample(2, seed=4)['mean'], draws['mean'][:2])
   assert {len(value) for value in run.encode(x[:0]).values()} == {0}
+
+
+@pytest.mark.parametrize('case', ['label', pytest.param('images', marks=pytest.mark.slow)])
+def test_a_context_is_an_input_of_every_verb(case, tmp_path):
+  run = make(case, tmp_path / 'run')
+  run.write_export(run.verbs, 7)
+  exported, model, n = signatures(run), run.model, 2 * BATCH + 1
+  part = build.loader(run.spec.data.name).load(run.spec.data).splits['train']
+  x, given = run.scale(part['x'][:n])['x'], part['label'][:n]
+  if case == 'images':
+    given = run.scale_context(part['context'][:n])['context']
+    assert_close(exported['scale_context'](values=tf.constant(part['context'][:n], tf.float64)), {'context': given})
+    assert given.max() == 1  # as x is scaled
+  dtype = tf.int32 if case == 'label' else tf.float32
+  source = build.source(run.spec, build.dataset(run.spec))
+  batch = {'x': tf.constant(x), 'context': tf.constant(given, dtype)}
+  assert {name: source.first('train', 2)[name].dtype for name in batch} == {name: t.dtype for name, t in batch.items()}
+  z, _ = model.encode(batch)
+  encoded, decoded = run.encode(x, context=given), {'mean': run.decode(context=given, z1=z['z1'][0])['mean']}
+  np.testing.assert_allclose(encoded['z1_loc'], z['z1'][0], rtol=1e-5, atol=1e-5)
+  assert_close(run.reconstruct(x, context=given), {'mean': model(batch)})
+  assert_close(decoded, {'mean': model(batch)})
+  assert np.abs(run.decode(context=given[::-1], z1=z['z1'][0])['mean'] - decoded['mean']).max() > 1e-3
+  drawn, bounds = run.sample(context=given, seed=3), run.elbo(x, seed=3, context=given)
+  for number, first in enumerate(range(0, n, BATCH)):
+    rows = slice(first, first + BATCH)
+    own, seed, noise = {k: v[rows] for k, v in batch.items()}, tf.constant([3, number]), stateless(3, number)
+    of = lambda found, rows=rows: {name: value[rows] for name, value in found.items()}
+    assert_close(exported['encode'](**own), of(encoded))
+    assert_close(exported['reconstruct'](**own), of(decoded))
+    assert_close(exported['sample'](context=own['context'], seed=seed), of(drawn))
+    trace = model.generate(len(own['x']), noise, own['context'])
+    np.testing.assert_allclose(drawn['mean'][rows], trace.mean[0], rtol=1e-5, atol=1e-5)
+    assert_close(exported['elbo'](**own, seed=seed), of(bounds))
+    np.testing.assert_allclose(bounds['elbo'][rows], model.infer(own, noise, SAMPLES).terms()['elbo'], rtol=1e-4)
+  one = run.sample(3, seed=3, context=given[0])
+  assert_close(one, run.sample(context=np.stack([given[0]] * 3), seed=3))
+  about = json.loads((run.workdir / 'export/signatures.json').read_text())
+  shape = list(given.shape[1:])
+  told = {'of': 'label', 'shape': [], 'classes': 10} if case == 'label' else {'of': 'own', 'shape': shape}
+  assert about['context'] == told and ('scale_context' in about['signatures']) == (case == 'images')
+  for verb in ('encode', 'decode', 'reconstruct', 'sample', 'elbo'):
+    wanted = {'shape': [None, *shape], 'dtype': dtype.name}
+    assert about['signatures'][verb]['inputs']['context'] == wanted
+  says_of_contexts(run, x, given)
+
+
+def says_of_contexts(run, x, given):
+  labels, verbs = run.model.told == (), run.verbs
+  what = 'a label from 0 to 9' if labels else rf'numbers of shape \[{", ".join(map(str, run.model.told))}\]'
+  told = rf'this model is told something of each example \(spec.data.context=\w+\), {what}; give'
+  mistakes = [
+    (lambda: run.sample(4), rf'sample: {told} one for all samples, run.sample\(16, context=c\), or one for each'),
+    (lambda: run.encode(x), rf'encode: {told} one for each x, run.encode\(x, context=\[c, ...\]\)'),
+    (lambda: run.decode(z1=np.zeros((1, 3))), rf'decode: {told} one for each z, run.decode\(context=.*, z1=...\)'),
+    (lambda: run.sample(context=given[0]), 'sample: n: is missing beside one context for all samples'),
+    (lambda: run.sample(3, context=given[:2]), 'sample: n: got 3, but 2 contexts; leave n out'),
+    (lambda: run.elbo(x[:3], context=given[:2]), 'elbo: got 2 and 3 examples'),
+    (
+      lambda: run.encode(x[:1], context=given[0]),
+      r'encode: context: got .* a single context goes in as context\[None\]',
+    ),
+    (lambda: run.sample(context=given[:2, None]), 'sample: context: got the shape'),
+    (lambda: run.sample(2, context='a'), 'sample: context: got str, not an array of numbers'),
+    (lambda: verbs.run('scale', values=x, context=given), 'scale: got a context, but scale takes none; leave it out'),
+  ]
+  if labels:
+    mistakes += [
+      (lambda: run.sample(2, context=10), 'sample: context: got 10; allowed: labels, whole numbers from 0 to 9'),
+      (lambda: run.sample(context=[1, 2.5]), r'context: got 2\.5; allowed: labels'),
+      (lambda: run.scale_context([1]), 'scale_context: this model is told labels, which go in as they are'),
+    ]
+  else:
+    mistakes.append((lambda: run.sample(context=16 * given), r'sample: context: got values .*=run.scale_context'))
+  for call, says in mistakes:
+    with pytest.raises(UserError, match=says):
+      call()
+
+
+def test_a_context_for_a_model_that_takes_none(tmp_path):
+  run, x = make('reverse', tmp_path / 'run'), np.zeros((2, 8, 8, 1))
+  nothing = r'got a context, but this model is told nothing \(spec.data.context=none\); leave it out'
+  for verb, call in (
+    ('sample', lambda: run.sample(4, context=3)),
+    ('encode', lambda: run.encode(x, context=[1, 2])),
+    ('decode', lambda: run.decode(z1=np.zeros((2, 3)), context=[1, 2])),
+  ):
+    with pytest.raises(UserError, match=f'{verb}: {nothing}'):
+      call()
+  with pytest.raises(UserError, match=r'scale_context: this model is told nothing \(spec.data.context=none\)'):
+    run.scale_context([1.0])
+  assert len(run.encode(x, context=None)['z1_loc']) == 2
 
 
 def test_the_files_of_an_export(tmp_path, capsys):
