@@ -15,6 +15,7 @@ SHELL = ('python', 'pip', 'pytest', 'tensorboard', 'tfds', 'git', 'ruff', 'for',
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
 TEXTS = {  # blocks that are neither: the beginning of each
   'CONTRIBUTING.md': ('launch.py            flags (no logic)',),
+  'docs/conditional.md': ('p(x, z | c) = ',),
   'docs/constraints.md': ('C_avg <- alpha C_avg', 'constraints:'),
   'docs/evaluation.md': ('constraints:',),
   'docs/getting-started.md': ('step  100/3000  elbo',),
