@@ -38,7 +38,8 @@ densities, so they cannot be compared with each other. mnist,bernoulli after its
 With nvp, which takes about twice as long, -24.1 (bernoulli) and -101.3 (mnist,bernoulli): nearer to log p(x), by 0.28
 in place of 0.38 nats on the digits. docs/reproductions.md has three seeds of MNIST.
 With conditional, of log p(x | label), -21.5 (bernoulli) and 51.0 (gaussian), and the rate is 1.17 in place of 3.15 and
-10.9 in place of 14.7 nats: docs/conditional.md has three seeds, and how many samples a classifier takes for their label.
+10.9 in place of 14.7 nats: docs/conditional.md has three seeds, and how many samples a classifier takes for their
+label.
 """
 
 from tfvae import spec as spec_lib
