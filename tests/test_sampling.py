@@ -144,6 +144,31 @@ def test_any_hierarchy(kind):
       assert np.all(other[:, 1:] != first[:, 1:])
 
 
+def test_a_model_that_is_told_labels():
+  model, source, spec = make(('z1',), **{'data.context': 'label', 'sample.labels': (3, 7)})
+  samples, batch = dict(Sampler(model, source, spec).run()), source.first('test', 4)
+  prior, found = samples['prior'], samples['contexts']
+  assert list(prior['context']) == [3, 7, 3, 7, 3] and list(found['context']) == [3, 7, 3, 7] and 'x' not in found
+  means = model.mean({'z1': prior['z1.z'][None]}, np.array([3, 7, 3, 7, 3]))[0]
+  np.testing.assert_allclose(prior['mean'], means, atol=1e-6)
+  assert found['mean'].shape == found['draw'].shape == (4, 2, 8, 8, 1)
+  reconstruction = model({'x': batch['x'], 'context': batch['label']}).numpy()
+  np.testing.assert_allclose(samples['reconstructions']['mean'], reconstruction, atol=1e-6)
+  np.testing.assert_allclose(samples['traversals-z1']['mean'][:, 0, 1], reconstruction, atol=2e-5)
+  np.testing.assert_allclose(samples['interpolations']['mean'][:, 0, 0], reconstruction[::2], atol=2e-5)
+  own = dict(Sampler(model, source, spec_lib.resolve(spec, {'sample.labels': (), 'sample.what': 'contexts'})).run())
+  np.testing.assert_array_equal(own['contexts']['context'], batch['label'])
+  np.testing.assert_array_equal(own['contexts']['x'], batch['x'])
+  with pytest.raises(SpecError, match='sample.labels: got 1,10; allowed: the labels that the model is told, 0 to 9'):
+    spec_lib.resolve(spec, {'sample.labels': (1, 10)})
+  for fields, says in (
+    ({'sample.labels': (1,)}, 'sample.labels: got 1, which is for models that are told labels, but .* is none'),
+    ({'sample.labels': (), 'sample.what': 'contexts'}, 'sample.what: got contexts, but spec.data.context is none'),
+  ):
+    with pytest.raises(SpecError, match=says):
+      spec_lib.resolve(spec, {'data.context': 'none'} | fields)
+
+
 def test_reconstructions_have_the_mode_where_it_is_not_the_mean():
   fields = {'decoder.likelihood': 'logistic_mixture', 'decoder.components': 2, 'decoder.variance': 'fixed'}
   model, source, spec = make(('z1',), **fields)

@@ -4,6 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from tfvae.report import contexts
 from tfvae.report import samples as report
 from tfvae.report.images import grid
 from tfvae.run import Run
@@ -75,3 +76,39 @@ def test_other_data_become_lines(tmp_path):
   column = pictures(tmp_path / 'column', {'prior': arrays((1,))['prior']}).values()
   for picture in (*drawn, *column):
     assert min(picture.shape[:2]) > 200 and picture.std() > 0.01
+
+
+def test_contexts_as_text_and_as_pictures():
+  assert contexts.words(np.array([3, 0])) == ['3', '0'] and contexts.pictures(np.array([3, 0]), 8, (0, 1)) is None
+  numbers = np.array([[0.5, -1.0, 0.25, 0.0]])
+  assert contexts.words(numbers) == ['0.5, -1, 0.25, ...']
+  bars = contexts.pictures(numbers, 9, (2, 4))[0, ..., 0]  # two pixels wide, from the line in the middle
+  np.testing.assert_array_equal((bars[:, ::2] == 2).sum(0), [3, 5, 2, 1])
+  assert bars.shape == (9, 8) and np.all(bars[4] == 2) and bars[8, 2] == 2 and bars[2, 0] == 2 and bars[0].min() == 4
+  images = np.arange(4.0).reshape(1, 2, 2, 1) / 3
+  np.testing.assert_array_equal(
+    contexts.pictures(images, 4, (0, 1))[0, ..., 0], np.kron(images[0, ..., 0], np.ones((2, 2)))
+  )
+  assert contexts.pictures(7 * images - 3, 2, (0, 1)).tolist() == pytest.approx(images.tolist())  # of their own limits
+  assert contexts.pictures(np.ones((1, 2, 2, 2)), 2, (0, 1)).shape == (1, 2, 5, 1)  # channels that are images
+  assert contexts.words(images) == ['']
+
+
+@pytest.mark.parametrize('context', [(), (5,), (8, 8, 2)])
+def test_contexts_are_beside_their_samples(tmp_path, context):
+  rng, found = np.random.default_rng(1), arrays((8, 8, 1))
+  own = rng.integers(0, 10, 4) if not context else rng.random((4, *context))
+  found = {name: found[name] | {'context': own} for name in ('prior', 'reconstructions')}
+  found['reconstructions']['target'] = 1 - found['reconstructions']['x']
+  found['contexts'] = {'mean': rng.random((4, 3, 8, 8, 1)), 'x': rng.random((4, 8, 8, 1)), 'context': own}
+  found['contexts'] |= {'value_range': np.array([0, 1]), 'split': np.array('test')}
+  drawn = pictures(tmp_path, found)
+  plain = arrays((8, 8, 1))
+  assert drawn['reconstructions'].shape[0] >= pictures(tmp_path / 'plain', plain)['reconstructions'].shape[0] + 72
+  expected = np.kron(grid(found['contexts']['mean'].reshape(12, 8, 8, 1), (0, 1), 3), np.ones((8, 8, 1)))
+  shown = drawn['contexts'][
+    -report.EDGE - len(expected) : -report.EDGE, -report.EDGE - expected.shape[1] : -report.EDGE
+  ]
+  np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=2 / 255)
+  lines = {'contexts': found['contexts'] | {'mean': rng.random((4, 3, 7)), 'x': rng.random((4, 7))}}
+  assert pictures(tmp_path / 'lines', lines)['contexts'].std() > 0.01

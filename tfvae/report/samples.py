@@ -186,7 +186,8 @@ def _contexts_images(samples, layer):
   panels = _told(samples, n, 1)
   panels += [Panel(samples['x'][:n], 1, title='example')] if 'x' in samples else []
   panels += [Panel(*_rows(samples['mean'][:n, :draws]), title='E[x | z]')]
-  return sheet(_contexts_title(samples), [(contexts.words(samples['context'][:n]), panels)], *_how(samples))
+  labels = [word for word in contexts.words(samples['context'][:n]) if word]
+  return sheet(_contexts_title(samples), [(labels, panels)], *_how(samples))
 
 
 def _contexts_title(samples):
