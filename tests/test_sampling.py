@@ -159,7 +159,7 @@ def test_a_model_that_is_told_labels():
   own = dict(Sampler(model, source, spec_lib.resolve(spec, {'sample.labels': (), 'sample.what': 'contexts'})).run())
   np.testing.assert_array_equal(own['contexts']['context'], batch['label'])
   np.testing.assert_array_equal(own['contexts']['x'], batch['x'])
-  with pytest.raises(SpecError, match='sample.labels: got 1,10; allowed: the labels that the model is told, 0 to 9'):
+  with pytest.raises(SpecError, match=r'sample\.labels: got 1,10; allowed: the labels that the model is told, 0 to 9'):
     spec_lib.resolve(spec, {'sample.labels': (1, 10)})
   for fields, says in (
     ({'sample.labels': (1,)}, 'sample.labels: got 1, which is for models that are told labels, but .* is none'),
