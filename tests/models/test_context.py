@@ -1,5 +1,7 @@
 """Models that are told something: against closed forms, NumPy, and the models that are told nothing. In float64."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +12,7 @@ from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
 from tfvae.analysis.evaluator import Split
 from tfvae.analysis.log_evidence import LogEvidence
+from tfvae.analysis.posterior import Posterior
 from tfvae.data.dataset import Stored
 from tfvae.data.dataset import make as make_data
 from tfvae.models.context import Context
@@ -367,3 +370,20 @@ def test_log_evidence_given_the_context(linear_gaussian):
   arrays, numbers = found.arrays, found.numbers
   assert np.all(np.abs(arrays['log_evidence'] - exact) < 6 * arrays['sampling_error'] + 3 / 500)
   assert abs(numbers['log_evidence'] - exact.mean()) < 5 * numbers['log_evidence_sampling_error'] + 1 / 500
+
+
+def test_the_enumerated_posterior_is_given_the_context():
+  fields = {'model.z1.family': 'bernoulli', 'decoder.likelihood': 'bernoulli', 'data.binarize': 'dynamic'}
+  fields |= {'eval.evaluators': ('posterior',), 'eval.posterior_examples': 6, 'objective.estimator': 'zgr'}
+  spec, model = make(('z1',), (), **fields)
+  batch = batch_of((), 6, binary=True)
+  part = {'x': batch['x'].numpy(), 'label': batch['context'].numpy()}
+  source = build.source(spec, make_data(Stored('toy', {'train': part, 'test': part}), spec.data, 0))
+  found = Posterior(spec).evaluate(model, Split(source, 'test', spec)).numbers
+  states = np.array(list(itertools.product([0.0, 1.0], repeat=DIMS['z1'])))
+  trace = model.score(batch, {'z1': tf.constant(np.repeat(states[:, None], 6, 1))})
+  joint, log_q = (trace.log_px + trace.log_p['z1']).numpy(), trace.log_q['z1'].numpy()
+  evidence = np.logaddexp.reduce(joint, 0)
+  assert found['exact_log_likelihood'] == pytest.approx(evidence.mean(), rel=1e-6)
+  kl = (np.exp(log_q) * (log_q - joint + evidence)).sum(0).mean()
+  assert found['posterior_kl'] == pytest.approx(kl, rel=1e-5) and kl > 0.01

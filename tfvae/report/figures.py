@@ -183,8 +183,11 @@ def prior_samples(run: Run):
     _show(drawn.subplots(), prior, limits, None, 'E[x | z], z ~ p(z)', is_stack(run))
     return drawn
   title, told = 'E[x | z], z ~ p(z | context)', contexts.pictures(context, prior.shape[1], limits)
-  drawn = figure(5 if told is None else 10, 5.4)
-  *left, right = drawn.subplots(1, 1 if told is None else 2, squeeze=False)[0]
+  wide = (
+    () if told is None else (min(2.0, told.shape[2] / prior.shape[2]),)
+  )  # of the left one, to that of the right one
+  drawn = figure(5 * (1 + sum(wide)), 5.4)
+  *left, right = drawn.subplots(1, len(wide) + 1, squeeze=False, width_ratios=(*wide, 1))[0]
   _show(right, prior, limits, None, title, is_stack(run))
   if left:
     _show(left[0], told, limits, None, 'context', False)
