@@ -67,7 +67,7 @@ def trained(flow: str, seed: int = 0, steps: int = 400) -> Hierarchy:
   spec = spec_lib.resolve(spec, fields)
   own = build.model(spec, Observation((2,)))
   true = Decoder(Join(name='join'), Curve(name='curve'), build.likelihood(spec.decoder, Observation((2,)), 'true'))
-  model = Hierarchy(own.latents, true, Observation((2,)))
+  model = Hierarchy(own.latents, true, Observation((2,)), own.order)
   model.build()
   true.likelihood.head.map.kernel.assign(np.eye(2))
   true.likelihood.head.map.bias.assign(np.zeros(2))

@@ -73,7 +73,10 @@ def assert_same_numbers(found, want):
         assert a[name] == pytest.approx(value, rel=rel, abs=1e-5), (b['step'], name)
 
 
-@pytest.mark.parametrize('case', CASES)
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize('case', [case if case == 'hit' else pytest.param(case, marks=SLOW) for case in CASES])
 def test_three_devices_train_as_one(case, tmp_path, monkeypatch, one_device):
   """Two do in tests/test_conformance.py, and as workers of their own below."""
   monkeypatch.setattr(commands, '_draw', lambda *of: [])
@@ -112,7 +115,7 @@ READ = '--spec.data.memory_limit=0'  # through tf.data, which starts TensorFlow 
 
 
 # 'clipping and ema' is in CI by three devices, and by workers that are stopped (below).
-PAIRS = [pytest.param(case, marks=pytest.mark.slow) if case == 'clipping and ema' else case for case in CASES]
+PAIRS = [case if case == 'hit' else pytest.param(case, marks=SLOW) for case in CASES]
 
 
 @pytest.mark.parametrize('case', PAIRS)
@@ -134,7 +137,7 @@ def test_two_workers_train_as_one_and_resume_to_the_bit(case, tmp_path, one_devi
   assert_same_run(tmp_path / 'run', tmp_path / 'whole')
 
 
-@pytest.mark.parametrize('devices', [0, 2])
+@pytest.mark.parametrize('devices', [pytest.param(0, marks=SLOW), 2])
 def test_devices_resume_to_the_bit_after_kill(devices, tmp_path, monkeypatch):
   """Both players' optimizers and running averages included."""
   monkeypatch.setattr(commands, '_draw', lambda *of: [])

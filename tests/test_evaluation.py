@@ -21,6 +21,7 @@ from tfvae.errors import RunError, SpecError
 from tfvae.evaluation import Evaluation
 from tfvae.families.gaussian import DiagonalGaussian
 from tfvae.models.hierarchy import Hierarchy
+from tfvae.models.state import State
 from tfvae.models.trace import Trace
 from tfvae.observation import Observation
 from tfvae.signals import Stopped
@@ -59,7 +60,7 @@ def test_the_last_partial_batch_counts_as_what_it_is(tiny, size):
   spec, source, model = make(tiny, **{'eval.batch_size': size, 'eval.evaluators': ('bounds', 'entropies', 'latents')})
   result = evaluate(spec, source, model)
   x = tf.constant(source.dataset.splits['test']['x'] / 16, tf.float32)
-  q = model.latents[0].posterior(model.latents[0].encoder(x), [])
+  q = model.latents[0].posterior(State(None), model.latents[0].encoder(x))
   mu, tau = q.mean().numpy()[0].astype(float), q.stddev().numpy()[0].astype(float)
   rate = -0.5 * (1 + 2 * np.log(tau) - mu**2 - tau**2).sum(-1)
   entropy = (np.log(tau) + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
@@ -75,10 +76,10 @@ def test_the_elbo_and_mse_of_a_split_against_numpy(tiny):
   numbers = evaluate(spec, source, model).numbers
   x = source.dataset.splits['test']['x'] / 16
   layer = model.latents[0]
-  q = layer.posterior(layer.encoder(tf.constant(x, tf.float32)), [])
+  q = layer.posterior(State(None), layer.encoder(tf.constant(x, tf.float32)))
   rng, samples = np.random.default_rng(5), 400
   z = q.mean().numpy() + q.stddev().numpy() * rng.standard_normal((samples, 297, 3))
-  loc = model.decoder.given([tf.constant(z, tf.float32)]).mean().numpy()
+  loc = model.decoder.given(State(None, (tf.constant(z, tf.float32),))).mean().numpy()
   error = ((loc - x) ** 2).mean((2, 3, 4))
   sigma = float(np.exp(model.decoder.likelihood.variance(tf.zeros([1, 1]), batch_shape=(1, 1))))
   log_px = -32 * (error / sigma**2 + math.log(2 * math.pi * sigma**2))
@@ -185,7 +186,7 @@ def test_active_units_by_both_definitions():
   z = {name: d.mean() for name, d in q.items()}
   twice = lambda d: normal(np.repeat(d.mean(), 2, 0), np.repeat(d.stddev(), 2, 0))  # two equal samples of z2
   q['z1'], p['z1'] = twice(q['z1']), twice(p['z1'])
-  trace = Trace(tf.zeros([4, 1]), z, None, None, None, None, None, q, p, None)
+  trace = Trace(tf.zeros([4, 1]), None, z, None, None, None, None, None, q, p, None)
   spec = spec_lib.base()
   numbers, arrays = Latents(spec).finish(moments(trace), Fake(trace), FakeSplit())
   assert numbers['active_units/z2'] == 2  # 0.15^2 > 0.01
@@ -203,7 +204,7 @@ def test_units_that_follow_their_prior_are_not_active():
   q1 = normal(above / 2, np.ones((samples, n, 3)))
   q = {'z2': normal(np.zeros((1, n, 3)), np.ones((1, n, 3))), 'z1': q1}
   trace = Trace(
-    tf.zeros([n, 1]), q, None, None, None, None, None, q, {'z2': normal(np.zeros(3), np.ones(3)), 'z1': q1}, None
+    tf.zeros([n, 1]), None, q, None, None, None, None, None, q, {'z2': normal(np.zeros(3), np.ones(3)), 'z1': q1}, None
   )
   means = moments(trace)
   variance = means['z1.mean_squared'] - means['z1.mean'] ** 2
@@ -220,7 +221,7 @@ def test_entropies_of_a_hierarchy():
   }
   p = {'z2': normal([0.0], [1.0]), 'z1': normal(np.zeros((3, 2, 1)), np.full((3, 2, 1), 2.0))}
   px = normal(np.zeros((3, 2, 4)), np.full((3, 2, 4), 0.1))
-  trace = Trace(tf.zeros([2, 4]), {}, None, None, None, None, None, q, p, px)
+  trace = Trace(tf.zeros([2, 4]), None, {}, None, None, None, None, None, q, p, px)
   spec = spec_lib.base()
   entropies = build.model(spec, Observation((4,))).entropies(trace)
   h = lambda *scales: sum(0.5 * math.log(2 * math.pi * math.e * s * s) for s in scales)
@@ -260,7 +261,7 @@ def test_the_aggregate_posterior_against_the_prior(tiny):
   q = {'z2': normal(loc2, scale2), 'z1': normal(loc1, scale1)}
   p = {'z2': normal(np.zeros(3), np.ones(3)), 'z1': normal(prior1, width1)}
   z = {name: d.mean() for name, d in q.items()}
-  trace = Trace(tf.zeros([n, 1]), z, None, None, None, None, None, q, p, None)
+  trace = Trace(tf.zeros([n, 1]), None, z, None, None, None, None, None, q, p, None)
   found = Latents(spec).finish(moments(trace), Fake(trace), FakeSplit())
 
   def aggregate(loc, scale):

@@ -24,6 +24,7 @@ def run(tmp_path_factory):
   return commands.train(load(), tmp_path_factory.mktemp('symmetric') / 'run')
 
 
+@pytest.mark.slow
 def test_gaussian_layers_learn(tmp_path, monkeypatch):
   """Two of them, by both players; a collapsed model reaches an ELBO of -7."""
   monkeypatch.setattr(commands, '_draw', lambda *of: [])

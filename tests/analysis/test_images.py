@@ -112,7 +112,7 @@ def test_psnr_and_ssim_of_constant_images(shape):
   """Without contrast, ssim is its luminance term (2 a b + C1) / (a^2 + b^2 + C1), C1 = (0.01 range)^2."""
   a, b = np.array([0.2, 0.9, 0.5]), np.array([0.6, 0.9, 0.4])
   loc = tf.constant(constant_images(b, shape))[None]
-  trace = types.SimpleNamespace(x=tf.constant(constant_images(a, shape)), mean=loc)
+  trace = types.SimpleNamespace(target=tf.constant(constant_images(a, shape)), mean=loc)
   source = types.SimpleNamespace(value_range=(-0.5, 1.5))
   found = Reconstruction(None).per_example(
     types.SimpleNamespace(shape=shape), trace, types.SimpleNamespace(source=source), {}

@@ -134,7 +134,7 @@ def test_a_perfect_model(made):
 
     def infer(self, batch, noise, samples):
       error = 0 * batch['x'][:, 0, 0, 0]
-      return types.SimpleNamespace(x=batch['x'], mean=batch['x'][None], squared_error=lambda: error)
+      return types.SimpleNamespace(target=batch['x'], mean=batch['x'][None], squared_error=lambda: error)
 
   evaluator = build.evaluators(spec, source.dataset.observation)[1]
   found = evaluator.evaluate(Copies(), Split(source, 'test', spec)).numbers

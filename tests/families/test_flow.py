@@ -92,7 +92,7 @@ def test_what_it_answers():
     np.testing.assert_allclose(np.sum(family.unit_entropy(p), -1), family.entropy(p))
     np.testing.assert_allclose(family.parameters(p)['scale'], np.sqrt(variance))
     np.testing.assert_array_equal(trace.kl[layer.name], trace.log_q[layer.name] - trace.log_p[layer.name])
-  z, _ = model.encode(BATCH['x'])
+  z, _ = model.encode(BATCH)
   np.testing.assert_array_equal(z['z2'], model.latents[0].family.location(trace.q['z2']))
   entropies = model.entropies(trace)
   assert set(entropies) == {'entropy/encoder_sampled', 'entropy/prior', 'entropy/decoder', 'entropy_sum_sampled'}
@@ -141,7 +141,7 @@ def test_batches_of_unknown_size(inference):
   model = make(TWO, **{'model.inference': inference})
 
   def numbers(x):
-    z, q = model.encode(x)
+    z, q = model.encode({'x': x})
     found = {f'{name}/{key}': v for name in z for key, v in model.families[name].parameters(q[name]).items()}
     return found | model.infer({'x': x}, NOISE, 3).terms()
 

@@ -224,6 +224,7 @@ def test_zgr_is_unbiased_for_quadratic_functions():
   np.testing.assert_allclose(tape.gradient(value, logits), (1.5 + 0.7) * p * (1 - p), atol=5 * 2 / np.sqrt(n))
 
 
+@pytest.mark.slow
 def test_the_fixed_point_is_the_true_posterior_where_the_encoder_can_hold_it():
   """One bit: q(z | x) = p(z | x) is linear in x for a linear decoder. The inference player alone finds it."""
   fields = {'decoder.net.kind': 'linear', 'model.z1.encoder.kind': 'linear', 'train.learning_rate': 0.05}
