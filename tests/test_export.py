@@ -457,3 +457,32 @@ def test_mistakes_with_the_command(tmp_path, launch):
   with pytest.raises(RunError, match='has no checkpoint'):
     commands.export(run.workdir)
   assert 'export' not in [path.name for path in run.workdir.iterdir()]
+
+
+def verbs_of(observation, **fields):
+  """Those of a small model with its initial weights."""
+  spec = spec_lib.resolve(spec_lib.base(('z1',)), {'eval.num_samples': 3, **fields})
+  model = build.model(spec, observation)
+  return Verbs(model, spec, {'center': 0.0, 'width': 1.0}, (0.0, 9.0)), model
+
+
+def test_the_elbo_is_of_the_target():
+  """x is encoded, the target is scored: as by the model itself, and not as where x is both."""
+  verbs, model = verbs_of(Observation((4,), 0.0, 9.0), **{'data.target': 'own'})
+  x, target = np.random.default_rng(0).random((2, 5, 4)).astype(np.float32)
+  found = verbs.run('elbo', x=x, target=target, seed=1)
+  want = model.infer({'x': tf.constant(x), 'target': tf.constant(target)}, stateless(1, 0), 3).terms()
+  np.testing.assert_allclose(found['elbo'], want['elbo'], rtol=1e-5)
+  assert np.abs(found['elbo'] - verbs.run('elbo', x=x, target=x, seed=1)['elbo']).min() > 1e-3
+  with pytest.raises(UserError, match='elbo: got x; it takes x, target'):
+    verbs.run('elbo', x=x)
+  with pytest.raises(UserError, match='elbo: target: got values'):
+    verbs.run('elbo', x=x, target=target + 100)
+
+
+def test_contexts_that_are_images_are_grey_where_x_is_binary():
+  verbs, _ = verbs_of(Observation((2, 2, 1), levels=2, context=(2, 2, 1)), **{'data.binarize': 'threshold'})
+  drawn = verbs.run('sample', context=np.full((3, 2, 2, 1), 9.0))
+  assert drawn['x'].shape == (3, 2, 2, 1)
+  with pytest.raises(UserError, match='sample: context: got values from 50 to 50'):
+    verbs.run('sample', context=np.full((3, 2, 2, 1), 50.0))

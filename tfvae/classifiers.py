@@ -87,7 +87,9 @@ def _problem(spec, shape, gradient, field):
     )
   if field == 'turns' and run.spec.data.name != OF_TURNS:
     return f'{got}, trained on {run.spec.data.name}, not on {OF_TURNS}; {HOW}:turns'
-  if field == 'path' and task in TASKS and task != OF_TURNS and run.spec.data.name == OF_TURNS:
+  if field == 'path' and (run.spec.data.name == OF_TURNS) != (task == OF_TURNS):
+    if task == OF_TURNS:
+      return f'{got}, trained on {run.spec.data.name}, whose labels are no turns, as those of {task} are; {HOW}:turns'
     return f'{got}, which tells by how many turns an image is turned, not its label (spec.classifier.turns); {HOW}'
   if task in TASKS and (found := run.spec.model.classifier.classes) != LABELS:
     return f'{got}, a classifier of {found} classes; {task} has {LABELS} labels: {HOW} of as many'

@@ -4,6 +4,7 @@
 
 from tfvae.names import NAMES
 
+TURNED = ('mnist_rotate', 'mnist_turns')  # tasks that know by how much an image was turned
 UNTOLD = {
   'ppca': 'is for p(x)',
   'selection': 'compares models of p(x)',
@@ -15,6 +16,11 @@ def context_rule(f: dict):
   """Every problem of contexts and targets, a line each."""
   yield from _context_rule(f)
   yield from _target_rule(f)
+  if f['data.flip'] != 'none' and f['data.name'] in TURNED:
+    yield (
+      f'spec.data.flip: got {f["data.flip"]}, but the mirror image of what was turned is turned the other way '
+      f'(spec.data.name={f["data.name"]}); use none'
+    )
   yield from _sample_rule(f)
   if f['data.crop_at'] == 'random':
     for name in ('context', 'target'):
@@ -37,6 +43,11 @@ def _context_rule(f):
     yield (
       f'spec.prior.name: got {f["prior.name"]}, {but}, from which the prior of the top layer then follows; use standard'
     )
+  if f['prior.weight_constraint'] != 'none':
+    yield (
+      f'spec.prior.weight_constraint: got {f["prior.weight_constraint"]}, which is of the weights that leave latent '
+      f'units, {but}, whose weights are in the same layer; use none'
+    )
   if f['objective.chains']:
     yield f'spec.objective.chains: got {f["objective.chains"]}, {but}, and chains are of no example; use 0'
   if others := [name for name in f['eval.evaluators'] if name in UNTOLD]:
@@ -54,6 +65,8 @@ def _target_rule(f):
     return
   if f['data.flip'] != 'none':
     yield f'spec.data.flip: got {f["data.flip"]}, which mirrors x alone, {but}; use none'
+  if f['data.dequantize']:
+    yield f'spec.data.dequantize: got true, which is noise on x, {but}, whose density is what is learned; use false'
   if 'ppca' in f['eval.evaluators']:
     yield f'spec.eval.evaluators: got ppca, the likelihood of a model of x itself, {but}; leave it out'
   if 'players' in f['eval.evaluators']:

@@ -337,9 +337,12 @@ class Run(Records):
     """<layer>, x, mean [n, ...]: z ~ p(z), x ~ p(x | z), E[x | z]; context may be one for all n, or [n, ...]."""
     return self.verbs.run('sample', n=n, seed=seed, context=context)
 
-  def elbo(self, x, seed: int = 0, context=None) -> dict[str, np.ndarray]:
-    """elbo (beta 1), log_likelihood, rate, rate_<layer> [B] of x [B, ...] in nats, by spec.eval.num_samples samples."""
-    return self.verbs.run('elbo', x=x, seed=seed, context=context)
+  def elbo(self, x, seed: int = 0, context=None, target=None) -> dict[str, np.ndarray]:
+    """elbo (beta 1), log_likelihood, rate, rate_<layer> [B] of x [B, ...] in nats, by spec.eval.num_samples samples.
+
+    With data.target=own the target [B, ...] is what is scored.
+    """
+    return self.verbs.run('elbo', x=x, seed=seed, context=context, target=target)
 
   def write_export(self, verbs, step: int) -> pathlib.Path:
     """Writes export/ whole or not at all; returns it."""

@@ -60,7 +60,8 @@ class Sampler:
   def prior(self) -> dict[str, np.ndarray]:
     """n = spec.sample.num ancestral samples, [n, ...] each: mean, draw ~ p(x | z), <layer>.z, and the context if any.
 
-    Where the data are no images also x, as many examples of the split, to compare distributions.
+    Where the data are no images also x, as many examples of the split (of its targets where those are what is
+    modelled), to compare distributions.
     """
     n = self._section.num
     told = self._told(n)
@@ -71,7 +72,10 @@ class Sampler:
       return {'mean': trace.mean[0], 'draw': trace.x, **{f'{name}.z': z[0] for name, z in trace.z.items()}}
 
     arrays = self._rows(tf.function(draw, autograph=False), n, lambda row: {'row': row, **_taken(told, row)}) | told
-    return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
+    if len(self._source.dataset.shape) == 3:
+      return arrays
+    batch = self._first(n)
+    return arrays | {'x': batch.get('target', batch['x']).numpy()}
 
   def contexts(self) -> dict[str, np.ndarray]:
     """Of n contexts [n, ...]: mean [n, draws, ...] and draw ~ p(x | z) at spec.sample.draws samples z ~ p(z | context).

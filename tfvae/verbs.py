@@ -33,7 +33,8 @@ class Verbs:
   reconstruct: x [B, ...] -> mean [B, ...], E[x | z] at the posterior's means.
   sample: n [], seed [2] -> <layer>, z ~ p(z); x ~ p(x | z); mean, E[x | z]: [n, ...].
   elbo: x [B, ...], seed [2] -> elbo (beta 1), log_likelihood, rate and rate_<layer>, [B] nats, from
-    spec.eval.num_samples samples of q.
+    spec.eval.num_samples samples of q. With data.target=own it also takes the target [B, ...], in the units of x, which
+    is what is scored.
   scale: values [B, ...] as they are stored (pixels, columns of a table) -> x [B, ...] as the model takes it, in as many
     bits as data.bits says, binary with data.binarize=threshold. With static or dynamic, x are the probabilities that
     binary values are drawn with.
@@ -51,17 +52,19 @@ class Verbs:
   def __init__(self, model, spec, scaling: dict, range_: tuple[float, float] | None = None):
     self._model, self._spec, self._scaling = model, spec, scaling
     self._range = (0.0, 1.0) if spec.data.binarize != 'none' else range_
+    self._grey = range_  # of contexts that are scaled as x, which are never binary
     self._dtype = tf.float64 if spec.train.precision == 'float64' else tf.float32
     examples = lambda shape, dtype=tf.float32: tf.TensorSpec([None, *shape], dtype)
     x, seed, n = examples(model.shape), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.int32)
     layers = {layer.name: examples(layer.shape) for layer in model.latents}
+    scored = {'target': x} if spec.data.target == 'own' else {}
     told = {} if model.told is None else {'context': examples(model.told, tf.float32 if model.told else tf.int32)}
     self._verbs = {
       'encode': (self._encode, {'x': x, **told}),
       'decode': (self._decode, {**{name: layers[name] for name in model.decoded_layers}, **told}),
       'reconstruct': (self._reconstruct, {'x': x, **told}),
       'sample': (self._sample, {**(told or {'n': n}), 'seed': seed}),
-      'elbo': (self._elbo, {'x': x, **told, 'seed': seed}),
+      'elbo': (self._elbo, {'x': x, **scored, **told, 'seed': seed}),
       'scale': (self._scale, {'values': examples(model.shape, tf.float64)}),
     }
     if model.told:
@@ -135,13 +138,12 @@ class Verbs:
     Values of x that are far from those of the training split are refused where they are images or binary, with a
     warning elsewhere: as a rule they were not scaled.
 
-    A `context` of None is none.
+    A `context` or `target` of None is none.
 
     Raises UserError: what is wrong with a name, a shape, what is no finite number, unscaled values, a label, a seed or
     an `n`; a context is missing, or given to a model that is told nothing.
     """
-    if arrays.get('context', ...) is None:
-      del arrays['context']
+    arrays = {name: value for name, value in arrays.items() if value is not None or name not in ('context', 'target')}
     self._check_told(verb, 'context' in arrays)
     inputs = self._verbs[verb][1]
     if verb == 'sample' and 'context' in inputs:
@@ -208,7 +210,7 @@ class Verbs:
         )
       if spec.dtype == tf.int32:
         self._check_labels(verb, name, array)
-      if array.size and (name == 'x' or (name == 'context' and self._like_x)):
+      if array.size and (name in ('x', 'target') or (name == 'context' and self._like_x)):
         self._check_range(verb, name, float(array.min()), float(array.max()))
       arrays[name] = array
     if len(sizes := {len(array) for array in arrays.values()}) > 1:
@@ -228,13 +230,18 @@ class Verbs:
 
   def _check_range(self, verb, name, low, high):
     """Of x: values beyond the training split's by more than all of its range were hardly scaled as it was."""
-    if self._range is None:
+    ends = self._grey if name == 'context' else self._range
+    if ends is None:
       return
-    smallest, largest = self._range
+    smallest, largest = ends
     margin = largest - smallest
     if smallest - margin <= low and high <= largest + margin:
       return
-    how = f"run.{verb}(run.scale(values)['x'])" if name == 'x' else "context=run.scale_context(values)['context']"
+    how = {
+      'x': f"run.{verb}(run.scale(values)['x'])",
+      'target': "target=run.scale(values)['x']",
+      'context': "context=run.scale_context(values)['context']",
+    }[name]
     what = (
       f'{verb}: {name}: got values from {low:.6g} to {high:.6g}, but the model was trained on values from '
       f'{smallest:.6g} to {largest:.6g}. Stored values go in as {how}'

@@ -364,6 +364,15 @@ def npz(path, **change):
     ),
     ({'data.target': 'own', 'objective.chains': 3}, 'spec.objective.chains: got 3, which encodes'),
     ({'data.target': 'own', 'objective.name': 'symmetric'}, 'spec.objective.name: got symmetric, which encodes'),
+    ({'data.target': 'own', 'data.dequantize': True}, 'spec.data.dequantize: got true, which is noise on x'),
+    (
+      {'data.name': 'mnist_turns', 'data.flip': 'horizontal'},
+      'the mirror image of what was turned is turned the other',
+    ),
+    (
+      {'data.context': 'label', 'prior.weight_constraint': 'rescale', 'model.layers': 'z1'},
+      'spec.prior.weight_constraint: got rescale, which is of the weights that leave latent units',
+    ),
     ({'data.target': 'own', 'data.flip': 'horizontal'}, 'spec.data.flip: got horizontal, which mirrors x alone'),
     (
       {'data.context': 'own', 'data.name': 'mnist', 'data.crop': 20, 'data.crop_at': 'random'},
