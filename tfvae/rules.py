@@ -415,6 +415,11 @@ def _task_rule(f):
       f'spec.eval.evaluators: got task, which is for data of {" | ".join(of)} (made of images of ten labels, '
       f'spec.data.of), not {name}; leave it out'
     )
+  if name in TASKS and f['data.validation']:
+    yield (
+      f'spec.data.validation: got {f["data.validation"]:g}, but training examples of {name} share their images, '
+      'so that a part of them tells nothing about new ones; use 0, and the test split'
+    )
   if f['classifier.turns'] and name != 'mnist_rotate':
     yield (
       f'spec.classifier.turns: got {short(f["classifier.turns"])}, which names the turns of spec.data.name='

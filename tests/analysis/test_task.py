@@ -30,7 +30,7 @@ class Model:
 
   def generate(self, n, noise, context=None):
     assert (context is None) == (self.told is None)
-    return types.SimpleNamespace(mean=tf.ones([1, n, 8, 8, 1]) if context is None else context[None, ..., :1])
+    return types.SimpleNamespace(mean=context[None, ..., :1] if self.told else tf.ones([1, n, 8, 8, 1]))
 
 
 class Reads(Sight):
@@ -89,6 +89,13 @@ def test_without_a_classifier_or_a_context():
   )
   found = Task(spec, Reads(is_told=False)).evaluate(Model(None), split)
   assert found.numbers['task/accuracy'] == pytest.approx((stored['label'] == 64 % 10).mean())  # all 64 are white
+
+
+def test_a_label_does_not_say_how_far_to_turn():
+  """mnist_rotate told the digit alone: nothing that is drawn is right or wrong, though what is there is measured."""
+  spec, split, _ = made(**{'data.context': 'label'})
+  numbers = Task(spec, Reads()).evaluate(Model(told=()), split).numbers
+  assert 'task/accuracy' not in numbers and {'task/accuracy_real', 'task/accuracy_reconstruction'} <= set(numbers)
 
 
 def test_what_it_depends_on():

@@ -365,6 +365,7 @@ def npz(path, **change):
     ({'data.target': 'own', 'objective.chains': 3}, 'spec.objective.chains: got 3, which encodes'),
     ({'data.target': 'own', 'objective.name': 'symmetric'}, 'spec.objective.name: got symmetric, which encodes'),
     ({'data.target': 'own', 'data.dequantize': True}, 'spec.data.dequantize: got true, which is noise on x'),
+    ({'data.name': 'mnist_turns', 'data.validation': 0.1}, 'spec.data.validation: got 0.1, but training examples of'),
     (
       {'data.name': 'mnist_turns', 'data.flip': 'horizontal'},
       'the mirror image of what was turned is turned the other',

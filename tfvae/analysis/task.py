@@ -71,7 +71,9 @@ class Task(Evaluator):
     if not self._sights:
       return found
     images = {'_real': batch['x'], '_reconstruction': model.infer(batch, noise, 1).mean[0]}
-    if model.told is not None or not all(sight.is_told for sight in self._sights.values()):
+    # A label says which digit, and not how far it is to be turned.
+    says = model.told is not None and ('turns' not in batch or self.spec.data.context == 'own')
+    if says or not all(sight.is_told for sight in self._sights.values()):
       images[''] = self._generate(model, batch, batch['x'].shape[0], noise)
     for suffix, sight in self._sights.items():
       asked = batch | {'label': batch['turns']} if suffix else batch
