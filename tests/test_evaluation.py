@@ -145,6 +145,7 @@ class Fake:
   """A model of two layers whose moments are given."""
 
   layer_names = ['z2', 'z1']
+  told = None
 
   def __init__(self, trace):
     self.trace = trace

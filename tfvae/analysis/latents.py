@@ -29,6 +29,11 @@ class Latents(TraceEvaluator):
   taken in parts, by the mean of the parts' estimates, each without bias). The prior of a layer
   below the top is p(z_l | z_>l) averaged over z_>l ~ q: its variance is E Var + Var E, its entropy E H.
 
+  Of a model that is told something (c) a unit is active by what it tells beyond c: all above is of z - E[z | c],
+  E[z | c] the mean of p(z_l | c), below the top estimated from as many ancestral samples as there are of q (the squares
+  remain without bias). So a unit whose q is p(z_l | c) is not active, however both follow c, and with one c for all the
+  definition is the one above. The aggregate posterior, and the prior it is compared with, are over the contexts, too.
+
   Where q has no moments in closed form (that of a flow) these are from samples: E[z | x]^2 as above, for any layer, and
   E z z^T below; then encoder_entropy and active_units_entropy are left out. The first is noisy on few examples: of a
   unit that tells nothing it has the standard deviation sqrt(2 / (S (S - 1) N)), which should be far below 0.01.
@@ -40,14 +45,14 @@ class Latents(TraceEvaluator):
   different units under q(z_l). Up to 1,024 units a layer.
 
   Arrays, [H] for each layer: encoder_entropy, prior_entropy, collapsed_above (the entropy from which a unit counts as
-  collapsed), mean (m), prior_mean, variance_of_mean (Var_x E[z | x]);
+  collapsed), mean (m), prior_mean, variance_of_mean (Var_x E[z | x], of z - E[z | c] where c is told);
   [H, H]: covariance (C), prior_covariance, correlation; and z, samples of q for the first examples.
   """
 
   name = 'latents'
 
   def sums(self, model, trace, split, batch):
-    sums, mask = {}, batch['mask']
+    sums, mask, told = {}, batch['mask'], self._told(model, trace, split, batch)
     for layer in trace.z:
       q, p, family = trace.q[layer], trace.p[layer], model.families[layer]
       rows = lambda value, family=family: _rows(value, family.shape, trace.x.shape[0])
@@ -58,25 +63,37 @@ class Latents(TraceEvaluator):
       of_x = closed_form is not None and layer == next(iter(trace.q))
       moments = {
         'mean': mean,
-        'mean_squared': _square_of_mean(of_x, mean)[None],
         **({'encoder_entropy': rows(entropy)} if entropy is not None else {}),
         'prior_entropy': rows(family.unit_entropy(p)),
         'variance': variance,
         'prior_mean': prior_mean,
         'prior_variance': prior_variance,
-        'prior_mean_squared': tf.square(prior_mean),
       }
+      if layer in told:
+        moments |= _beyond(rows(told[layer]), layer == model.layer_names[0], of_x, mean, prior_mean)
+      else:
+        moments |= {'mean_squared': _square_of_mean(of_x, mean)[None], 'prior_mean_squared': tf.square(prior_mean)}
       sums |= {f'{layer}.{key}': masked_sum(tf.reduce_mean(value, 0), mask) for key, value in moments.items()}
       if mean.shape[-1] <= MOST_UNITS:
         sums |= {f'{layer}.outer': _outer(mean, mask), f'{layer}.prior_outer': _outer(prior_mean, mask)}
     return sums
 
+  @staticmethod
+  def _told(model, trace, split, batch):
+    """{layer: the means of p(z_l | z_>l, c) at ancestral samples z_>l, [S, B, ...]}; {} where nothing is told."""
+    if model.told is None:
+      return {}
+    noise, lead = split.noise(batch['index'][0], 'eval/latents'), trace.z[model.layer_names[0]].shape[:2]
+    _, p = model.descend(lambda one, p: one.family.sample(p, noise, f'p/{one.name}', lead), batch['context'])
+    return {layer: model.families[layer].moments(p[layer])[0] for layer in trace.z}
+
   def finish(self, means, model, split):
     counts, numbers, arrays = {'active_units': {}, 'active_units_entropy': {}}, {}, {}
+    of = '' if model.told is None else 'beyond_'
     for layer in model.layer_names:
       m = {name.partition('.')[2]: value for name, value in means.items() if name.startswith(f'{layer}.')}
-      variance = m['mean_squared'] - m['mean'] ** 2
-      prior = m['prior_variance'] + m['prior_mean_squared'] - m['prior_mean'] ** 2
+      variance = m['mean_squared'] - m[f'{of}mean'] ** 2
+      prior = m['prior_variance'] + m['prior_mean_squared'] - m[f'{of}prior_mean'] ** 2
       counts['active_units'][layer] = float(np.sum(variance > BURDA_THRESHOLD * prior))
       if 'encoder_entropy' in m:
         below = m['prior_entropy'] - m['encoder_entropy'] > ENTROPY_THRESHOLD
@@ -117,6 +134,25 @@ def _square_of_mean(first, values):
       'spec.eval.num_samples: got 1; the evaluator latents needs at least 2 where there are two layers, or a flow'
     )
   return (samples * tf.square(tf.reduce_mean(values, 0)) - tf.reduce_mean(tf.square(values), 0)) / (samples - 1)
+
+
+def _beyond(told, is_top, of_x, mean, prior_mean):
+  """Means of q and p less E[z | c], [S or 1, B, H], and the squares of these, those of what is estimated without bias.
+
+  told: of the top layer E[z | c] itself, else samples whose mean it is, independent of those of q.
+  """
+  beyond, prior = mean - told, prior_mean - told
+  if is_top:
+    squared = tf.square(prior)
+  else:
+    both = tf.reduce_mean(prior_mean, 0) * tf.reduce_mean(told, 0)
+    squared = (tf.reduce_mean(tf.square(prior_mean), 0) - 2 * both + _square_of_mean(False, told))[None]
+  return {
+    'beyond_mean': beyond,
+    'mean_squared': _square_of_mean(of_x and is_top, beyond)[None],
+    'beyond_prior_mean': prior,
+    'prior_mean_squared': squared,
+  }
 
 
 def _outer(values, mask):
