@@ -156,7 +156,8 @@ def is_sampled_from(run):
   spec = commands.load(run).spec
   samples = commands.sample(run, {f'sample.{name}': value for name, value in FEW.items()})
   missing = {name for name in spec.sample.what if not any(made.startswith(name) for made in samples)} - {'projector'}
-  absent = {'layers': len(spec.model.layers) == 1, 'contexts': spec.data.context == 'none'}
+  untold = spec.data.context == 'none'
+  absent = {'layers': untold and len(spec.model.layers) == 1, 'contexts': untold}
   assert missing == {name for name, none in absent.items() if none and name in spec.sample.what}, missing
   for name, arrays in samples.items():
     for key, value in arrays.items():

@@ -156,6 +156,9 @@ def test_a_model_that_is_told_labels():
   np.testing.assert_allclose(samples['reconstructions']['mean'], reconstruction, atol=1e-6)
   np.testing.assert_allclose(samples['traversals-z1']['mean'][:, 0, 1], reconstruction, atol=2e-5)
   np.testing.assert_allclose(samples['interpolations']['mean'][:, 0, 0], reconstruction[::2], atol=2e-5)
+  one, told = samples['layers-z1'], samples['layers-context']  # of one layer the shares add up whatever it does
+  np.testing.assert_array_equal(one['mean'], told['mean'])
+  assert one['variance'] + told['variance'] == pytest.approx(one['total_variance'])
   own = dict(Sampler(model, source, spec_lib.resolve(spec, {'sample.labels': (), 'sample.what': 'contexts'})).run())
   np.testing.assert_array_equal(own['contexts']['context'], batch['label'])
   np.testing.assert_array_equal(own['contexts']['x'], batch['x'])
@@ -167,6 +170,40 @@ def test_a_model_that_is_told_labels():
   ):
     with pytest.raises(SpecError, match=says):
       spec_lib.resolve(spec, {'data.context': 'none'} | fields)
+
+
+def test_the_shares_of_layers_and_context_add_up():
+  """x = b + z1 (D_z + ...) of z2 ~ N(m2(c), 1), z1 ~ N(m1(c) + A z2, 1): all is additive, and labels come in turn."""
+  n, labels = 1000, tuple(range(4))
+  nets = ('z2.encoder', 'z2.prior', 'z1.encoder', 'z1.posterior', 'z1.prior')
+  fields = {f'model.{net}.kind': 'linear' for net in nets} | {'decoder.net.kind': 'linear', 'data.context': 'label'}
+  fields |= {
+    'sample.what': 'layers',
+    'sample.num': n,
+    'sample.labels': labels,
+    'eval.batch_size': 1000,
+    'train.precision': 'float64',
+  }
+  model, source, spec = make(('z2', 'z1'), **fields)
+  heads = [layer.prior.family.head.map for layer in model.latents]
+  for head in heads:
+    head.kernel.assign(10 * head.kernel.numpy() * [1, 1, 1, 0, 0, 0])  # scales that depend on nothing
+    head.bias.assign(0 * head.bias)
+  (m2, k1), decoder = (head.kernel.numpy()[:, :3] for head in heads), model.decoder.likelihood.head.map.kernel.numpy()
+  slopes = {'z2': k1[:3] @ decoder[:3], 'z1': decoder[:3]}
+  means = (m2 @ k1[:3] @ decoder[:3] + k1[3:] @ decoder[:3] + decoder[3:])[list(labels)]  # E[x | c]
+  found = {
+    name.removeprefix('layers-'): arrays for name, arrays in Sampler(model, source, spec).run() if 'layers' in name
+  }
+  assert list(found) == ['z2', 'z1', 'context'] and list(found['context']['context'][:5]) == [0, 1, 2, 3, 0]
+  exact = {layer: np.square(slope).sum(0).mean() for layer, slope in slopes.items()} | {'context': means.var(0).mean()}
+  total = found['z1']['total_variance']
+  for part, variance in exact.items():
+    error = 5 * np.sqrt(2 / n) * (sum(exact.values()) if part == 'context' else variance)
+    assert found[part]['variance'] == pytest.approx(variance, abs=error), part
+    assert found[part]['total_variance'] == total
+  assert sum(arrays['variance'] for arrays in found.values()) / total == pytest.approx(1, abs=5 * np.sqrt(2 / n))
+  assert exact['context'] > 0.1 * total  # without which it would have been missed
 
 
 def test_reconstructions_have_the_mode_where_it_is_not_the_mean():

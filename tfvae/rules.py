@@ -114,8 +114,9 @@ def _tiles_rule(f):
 
 def _sample_rule(f):
   what = f['sample.what']
-  if not what or (set(what) == {'layers'} and len(f['model.layers']) == 1):
-    more = '' if not what else ', which a model of one layer has nothing to show in'
+  nothing = len(f['model.layers']) == 1 and f['data.context'] == 'none'
+  if not what or (set(what) == {'layers'} and nothing):
+    more = '' if not what else ', which a model of one layer that is told nothing has nothing to show in'
     yield f'spec.sample.what: got {",".join(what) or "()"}{more}; allowed: one or more of {", ".join(SAMPLES)}'
 
 

@@ -49,9 +49,10 @@ class Sampler:
     }
     layers = self._model.layer_names
     for what in self._section.what:
-      if what == 'traversals' or (what == 'layers' and len(layers) > 1):
-        for layer in layers:
-          yield f'{what}-{layer}', getattr(self, what)(layer) | about
+      if what == 'traversals' or (what == 'layers' and (len(layers) > 1 or self._model.told is not None)):
+        told = ['context'] if what == 'layers' and self._model.told is not None else []
+        for part in (*layers, *told):
+          yield f'{what}-{part}', getattr(self, what)(part) | about
       elif what == 'contexts' and self._model.told is not None:
         yield what, self.contexts() | about
       elif what in ('prior', 'limiting', 'reconstructions', 'interpolations', 'codes'):
@@ -203,15 +204,20 @@ class Sampler:
       'moved': np.array([top, '+'.join((top, *below))][: shape[1]]),
     }
 
-  def layers(self, layer: str) -> dict[str, np.ndarray]:
-    """mean [n, 1 + draws, ...]: n prior samples, and each with the noise eps of one layer drawn afresh.
+  def layers(self, part: str) -> dict[str, np.ndarray]:
+    """mean [n, 1 + draws, ...]: n prior samples, and each with the noise eps of one layer drawn afresh; the context.
 
     The other layers keep their eps, not their z: p(z_l | z_>l) of those below follows. Were z1 itself kept, no layer
-    above could show in an x that depends on z1 alone.
+    above could show in an x that depends on z1 alone. Every draw has the context of its sample.
     variance: of E[x | z] over the fresh draws, averaged over n and the dimensions of x. total_variance: over the n
     samples. The ratios of the layers add up to 1 where their effects are additive, to more where they interact.
+
+    Of a model that is told something, `part` may be context, too: then all layers are drawn afresh, and `variance` is
+    what the context explains, total_variance less the variance of these draws: Var E[. | c] = Var - E Var[. | c]. By it
+    the ratios of the context and of the layers add up to 1 (layers that interact: to more), whatever the two have to do
+    with each other. It is an estimate, which may fall below 0 where the context explains nothing.
     """
-    shape = (self._section.num, 1 + self._section.draws)
+    shape, names = (self._section.num, 1 + self._section.draws), self._model.layer_names
     noise, told = self._noise('layers'), self._told(self._section.num)
     zeros = None if self._model.told is None else self._model.context.zeros(1)
     draw = lambda noise: lambda one, p: one.family.sample(p, noise, one.name, (1, 1))
@@ -222,16 +228,21 @@ class Sampler:
       request = requests[name.rpartition('/')[2]]
       return getattr(noise, request.kind)(name, (*lead, *request.shape[2:]), dtype=request.dtype).numpy()
 
-    kept = {name: drawn_noise(name, shape[:1]) for name in self._model.layer_names}
-    fresh = np.concatenate([kept[layer][:, None], drawn_noise(f'fresh/{layer}', (shape[0], shape[1] - 1))], axis=1)
+    kept = {name: drawn_noise(name, shape[:1]) for name in names}
+    fresh = {
+      name: np.concatenate([kept[name][:, None], drawn_noise(f'fresh/{name}', (shape[0], shape[1] - 1))], axis=1)
+      for name in (names if part == 'context' else [part])
+    }
 
     def drawn(row):
       n, draw = np.unravel_index(row, shape)
-      return _taken(kept, n) | {layer: fresh[n, draw]} | _taken(told, n)
+      return _taken(kept, n) | {name: of[n, draw] for name, of in fresh.items()} | _taken(told, n)
 
     mean = self._means(shape, drawn, self._draw)
     variance = lambda values, axis: np.var(values, axis, dtype=np.float64, ddof=1).mean()
-    return {'mean': mean, 'variance': variance(mean, 1), 'total_variance': variance(mean[:, 0], 0)}
+    total, within = variance(mean[:, 0], 0), variance(mean, 1)
+    explained = total - within if part == 'context' else within
+    return {'mean': mean, 'variance': explained, 'total_variance': total, **told}
 
   def projector(self) -> dict[str, bytes]:
     """The files of TensorBoard's projector: the posterior means of the first spec.sample.points examples, by layer.

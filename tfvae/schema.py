@@ -627,7 +627,8 @@ SAMPLE = {
   'what': Field(
     SAMPLES[:7],
     'What --mode=sample makes. prior: samples of the model. reconstructions: of examples. traversals: one unit moved '
-    'at a time. interpolations: between examples. layers: one layer of a hierarchy drawn afresh, the others kept. '
+    'at a time. interpolations: between examples. layers: one layer of a hierarchy drawn afresh, the others kept; '
+    'of a model that is told something, all layers, the context kept, too. '
     "projector: posterior means for TensorBoard's projector. contexts: samples for each of some contexts, "
     'of a model that is told one. limiting: samples of the chain z, x, z, ... after '
     'eval.limiting_steps. codes: posterior means (of discrete layers, the most probable state; of a flow, the image of '

@@ -268,15 +268,18 @@ def _interpolation_title(samples):
 
 def _layer_images(samples, layer):
   mean = samples['mean'][: MOST['rows'], : 1 + MOST['draws']]
-  panels = [Panel(mean[:, 0], 1, title='sample'), Panel(*_rows(mean[:, 1:]), title=f'{layer} drawn afresh')]
-  return sheet(_layer_title(samples, layer), [([], panels)], *_how(samples))
+  fresh = 'all layers' if layer == 'context' else layer
+  panels = [Panel(mean[:, 0], 1, title='sample'), Panel(*_rows(mean[:, 1:]), title=f'{fresh} drawn afresh')]
+  panels = [*_told(samples, len(mean), 1), *panels]
+  return sheet(_layer_title(samples, layer), [(list(_marks(samples)[: len(mean)]), panels)], *_how(samples))
 
 
 def _layer_title(samples, layer):
-  share = samples['variance'] / max(samples['total_variance'], 1e-300)
+  share = 100 * max(0.0, samples['variance'] / max(samples['total_variance'], 1e-300))
+  moved, kept, it = (layer, 'all else', layer) if layer != 'context' else ('all layers', 'the context', 'it')
   return (
-    f'Samples of the prior with the noise of {layer} drawn afresh, that of the other layers kept, which explains '
-    f'{100 * share:.0f}\u00a0% of the variance of E[x | z]'
+    f'Samples of the prior with the noise of {moved} drawn afresh, {kept} kept: {it} explains {share:.0f}\u00a0% of '
+    'the variance of E[x | z]'
   )
 
 
@@ -409,10 +412,11 @@ def _interpolation_lines(samples, layer):
 
 
 def _layer_lines(samples, layer):
-  cells = []
+  cells, words = [], contexts.words(samples['context']) if 'context' in samples else None
   for i, (kept, *fresh) in enumerate(samples['mean'][: MOST['rows'], : 1 + MOST['draws']]):
     curves = [(curve, {'color': 'C0', 'alpha': 0.5, 'marker': ''}) for curve in fresh]
-    cells.append((f'sample {i}', [*curves, (kept, {'color': 'k'})]))
+    given = f' given {words[i]}' if words and words[i] else ''
+    cells.append((f'sample {i}{given}', [*curves, (kept, {'color': 'k'})]))
   return _lines(_layer_title(samples, layer), cells)
 
 
