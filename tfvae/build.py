@@ -64,9 +64,15 @@ def problems(spec, data: Dataset) -> list[str]:
     flatten(spec.to_dict()), data.shape, data.context
   )
   if 'fid' in spec.eval.evaluators:
-    if len(data.shape) != 3 or data.stack:
-      what = f'have {data.shape[-1]} each' if data.stack else 'are none'
-      found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} {what}; leave it out')
+    if len(data.shape) != 3:
+      found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} are none; leave it out')
+    elif data.stack or data.shape[-1] not in (1, 3):
+      found += [
+        f'spec.eval.fid_extractors: got {name}, which takes one grey or colour image, but examples of {data.name} are '
+        f'{data.shape[-1]} images; use classifier, or leave fid out'
+        for name in spec.eval.fid_extractors
+        if name != 'classifier'
+      ]
     if absent := set(spec.eval.fid_reference.split('+')) - set(data.splits):
       found.append(
         f'spec.eval.fid_reference: got {spec.eval.fid_reference}, but {data.name} has no {", ".join(absent)} split; '
@@ -263,18 +269,20 @@ def frozen(spec, observation: Observation, gradient: bool = True, field: str = '
   return classifiers.frozen(spec, observation, gradient, field)
 
 
-def sight(spec, observation: Observation, field: str = 'path', gradient: bool = True):
+def sight(spec, observation: Observation, field: str = 'path', gradient: bool = True, alone: bool = False):
   """What a classifier that constraints and the evaluator `task` look through sees of such examples, a `Sight`.
 
   field: of spec.classifier: path, or turns, which names the turns of mnist_rotate and sees examples as they are.
   gradient: whether a gradient is to go through it.
+  alone: whether nothing but x will be known of an example; what needs more then sees it as it is.
 
   Raises:
     SpecError: as `frozen`.
   """
   seen = observation._replace(shape=classifiers.seen(spec, observation.shape))
-  of = NAMES['sight'].get(spec.data.name, SIGHT) if field == 'path' else SIGHT
-  return _object(of)(frozen(spec, seen, gradient, field), observation)
+  kind = _object(NAMES['sight'].get(spec.data.name, SIGHT) if field == 'path' else SIGHT)
+  kind = _object(SIGHT) if alone and kind.needs_batch else kind
+  return kind(frozen(spec, seen, gradient, field), observation)
 
 
 def optimizers(spec, model_, objective_) -> dict[str, list]:

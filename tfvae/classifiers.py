@@ -46,13 +46,15 @@ def frozen(spec, observation: Observation, gradient: bool, field: str = 'path'):
 
 
 def problems(spec, shape: tuple[int, ...] | None) -> list[str]:
-  """Why constraints and the evaluator `task` cannot use the classifiers of spec.classifier, as far as it is known
-  without their weights, a line each; of a classifier that they do not need nothing.
+  """Why constraints and the evaluators `task` and `fid` cannot use the classifiers of spec.classifier, as far as it is
+  known without their weights, a line each; of a classifier that they do not need nothing.
 
   shape: of the examples. None: not known.
   """
   shape, found = shape and seen(spec, shape), []
-  if _is_needed(spec) or ('task' in spec.eval.evaluators and spec.classifier.path):
+  images = shape is None or len(shape) == 3  # what are none fid is not for
+  of_fid = images and 'fid' in spec.eval.evaluators and 'classifier' in spec.eval.fid_extractors
+  if _is_needed(spec) or of_fid or ('task' in spec.eval.evaluators and spec.classifier.path):
     found.append(_problem(spec, shape, _is_needed(spec), 'path'))
   if spec.classifier.turns:
     found.append(_problem(spec, shape, False, 'turns'))

@@ -50,5 +50,5 @@ class Make(Protocol):
   def frozen(self, spec, observation: Observation, gradient: bool = True, field: str = 'path'):
     """The classifier of spec.classifier.path, a `Frozen`."""
 
-  def sight(self, spec, observation: Observation, field: str = 'path', gradient: bool = True):
+  def sight(self, spec, observation: Observation, field: str = 'path', gradient: bool = True, alone: bool = False):
     """What the classifier of spec.classifier.path (or another field there) sees of examples, a `Sight`."""

@@ -17,6 +17,7 @@ from tfvae.analysis.fid import Fid
 from tfvae.errors import SpecError
 from tfvae.evaluation import Evaluation
 from tfvae.models.frozen import Frozen
+from tfvae.models.sight import Sight
 from tfvae.nets import inception
 from tfvae.observation import Observation
 from tfvae.run import Run
@@ -177,7 +178,8 @@ def test_another_classifier_is_noticed(tiny, classifier_run):
   before = json.dumps(evaluator.settings())
   trained = classifiers.load(classifier_run)
   trained.model.head.map.bias.assign_add(np.ones(10))
-  other = extractors.ClassifierFeatures(Frozen(trained, Observation((8, 8, 1))))
+  observation = Observation((8, 8, 1))
+  other = extractors.ClassifierFeatures(Sight(Frozen(trained, observation), observation))
   assert json.dumps(Fid(spec, [other]).settings()) != before
 
 
@@ -321,9 +323,38 @@ def test_files_of_weights_that_cannot_be(network, tiny, classifier_run, tmp_path
     assert words in str(error.value) and len(str(error.value)) < 900 and '\n' not in str(error.value), path
 
 
-def test_grey_and_colour_only(network, tiny, classifier_run, tmp_path):
-  (tmp_path / 'weights.npz').write_text('')
-  fields = {'eval.fid_extractors': ('inception',), 'eval.fid_inception': str(tmp_path / 'weights.npz')}
-  spec, _, _ = make(tiny, classifier_run, **fields)
-  with pytest.raises(SpecError, match='not 2 channels'):
-    build.evaluators(spec, Observation((8, 8, 2)))
+VIEWS = {'mnist_sum_hard': 2, 'mnist_triplets': 3, 'color_mnist': 1, 'mnist_rotate': 1}
+
+
+@pytest.mark.parametrize(
+  'task',
+  ['mnist_triplets', *(pytest.param(task, marks=pytest.mark.slow) for task in VIEWS if task != 'mnist_triplets')],
+)
+def test_a_task_by_what_the_classifier_sees(tiny, classifier_run, task):
+  """Features of each of several images, of a colour image's grey one, and of what is turned as it is."""
+  fields = {'data.name': task, 'data.of': 'digits', 'data.examples': 30, 'data.batch_size': 5}
+  fields |= {'data.context': 'none'} | {'eval.fid_samples': 20, 'eval.fid_reference': 'test'}
+  spec, source, model = make(tiny, classifier_run, **fields)
+  build.check(spec)
+  (evaluator,) = build.evaluators(spec, source.dataset.observation)
+  views, (extractor,) = VIEWS[task], evaluator._extractors
+  x = source.first('test', 30)['x']
+  found = extractor(x)
+  assert found.shape == (30, extractor.size) == (30, 16 * views)
+  features = classifiers.load(classifier_run).model.features
+  if task != 'color_mnist':
+    wanted = np.concatenate([features(x[..., i : i + 1]) for i in range(views)], -1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+  assert evaluate(evaluator, spec, source, model).numbers['fid/classifier/prior'] > 0
+
+
+@pytest.mark.parametrize('extractor', ['inception', 'keras_inception'])
+@pytest.mark.parametrize('task', ['mnist_sum_hard', 'mnist_triplets'])
+def test_inception_takes_one_image(tiny, classifier_run, tmp_path, task, extractor):
+  fields = {'data.name': task, 'data.of': 'digits', 'data.examples': 30, 'data.batch_size': 5}
+  fields |= {'eval.evaluators': ('fid',), 'eval.fid_extractors': (extractor,), 'eval.fid_inception': 'weights.npz'}
+  with pytest.raises(
+    SpecError, match=f'spec.eval.fid_extractors: got {extractor}, which takes one grey or colour image'
+  ):
+    commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()

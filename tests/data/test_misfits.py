@@ -66,9 +66,9 @@ def test_a_split_that_is_not_evaluated_needs_none(classifier_run, tmp_path):
     build.dataset(cla(classifier_run, **fields, **{'eval.also': ('test',)}))
 
 
-@pytest.mark.parametrize('names', [('cla',), ('fre',)])
+@pytest.mark.parametrize('names', [('cla',), ('fre',), ()])
 def test_told_before_data_are_read(classifier_run, tmp_path, monkeypatch, names):
-  """A classifier of images of another size, or one that is not there, by training and by --mode=show."""
+  """A classifier of images of another size, or one that is not there, by training and by --mode=show; () is fid's."""
   np.savez(tmp_path / 'x.npz', x=np.zeros((200, 9, 9, 1), np.uint8), label=np.arange(200) % 10)
   larger = {'data.name': 'table', 'data.path': str(tmp_path / 'x.npz')}
   monkeypatch.setattr(build, 'dataset', lambda *of: pytest.fail('data are read'))
@@ -76,7 +76,7 @@ def test_told_before_data_are_read(classifier_run, tmp_path, monkeypatch, names)
     (larger, 'trained on digits, examples of 8 x 8 x 1, but these are 9 x 9 x 1'),
     ({'classifier.path': str(tmp_path / 'nowhere')}, 'there is no such directory'),
   ):
-    spec = cla(classifier_run, **{'constraint.names': names} | fields)
+    spec = cla(classifier_run, **{'constraint.names': names, 'eval.evaluators': () if names else ('fid',)} | fields)
     with pytest.raises(SpecError, match=f'^spec.classifier.path: got .*{text}'):
       commands.train(spec, tmp_path / 'run')
     with pytest.raises(SpecError, match=f'^spec.classifier.path: got .*{text}'):

@@ -57,21 +57,24 @@ class Extractor(abc.ABC):
 class ClassifierFeatures(Extractor):
   """The activations before the last layer of a classifier that another run has trained.
 
-  frozen: a `Frozen` of images in [0, 1].
+  Of a task whose images are several, or in colour, they are those of all that the classifier sees of an example,
+  one after the other: of each of its images, or of a grey one.
+
+  sight: a `Sight` of images in [0, 1] that needs nothing else of an example.
   """
 
   name = 'classifier'
 
-  def __init__(self, frozen):
-    super().__init__({name: getattr(frozen, name) for name in ('hash', 'weights', 'accuracy', 'split')})
-    self._frozen, self.size = frozen, frozen.num_features
+  def __init__(self, sight):
+    super().__init__({name: getattr(sight.frozen, name) for name in ('hash', 'weights', 'accuracy', 'split')})
+    self._sight, self.size = sight, sight.num_features
 
   def features(self, images):
-    return self._frozen.features(images)
+    return self._sight.features(images, {})
 
   @classmethod
   def from_spec(cls, spec, shape, make: Make):
-    return cls(make.frozen(spec, Observation(shape), gradient=False))
+    return cls(make.sight(spec, Observation(shape), gradient=False, alone=True))
 
 
 class _Resized(Extractor):
@@ -102,7 +105,6 @@ class InceptionFeatures(_Resized):
   @classmethod
   def from_spec(cls, spec, shape, make: Make):
     path = _file('fid_inception', spec.eval.fid_inception, "give pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
-    _require_channels(cls.name, shape)
     model = inception.network()
     try:
       inception.load(model, _parameters(path))
@@ -125,7 +127,6 @@ class KerasInceptionFeatures(_Resized):
       spec.eval.fid_keras_inception or _keras_cache(),
       "keras.applications.InceptionV3(include_top=False) puts it into Keras' cache, where there is a network",
     )
-    _require_channels(cls.name, shape)
     model = keras.applications.InceptionV3(
       include_top=False, weights=None, pooling='avg', input_shape=(inception.SIDE, inception.SIDE, 3)
     )
@@ -153,13 +154,6 @@ def _file(field, path, how):
   if what := paths.kind(path):
     raise SpecError([f'spec.eval.{field}: got {paths.shown(path)}, which is {what}; {how}'])
   return path
-
-
-def _require_channels(name, shape):
-  if shape[-1] not in (1, 3):
-    raise SpecError(
-      [f'spec.eval.fid_extractors: got {name}, which takes grey or colour images, not {shape[-1]} channels']
-    )
 
 
 def _parameters(path):

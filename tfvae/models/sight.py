@@ -27,10 +27,11 @@ class Sight:
   Attributes:
     is_told: whether what is right depends on what a model is told, so that samples without a context are neither right
       nor wrong.
+    needs_batch: whether `views` looks at the columns of the examples.
     num_views: V.
   """
 
-  is_told, num_views = True, 1
+  is_told, needs_batch, num_views = True, False, 1
 
   def __init__(self, frozen: Frozen, observation: Observation):
     self.frozen, self.observation = frozen, observation
@@ -98,6 +99,8 @@ class OfColours(Sight):
 
 class OfTurned(Sight):
   """Of an image turned by 30 k degrees, k = batch['turns'], the image turned back: bilinearly, black outside."""
+
+  needs_batch = True
 
   def __init__(self, frozen, observation):
     super().__init__(frozen, observation)
