@@ -53,7 +53,9 @@ def check(spec) -> None:
   except Exception:  # a file that is not there, or not right: loading it says what is wrong
     shape = None
   found = fit.problems(flatten(spec.to_dict()), shape) if shape else []
-  found += classifiers.problems(spec, shape if shape and None not in shape else None)
+  of_fid = 'fid' in spec.eval.evaluators and 'classifier' in spec.eval.fid_extractors
+  of_fid = of_fid and (not shape or len(shape) == 3)  # what are no images fid is not for
+  found += classifiers.problems(spec, shape if shape and None not in shape else None, of_fid)
   if found:
     raise SpecError(found)
 

@@ -45,15 +45,14 @@ def frozen(spec, observation: Observation, gradient: bool, field: str = 'path'):
   return made
 
 
-def problems(spec, shape: tuple[int, ...] | None) -> list[str]:
+def problems(spec, shape: tuple[int, ...] | None, of_fid: bool) -> list[str]:
   """Why constraints and the evaluators `task` and `fid` cannot use the classifiers of spec.classifier, as far as it is
   known without their weights, a line each; of a classifier that they do not need nothing.
 
   shape: of the examples. None: not known.
+  of_fid: whether `fid` takes its features.
   """
   shape, found = shape and seen(spec, shape), []
-  images = shape is None or len(shape) == 3  # what are none fid is not for
-  of_fid = images and 'fid' in spec.eval.evaluators and 'classifier' in spec.eval.fid_extractors
   if _is_needed(spec) or of_fid or ('task' in spec.eval.evaluators and spec.classifier.path):
     found.append(_problem(spec, shape, _is_needed(spec), 'path'))
   if spec.classifier.turns:
