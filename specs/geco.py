@@ -92,7 +92,7 @@ from tfvae.errors import SpecError
 DATA = ('digits', 'mnist', 'micro_mnist', 'cifar10', 'celeb_a')
 TASKS = ('untold', 'mnist_sum', 'mnist_sum_hard', 'mnist_rotate', 'mnist_triplets', 'color_mnist')
 MADE_OF = ('mnist', 'digits')  # what tasks are made of
-NETS = ('mlp', 'conv', 'hit', 'nvp')
+NETS = ('mlp', 'conv', 'hit', 'nvp', 'convdraw')
 CONSTRAINTS = ('re', 'fre', 'cla', 'pncc', 'rate', 'none')
 UPDATES = ('relative', 'published')
 DIMENSIONS = {'digits': 64, 'mnist': 784, 'micro_mnist': 784, 'cifar10': 3072, 'celeb_a': 12288}  # of x
@@ -112,7 +112,7 @@ def get_config(variant=''):
   if {'celeb_a', 'cla'} <= words:
     raise SpecError([f'variant {variant!r}: cla asks for the label, which celeb_a does not have'])
   hit, micro = net == 'hit', data == 'micro_mnist'
-  spec = spec_lib.base(('z2', 'z1') if hit else ('z1',))
+  spec = spec_lib.base({'hit': ('z2', 'z1'), 'convdraw': ('z',)}.get(net, ('z1',)))
 
   spec.data.name, spec.data.batch_size = data, 100
   if data == 'celeb_a':
@@ -202,6 +202,24 @@ def hit(spec, data):
   net.hidden = (64, 64) if data == 'cifar10' else (32, 32)
 
 
+# Of convdraw: the side of z_t and of the memories, steps, channels of z_t, of the memories and of the canvas.
+DRAWINGS = {
+  'digits': (4, 4, 2, 32, 4),
+  'mnist': (7, 8, 4, 32, 4),
+  'cifar10': (8, 8, 8, 32, 8),
+  'celeb_a': (8, 8, 8, 32, 8),
+}
+
+
+def convdraw(spec, data):
+  """Convolutional DRAW: maps z/1, ..., z/T, each step of which adds to a canvas."""
+  spec.model.name = 'convdraw'
+  z, net = spec.model.z, spec.decoder.net
+  z.grid, z.steps, z.dim, z.lstm, z.canvas = DRAWINGS[data]
+  z.encoder.hidden = (32,)
+  net.kind, net.hidden = 'conv', (32,)
+
+
 def plane(spec):
   """Seven examples in each step, many samples of each, and two units at the top."""
   spec.data.batch_size, spec.objective.num_samples, spec.eval.num_samples = 0, 20, 100
@@ -243,4 +261,4 @@ def told(spec, task, data):
   spec.eval.evaluators, spec.eval.also, spec.eval.every = (*spec.eval.evaluators, 'task'), (), 4000
 
 
-NETWORKS = {'mlp': mlp, 'conv': conv, 'hit': hit, 'nvp': nvp}
+NETWORKS = {'mlp': mlp, 'conv': conv, 'hit': hit, 'nvp': nvp, 'convdraw': convdraw}

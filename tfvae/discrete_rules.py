@@ -175,8 +175,8 @@ def evaluator_rule(f):
 
 def _log_states(f, layer):
   """log of the number of states of a layer that is a vector."""
-  dim = f[f'model.{layer}.dim']
-  return dim * math.log(2) if _space(f, layer) == 'bits' else f[f'model.{layer}.groups'] * math.log(dim)
+  dim, steps = f[f'model.{layer}.dim'], f.get(f'model.{layer}.steps', 1)
+  return steps * (dim * math.log(2) if _space(f, layer) == 'bits' else f[f'model.{layer}.groups'] * math.log(dim))
 
 
 def sample_rule(f):

@@ -88,6 +88,9 @@ def nets(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None
   if context and len(context) == 3:
     yield Net('model.context', tuple(context[:2]), 0, True, (), True)
   layers = f['model.layers']
+  if NAMES['model.name'][f['model.name']].steps:
+    yield from _steps(f, layers[0], x)
+    return
   orders = {'generic': _generic, 'ladder': _ladder, 'lvae': _lvae, 'reverse': _reverse}
   yield from orders[f['model.inference']](f, layers, x)
   if _told(f):
@@ -97,6 +100,14 @@ def nets(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None
   meeting = f'model.{layers[-1]}.grid'
   begin = _joined(f, 'decoder.net', f[meeting] if x else 0)
   yield Net('decoder.net', begin, x[0] if x else 0, True, (meeting,), True)
+
+
+def _steps(f, name, x):
+  own, meeting = f'model.{name}.grid', f'model.{name}.{"join_grid" if f[f"model.{name}.join_grid"] else "grid"}'
+  yield Net(f'model.{name}.encoder', x, f[meeting], False, (meeting,), True)
+  for part in ('posterior', 'prior'):
+    yield _between(f, f'model.{name}.{part}', meeting, own)
+  yield Net('decoder.net', (f[meeting], f[meeting]), x[0] if x else 0, True, (meeting,), True)
 
 
 def _told(f):

@@ -13,6 +13,7 @@ class Model(NamedTuple):
   verbs: bool = True  # whether it is used as one: encodes, decodes, samples
   members: bool = False  # whether it is several, of spec.model.members
   labels: bool = False  # whether it learns labels, and has no latent layers
+  steps: bool = False  # whether it has one layer, z, which repeats
 
 
 class Layer(NamedTuple):
@@ -72,6 +73,7 @@ NAMES = {
   },
   'model.name': {
     'hierarchy': Model('tfvae.models.hierarchy:Hierarchy'),
+    'convdraw': Model('tfvae.models.convdraw:ConvDraw', steps=True),
     'members': Model('tfvae.models.members:Members', verbs=False, members=True),
     'classifier': Model('tfvae.models.classifier:Classifier', verbs=False, labels=True),
   },

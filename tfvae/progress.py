@@ -61,7 +61,7 @@ class Progress:
 
 def _main(metrics):
   """The names of what is shown: the ELBO, of several members theirs, the rates, the constraints; else the losses."""
-  rates = [key for key in metrics if key.startswith('rate/')]
+  rates = [key for key in metrics if key.startswith('rate/') and key.count('/') == 1]  # of layers, not of their steps
   keys = [key for key in metrics if key in ('elbo', 'relaxed/elbo', 'rate')] + rates
   if len(rates) == 1 and 'rate' in keys:
     keys.remove('rate')

@@ -14,7 +14,7 @@ from tfvae.discrete_rules import DISCRETE_RULES
 from tfvae.errors import cut, nearest, short
 from tfvae.files import path_problem
 from tfvae.names import NAMES, SYNTHETIC, TASKS
-from tfvae.schema import DATA, SAMPLES
+from tfvae.schema import DATA, REPEATED, SAMPLES
 
 PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'classifier.path', 'classifier.turns')
 PATHS += ('eval.fid_inception', 'eval.fid_keras_inception')
@@ -50,7 +50,8 @@ def _split_rule(f):
 
 def _net_rule(f):
   for name, kind in f.items():
-    if name.endswith('.kind') and kind != 'linear' and not f[name[:-4] + 'hidden']:
+    heads = name in (f'model.{REPEATED}.posterior.kind', f'model.{REPEATED}.prior.kind') and kind == 'conv'
+    if name.endswith('.kind') and kind != 'linear' and not f[name[:-4] + 'hidden'] and not heads:
       yield f'spec.{name[:-4]}hidden: got (); kind={kind} needs at least one width (kind=linear has none)'
 
 
@@ -86,8 +87,9 @@ def _evaluator_rule(f):
   if checkpoint not in ('newest', 'all') and not re.fullmatch(r'[0-9]{1,12}', checkpoint):
     hint = nearest(checkpoint, ('newest', 'all'))
     yield f'spec.eval.checkpoint: got {short(checkpoint)}; allowed: newest | all | a step such as 2000.{hint}'
-  what = 'a model of several layers' if len(f['model.layers']) > 1 else 'a model with a flow'
-  if 'latents' in f['eval.evaluators'] and (len(f['model.layers']) > 1 or _flows(f)) and f['eval.num_samples'] < 2:
+  several = _num_layers(f) > 1
+  what = 'a model of several layers' if several else 'a model with a flow'
+  if 'latents' in f['eval.evaluators'] and (several or _flows(f)) and f['eval.num_samples'] < 2:
     yield (
       f'spec.eval.num_samples: got {f["eval.num_samples"]}; the evaluator latents needs at least 2 in {what} (or leave '
       'it out of spec.eval.evaluators)'
@@ -103,8 +105,8 @@ def _tiles_rule(f):
   if 'tiles' not in f['eval.evaluators'] or not _model(f).verbs:  # other kinds of models have evaluators of their own
     return
   what, layers = 'spec.eval.evaluators: got tiles, which is for one latent layer of 2 real units', f['model.layers']
-  if len(layers) > 1:
-    yield f'{what}, not for {len(layers)} layers; leave it out'
+  if _num_layers(f) > 1:
+    yield f'{what}, not for {_num_layers(f)} layers; leave it out'
     return
   for field, needed in (('family', 'gaussian'), ('grid', 0), ('dim', 2)):
     name = f'model.{layers[0]}.{field}'
@@ -114,7 +116,7 @@ def _tiles_rule(f):
 
 def _sample_rule(f):
   what = f['sample.what']
-  nothing = len(f['model.layers']) == 1 and f['data.context'] == 'none'
+  nothing = _num_layers(f) == 1 and f['data.context'] == 'none'
   if not what or (set(what) == {'layers'} and nothing):
     more = '' if not what else ', which a model of one layer that is told nothing has nothing to show in'
     yield f'spec.sample.what: got {",".join(what) or "()"}{more}; allowed: one or more of {", ".join(SAMPLES)}'
@@ -248,6 +250,34 @@ def _rates_rule(f):
     )
 
 
+def _steps_rule(f):
+  """What a model that repeats one layer has, and no other."""
+  name, layers = f['model.name'], tuple(f['model.layers'])
+  if not _model(f).steps:
+    if REPEATED in layers:
+      yield f'spec.model.layers: got {REPEATED}, which repeats; spec.model.name={name} has layers such as z2,z1'
+    return
+  if layers != (REPEATED,):
+    yield f'spec.model.layers: got {_shown(layers)}; spec.model.name={name} has one that repeats, {REPEATED}'
+    return
+  section = f'model.{REPEATED}'
+  if not f[f'{section}.grid'] and not f[f'{section}.join_grid']:
+    yield (
+      f'spec.{section}.join_grid: got 0, and spec.{section}.grid is 0, too; one must say the side of the maps that '
+      f'{name} works on, such as 8'
+    )
+  wanted = {
+    'model.inference': ('generic', 'z_t is inferred given z_<t'),
+    'prior.name': ('standard', 'p(z_1) is learned as all p(z_t) are'),
+    'prior.weight_constraint': ('none', 'there is no dense layer after one vector'),
+  }
+  for field, (value, why) in wanted.items():
+    if f[field] != value:
+      yield f'spec.{field}: got {f[field]}; with spec.model.name={name} {why}: use {value}'
+  if f['objective.name'] == 'symmetric':
+    yield f'spec.objective.name: got symmetric; spec.model.name={name} has objectives of one player: use elbo or iwae'
+
+
 def _lvae_rule(f):
   others = [layer for layer in f['model.layers'] if f[f'model.{layer}.family'] != 'gaussian']
   if f['model.inference'] == 'lvae' and others:
@@ -298,6 +328,7 @@ def _linear(f):
   """{field: what it may be} of what makes a VAE linear."""
   layer = f['model.layers'][-1]
   return {
+    'model.name': ('hierarchy', 'members'),
     'model.layers': ((layer,),),
     f'model.{layer}.grid': (0,),
     f'model.{layer}.family': ('gaussian',),
@@ -344,6 +375,11 @@ def _stream_rule(f):
     )
   if stream and any(latents > f['data.dims'] for latents in f['data.segments']):
     yield f'spec.data.segments: got {_shown(f["data.segments"])}; allowed: at most spec.data.dims ({f["data.dims"]})'
+
+
+def _num_layers(f):
+  """Of latents, each step of one that repeats being one."""
+  return f[f'model.{REPEATED}.steps'] if _model(f).steps else len(f['model.layers'])
 
 
 def _model(f):
@@ -482,6 +518,7 @@ RULES: tuple[Callable, ...] = (
   *DISCRETE_RULES,
   constraint_rule,
   context_rule,
+  _steps_rule,
   _lvae_rule,
   _flow_rule,
   _skip_rule,

@@ -12,6 +12,7 @@ from tfvae.sides import MOST_REPEATED
 
 SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
 MOST_LAYERS = 32
+REPEATED = 'z'  # the layer that repeats
 LARGEST = 3e38  # a float32's
 LONGEST = 4096  # characters of a text: a path may have no more
 FRACTION = 'a fraction of train.steps'
@@ -101,7 +102,7 @@ def _parse(text, kind):
     return text
 
 
-def _net(kind: str = 'mlp') -> dict:
+def _net(kind: str = 'mlp', hidden: tuple[int, ...] = (128,)) -> dict:
   return {
     'kind': Field(
       kind,
@@ -114,7 +115,7 @@ def _net(kind: str = 'mlp') -> dict:
       choices=tuple(NAMES['net']),
     ),
     'hidden': Field(
-      (128,),
+      hidden,
       'Units of each hidden Dense layer, or channels of each convolution; residual: of each stage.',
       item=int,
       low=1,
@@ -137,8 +138,9 @@ def _net(kind: str = 'mlp') -> dict:
   }
 
 
-def _layer(is_top: bool) -> dict:
-  fields = {
+def _layer(is_top: bool, repeats: bool = False) -> dict:
+  fields = _steps() if repeats else {}
+  fields |= {
     'family': Field(
       'gaussian',
       'Distribution of the layer, in q and in p. bernoulli: bits. categorical: one-hot vectors.',
@@ -183,21 +185,41 @@ def _layer(is_top: bool) -> dict:
       1, "Side of the kernel of a feature map's head (of one that does not double the side).", low=1, high=31
     ),
   }
-  if not is_top:
+  if not is_top or repeats:
     fields['join_grid'] = Field(
       0,
       'Side of the feature map on which the features of x and the layers above meet; `posterior` leads from there to '
-      "the layer's grid. 0: the layer's grid. Not for the top layer.",
+      "the layer's grid. 0: the layer's grid. Not for the top layer. convdraw: the side of its memories.",
       low=0,
       high=1024,
     )
+  if repeats:
+    return fields | {'encoder': _net('conv', (32,)), 'posterior': _net('conv', ()), 'prior': _net('conv', ())}
   fields['encoder'] = _net()
   if not is_top:
     fields['above'] = _net('linear')
   return fields | {'posterior': _net(), 'prior': _net()}
 
 
+def _steps() -> dict:
+  """Of the layer z, which repeats."""
+  return {
+    'steps': Field(8, 'convdraw: steps in which the picture is drawn, T.', low=1, high=1000),
+    'lstm': Field(32, "convdraw: channels of the encoder's and of the decoder's LSTM.", low=1, high=10**5),
+    'lstm_kernel': Field(3, 'convdraw: side of the kernels of both.', low=1, high=31),
+    'canvas': Field(
+      8,
+      'convdraw: channels of the canvas, to which each step adds. The likelihood has a linear map of them.',
+      low=1,
+      high=10**5,
+    ),
+  }
+
+
 SECTIONS = {
+  'model.z': 'The layer z of name=convdraw, which repeats, has all fields of a top layer, `join_grid`, and these. '
+  '`encoder` leads from x and its error to the map on which both LSTMs work, `posterior` and `prior` from their hidden '
+  'maps to q and p of z_t, and `decoder.net` to what is added to the canvas.',
   'model.<layer>.encoder': 'Net from x to the features of q(z_l | z_>l, x). With inference=reverse: of z1 alone; from '
   'the layer below for the others.',
   'model.<layer>.above': 'Net from the layers above to where they meet the features of x; linear: as they are, or by a '
@@ -689,11 +711,16 @@ def _model(layers) -> dict:
     'name': Field(
       'hierarchy',
       'Kind of model. members: several linear VAEs side by side on the same data, one of each size in model.members. '
-      'classifier: of the labels, with objective.name=cross_entropy.',
+      'classifier: of the labels, with objective.name=cross_entropy. convdraw: convolutional DRAW, which draws an image '
+      'in model.z.steps steps.',
       choices=tuple(NAMES['model.name']),
     ),
     'members': Field((), 'name=members: latent units of each.', item=int, low=1, high=10**4),
-    'layers': Field(tuple(layers), "Latent layers, top first: ('z2', 'z1'). The bottom one is z1.", item=str),
+    'layers': Field(
+      tuple(layers),
+      "Latent layers, top first: ('z2', 'z1'). The bottom one is z1. convdraw: z, the layer that repeats.",
+      item=str,
+    ),
     'inference': Field(
       'generic',
       'Order of inference. generic: from the top, q(zL | x) ... q(z_l | z_>l, x). reverse: from the bottom, q(z1 | x) '
@@ -721,7 +748,7 @@ def _model(layers) -> dict:
       'start where their own fields say.',
       choices=tuple(NAMES['model.initializer']),
     ),
-    **{name: _layer(is_top=i == 0) for i, name in enumerate(layers)},
+    **{name: _layer(is_top=i == 0, repeats=name == REPEATED) for i, name in enumerate(layers)},
     'standardize': Field(
       False,
       'Nets work on (x - mean) / sd, by the mean and standard deviation of each dimension in the training split, and '
@@ -944,7 +971,9 @@ def flatten(tree: dict, prefix: str = '') -> dict:
 
 
 def layers_problem(layers) -> str | None:
-  """What is wrong with the names in spec.model.layers, or None: they are zL, ..., z2, z1."""
+  """What is wrong with the names in spec.model.layers, or None: they are zL, ..., z2, z1, or z alone, which repeats."""
+  if layers == (REPEATED,):
+    return None
   if not isinstance(layers, tuple) or not layers or not all(isinstance(name, str) for name in layers):
     return f'got {short(layers)}; allowed: the latent layers, top first, such as z2,z1'
   if len(layers) > MOST_LAYERS:
@@ -1041,8 +1070,10 @@ def markdown() -> str:
     'have other',
     'defaults: `--mode=show` prints what holds.',
   ]
-  fields = {}
+  fields, repeats = {}, {f'model.{REPEATED}.{name}': field for name, field in _steps().items()}
   for name, field in flatten(schema(('z2', 'z1'))).items():
+    if name.startswith('model.z1.') and not any(name in fields for name in repeats):
+      fields |= repeats
     if '.z2' not in name:
       fields[re.sub(r'\bz1\b', '<layer>', name)] = field
   section = None

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfvae import memory
 from tfvae.data.scaling import reduced
 from tfvae.errors import UserError
+from tfvae.models.trace import section
 from tfvae.noise import stateless
 
 MOST = 2**31 - 1  # the largest int32
@@ -19,6 +20,8 @@ MOST = 2**31 - 1  # the largest int32
 
 class Verbs:
   """Compiled functions of a trained hierarchy from named tensors to named tensors, for any number of examples B.
+
+  A layer z that repeats has one more axis, of its T steps: z, z_loc, ... [B, T, ...].
 
   All are float32 but `values` (float64), `seed`, `n` and labels (int32). <layer> is z1, z2, ... All but `scale` take,
   beside, the `context` [B, ...] of a model that is told something (spec.data.context): labels [B], or what
@@ -56,12 +59,15 @@ class Verbs:
     self._dtype = tf.float64 if spec.train.precision == 'float64' else tf.float32
     examples = lambda shape, dtype=tf.float32: tf.TensorSpec([None, *shape], dtype)
     x, seed, n = examples(model.shape), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.int32)
-    layers = {layer.name: examples(layer.shape) for layer in model.latents}
+    self._sections = {}  # the layers of each: one, or the steps of one that repeats
+    for layer in model.latents:
+      self._sections.setdefault(section(layer.name), []).append(layer)
+    decoded = {section(name): examples(self._shape(section(name))) for name in model.decoded_layers}
     scored = {'target': x} if spec.data.target == 'own' else {}
     told = {} if model.told is None else {'context': examples(model.told, tf.float32 if model.told else tf.int32)}
     self._verbs = {
       'encode': (self._encode, {'x': x, **told}),
-      'decode': (self._decode, {**{name: layers[name] for name in model.decoded_layers}, **told}),
+      'decode': (self._decode, {**decoded, **told}),
       'reconstruct': (self._reconstruct, {'x': x, **told}),
       'sample': (self._sample, {**(told or {'n': n}), 'seed': seed}),
       'elbo': (self._elbo, {'x': x, **scored, **told, 'seed': seed}),
@@ -75,14 +81,30 @@ class Verbs:
 
   def _encode(self, **batch):
     _, q = self._model.encode(batch)
-    return {
-      f'{layer.name}_{name}': value[0]
-      for layer in self._model.latents
-      for name, value in layer.family.parameters(q[layer.name]).items()
-    }
+    found = {}
+    for name, layers in self._sections.items():
+      parameters = [layer.family.parameters(q[layer.name]) for layer in layers]
+      found |= {f'{name}_{of}': self._together(name, [each[of][0] for each in parameters]) for of in parameters[0]}
+    return found
+
+  def _shape(self, name):
+    """That of z of a section, for one example."""
+    layers = self._sections[name]
+    return (*([] if name == layers[0].name else [len(layers)]), *layers[0].shape)
+
+  def _together(self, name, values):
+    """The values [B, ...] of the layers of a section as one: of steps, [B, T, ...]."""
+    return values[0] if name == self._sections[name][0].name else tf.stack(values, 1)
+
+  def _apart(self, name, value):
+    """The other way round, {layer: [B, ...]}."""
+    layers = self._sections[name]
+    parts = [value] if name == layers[0].name else tf.unstack(value, len(layers), 1)
+    return {layer.name: part for layer, part in zip(layers, parts, strict=True)}
 
   def _decode(self, context=None, **z):
-    px = self._model.decode({layer: value[None] for layer, value in z.items()}, context)
+    z = {layer: part[None] for name, value in z.items() for layer, part in self._apart(name, value).items()}
+    px = self._model.decode(z, context)
     likelihood = self._model.decoder.likelihood
     parameters = likelihood.parameters(px)
     return {'mean': likelihood.mean(px)[0], **{name: value[0] for name, value in parameters.items()}}
@@ -92,7 +114,11 @@ class Verbs:
 
   def _sample(self, seed, n=None, context=None):
     trace = self._model.generate(tf.shape(context)[0] if n is None else n, stateless(seed[0], seed[1]), context)
-    return {**{layer: z[0] for layer, z in trace.z.items()}, 'x': trace.x, 'mean': trace.mean[0]}
+    z = {
+      name: self._together(name, [trace.z[layer.name][0] for layer in layers])
+      for name, layers in self._sections.items()
+    }
+    return {**z, 'x': trace.x, 'mean': trace.mean[0]}
 
   def _elbo(self, seed, **batch):
     trace = self._model.infer(batch, stateless(seed[0], seed[1]), self._spec.eval.num_samples)
@@ -175,7 +201,7 @@ class Verbs:
       what = f'a label from 0 to {self._model.context.classes - 1}' if not told else f'numbers of shape {_words(told)}'
       how = {
         'sample': 'one for all samples, run.sample(16, context=c), or one for each, run.sample(context=[c, ...])',
-        'decode': f'one for each z, run.decode(context=[c, ...], {self._model.decoded_layers[0]}=...)',
+        'decode': f'one for each z, run.decode(context=[c, ...], {section(self._model.decoded_layers[0])}=...)',
       }.get(verb, f'one for each x, run.{verb}(x, context=[c, ...])')
       raise UserError(
         f'{verb}: this model is told something of each example (spec.data.context={of}), {what}; give {how}'
@@ -265,7 +291,7 @@ class Verbs:
     self._write_weights(directory / 'model.weights.h5')
     about = {
       'step': step,
-      'layers': self._model.layer_names,
+      'layers': list(self._sections),
       'num_samples': self._spec.eval.num_samples,
       'scaling': {**self._scaling, **{name: self._spec.data[name] for name in ('bits', 'binarize', 'threshold')}},
       'context': self._about_context(),

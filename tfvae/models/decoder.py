@@ -32,9 +32,13 @@ class Decoder(keras.layers.Layer):
     self.join, self.net, self.likelihood, self.standardized = join, net, likelihood, standardized
     self.built = True  # it has no weights of its own
 
+  def features(self, h: State) -> tf.Tensor:
+    """What the likelihood takes, [N, ...]."""
+    return self.net(self.join(h.inputs()))
+
   def given(self, h: State) -> tfd.Distribution:
     """p(x | h) with the batch shape of the state."""
-    px = self.likelihood(self.net(self.join(h.inputs())), batch_shape=h.lead)
+    px = self.likelihood(self.features(h), batch_shape=h.lead)
     return self.likelihood.moved(px, self.standardized.back) if self.standardized else px
 
   def update(self, means: dict[str, tf.Tensor]) -> None:

@@ -99,13 +99,17 @@ class Hierarchy(keras.Model):
   @property
   def players(self) -> dict[str, list]:
     """The trainable variables of p(x, z), 'generative', and of q(z | x), 'inference'."""
-    # What leads from the context to where both sides see it is a part of the first: it would be there without q.
-    generative = [self.decoder, *(layer.prior for layer in self.latents), *([self.context] if self.context else [])]
-    own = {id(variable) for part in generative for variable in part.trainable_variables}
+    own = {id(variable) for part in self.generative for variable in part.trainable_variables}
     return {
       'generative': [v for v in self.trainable_variables if id(v) in own],
       'inference': [v for v in self.trainable_variables if id(v) not in own],
     }
+
+  @property
+  def generative(self) -> list[keras.layers.Layer]:
+    """The parts of p(x, z | c)."""
+    # What leads from the context to where both sides see it is one of them: it would be there without q.
+    return [self.decoder, *(layer.prior for layer in self.latents), *([self.context] if self.context else [])]
 
   @property
   def standardized(self) -> Standardized | None:
@@ -133,26 +137,31 @@ class Hierarchy(keras.Model):
     z_l is the `location` of q: its mean, the most probable state, or the image of the mean before a flow. Each layer is
     conditioned on those of the ones inferred before it.
     """
-    _, z, q, _ = self._infer(batch, lambda layer, q: layer.family.location(q))
+    z, q, _, _ = self._infer(batch, lambda layer, q: layer.family.location(q))
     return z, q
 
   def descend(
     self, choose: Callable, context: tf.Tensor | None = None
   ) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
     """({layer: z_l}, {layer: p(z_l | h)}) from the top down; z_l, [S, B, ...], is chosen by choose(layer, p)."""
+    z, p, _ = self._descend(choose, context)
+    return z, p
+
+  def _descend(self, choose, context):
     h, z, p = self.start(context), {}, {}
     for layer in self.latents:
       p[layer.name] = layer.conditional(h)
       z[layer.name] = choose(layer, p[layer.name])
       h = layer.advance(h, z[layer.name])
-    return z, p
+    return z, p, h
 
   def decode(self, z: dict[str, tf.Tensor], context: tf.Tensor | None = None) -> tfd.Distribution:
     """p(x | z), batch shape [S, B], from {layer: [S, B, ...]} of at least `decoded_layers`."""
-    return self._decode(self.start(context), z)
-
-  def _decode(self, start, z):
-    return self.decoder.given(start._replace(samples=tuple(z[name] for name in self.decoded_layers)))
+    h = self.start(context)
+    for layer in self.latents:
+      if layer.name in self.decoded_layers:
+        h = layer.advance(h, z[layer.name])
+    return self.decoder.given(h)
 
   def mean(self, z: dict[str, tf.Tensor], context: tf.Tensor | None = None) -> tf.Tensor:
     """E[x | z], [S, B, ...], from what `decode` takes."""
@@ -199,8 +208,8 @@ class Hierarchy(keras.Model):
     Raises ValueError as `start`.
     """
     hold = tf.stop_gradient if held else tf.identity
-    z, _ = self.descend(lambda layer, p: hold(layer.family.sample(p, noise, f'p/{layer.name}', (1, n))), context)
-    x = self.decoder.likelihood.sample(self.decode(z, context), noise, 'p/x', (1, n))[0]
+    z, _, h = self._descend(lambda layer, p: hold(layer.family.sample(p, noise, f'p/{layer.name}', (1, n))), context)
+    x = self.decoder.likelihood.sample(self.decoder.given(h), noise, 'p/x', (1, n))[0]
     return self.score({'x': hold(x)} | ({} if context is None else {'context': context}), z)
 
   def diagnostics(self, trace: Trace) -> dict[str, tf.Tensor]:
@@ -288,10 +297,9 @@ class Hierarchy(keras.Model):
       self._prior.update(tf.stack([tf.convert_to_tensor(means[name]) for name in names]))
 
   def _infer(self, batch, choose: Callable):
-    """(the state at the start, {layer: z}, {layer: q}, {layer: p}); choose(layer, q) gives z."""
-    start = self.start(batch.get('context'))
+    """({layer: z}, {layer: q}, {layer: p}, the state after the last layer); choose(layer, q) gives z."""
     x = self.standardized(batch['x']) if self.standardized else batch['x']
-    return start, *self.order.infer(self.latents, start, x, choose)
+    return self.order.infer(self.latents, self.start(batch.get('context')), x, choose)
 
   def _trace(self, batch, choose: Callable) -> Trace:
     """choose(layer, q) gives z_l and its log-density under q; None: to be found."""
@@ -301,8 +309,8 @@ class Hierarchy(keras.Model):
       z, densities[layer.name] = choose(layer, q)
       return z
 
-    start, chosen, q, p = self._infer(batch, chosen)
-    z, log_q, log_p, kls = {name: chosen[name] for name in self.layer_names}, {}, {}, {}
+    found, q, p, h = self._infer(batch, chosen)
+    z, log_q, log_p, kls = {name: found[name] for name in self.layer_names}, {}, {}, {}
     for layer in self.latents:
       name = layer.name
       log_q[name] = q[name].log_prob(z[name]) if densities[name] is None else densities[name]
@@ -310,7 +318,7 @@ class Hierarchy(keras.Model):
       value = layer.family.kl(q[name], p[name]) if self.order.analytic(layer, self.latents) else None
       value = log_q[name] - log_p[name] if value is None else value
       kls[name] = tf.broadcast_to(value, tf.shape(log_q[name]))
-    px, target = self._decode(start, z), batch.get('target', batch['x'])
+    px, target = self.decoder.given(h), batch.get('target', batch['x'])
     mean = self.decoder.likelihood.mean(px)
     return Trace(batch['x'], target, z, mean, px.log_prob(target), log_p, log_q, kls, q, p, px)
 

@@ -54,15 +54,15 @@ class Order(abc.ABC):
 
   def infer(
     self, layers: list[LatentLayer], start: State, x: tf.Tensor, choose: Callable
-  ) -> tuple[dict[str, tf.Tensor], Distributions, Distributions]:
-    """({layer: z_l}, {layer: q}, {layer: p}); choose(layer, q) gives z_l, [S, B, ...]."""
+  ) -> tuple[dict[str, tf.Tensor], Distributions, Distributions, State]:
+    """({layer: z_l}, {layer: q}, {layer: p}, h after the bottom layer); choose(layer, q) gives z_l, [S, B, ...]."""
     h, features, z, q, p = start, self.features(layers, start, x), {}, {}, {}
     for layer in layers:
       p[layer.name] = layer.conditional(h)
       q[layer.name] = self.posterior(layer, h, features[layer.name], p[layer.name])
       z[layer.name] = choose(layer, q[layer.name])
       h = layer.advance(h, z[layer.name])
-    return z, q, p
+    return z, q, p, h
 
 
 class TopDown(Order):
@@ -169,7 +169,7 @@ class BottomUp(Order):
     for layer in layers:
       p[layer.name] = layer.conditional(h)
       h = layer.advance(h, z[layer.name])
-    return z, q, p
+    return z, q, p, h
 
 
 def _beside(section, meeting: int, name: str, make: Make, *others) -> Parts:

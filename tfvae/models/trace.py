@@ -12,6 +12,19 @@ tfd = tfp.distributions
 RELAXED = 'relaxed/'  # begins the names of what follows from softened samples
 
 
+def section(layer: str) -> str:
+  """The section of a spec that a layer has its fields of: z1's own, of the steps z/1, z/2, ... of one, z's."""
+  return layer.partition('/')[0]
+
+
+def by_section(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+  """{section: the sum over its layers} of {layer: [...]}."""
+  found = {}
+  for layer, value in values.items():
+    found.setdefault(section(layer), []).append(value)
+  return {name: parts[0] if len(parts) == 1 else tf.add_n(parts) for name, parts in found.items()}
+
+
 class Trace(NamedTuple):
   """S latent samples of B examples. Densities and KLs in nats."""
 
@@ -59,7 +72,8 @@ class Trace(NamedTuple):
     return tf.reduce_mean(squares, 0) / math.prod(self.target.shape[1:])
 
   def terms(self) -> dict[str, tf.Tensor]:
-    """What is reported of every model, each [B]: elbo (beta 1), log_likelihood, rate, rate/<layer>, mse.
+    """What is reported of every model, each [B]: elbo (beta 1), log_likelihood, rate, rate/<layer>, mse; of layers that
+    are steps of one section also rate/<section>, their sum.
 
     What follows from softened samples goes by the name relaxed/...: all but the rates of the highest layer that has
     them and of those above it.
@@ -70,7 +84,7 @@ class Trace(NamedTuple):
       'elbo': log_likelihood - rate,
       'log_likelihood': log_likelihood,
       'rate': rate,
-      **{f'rate/{layer}': value for layer, value in rates.items()},
+      **{f'rate/{layer}': value for layer, value in (by_section(rates) | rates).items()},
       'mse': self.squared_error(),
     }
     return {self.named(name): value for name, value in found.items()}

@@ -10,6 +10,7 @@ from tfvae.constraint_rules import drops
 from tfvae.errors import SpecError
 from tfvae.making import Make
 from tfvae.models.sight import Sight, leading
+from tfvae.models.trace import by_section
 from tfvae.nets.patches import patches
 from tfvae.objectives.terms import Seen, number
 from tfvae.observation import Observation
@@ -228,15 +229,14 @@ class PatchCorrelation(Measure):
 
 
 class Rate(Measure):
-  """rate/<layer>: R_l, as what the objective minimises has it (`Rates`); its multiplier is the layer's beta."""
+  """rate/<layer>: R_l (of a layer that repeats the sum over its steps), as what the objective minimises has it (`Rates`); its multiplier is the layer's beta."""
 
   def __init__(self, layer: str, target: float, kl: str = 'exact'):
     super().__init__(f'rate/{layer}', target)
     self.layer, self._kl = layer, kl
 
   def value(self, seen):
-    rates = seen.trace.kl if self._kl == 'exact' else seen.trace.sampled_kl()
-    return rates[self.layer]
+    return by_section(seen.trace.kl if self._kl == 'exact' else seen.trace.sampled_kl())[self.layer]
 
   def equivalents(self, multiplier, average, threshold):
     del average, threshold

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tfvae.models.trace import Trace
+from tfvae.models.trace import Trace, by_section
 from tfvae.objectives.objective import Watcher
 
 
@@ -39,7 +39,7 @@ class Rates(Term):
   """sum_l beta_l R_l, the betas times an annealing factor (Higgins et al. 2017; Xiao & Bamler 2023, eq. 4).
 
   Args:
-    betas: layer -> beta_l.
+    betas: layer -> beta_l; one for all steps of a layer that repeats.
     anneal: step -> factor.
     kl: exact: KLs in closed form where there are any (`Trace.kl`). sampled: log q - log p at the samples in every
       layer. Its mean is the same, and so is that of its gradient where samples are reparameterised, by the score
@@ -57,7 +57,7 @@ class Rates(Term):
   def __call__(self, seen):
     factor = self._anneal(seen.step)
     betas = {layer: tf.convert_to_tensor(beta) * factor for layer, beta in self.betas.items()}
-    rates = seen.trace.kl if self._kl == 'exact' else seen.trace.sampled_kl()
+    rates = by_section(seen.trace.kl if self._kl == 'exact' else seen.trace.sampled_kl())
     loss = tf.add_n([tf.cast(beta, rates[layer].dtype) * rates[layer] for layer, beta in betas.items()])
     return Contribution(loss, {f'beta/{layer}': beta for layer, beta in betas.items()})
 

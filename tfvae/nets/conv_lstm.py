@@ -1,0 +1,31 @@
+"""A convolutional LSTM: a memory on a grid."""
+
+import keras
+import tensorflow as tf
+
+
+class ConvLstm(keras.layers.Layer):
+  """One turn of an LSTM whose state is a pair of feature maps (Shi et al. 2015, without peepholes).
+
+  i, f, o, g are the channels of one convolution of the inputs and the hidden map; cell' = sigmoid(f + 1) cell +
+  sigmoid(i) tanh(g), hidden' = sigmoid(o) tanh(cell').
+
+  Args:
+    channels: of hidden and cell.
+    kernel: side of the convolution's kernel.
+  """
+
+  def __init__(self, channels: int, kernel: int = 3, name: str | None = None):
+    super().__init__(name=name)
+    self.channels, self.kernel = channels, kernel
+
+  def build(self, input_shape):
+    del input_shape
+    self.gates = keras.layers.Conv2D(4 * self.channels, self.kernel, padding='same', name='gates')
+    self.built = True
+
+  def call(self, inputs: list[tf.Tensor], cell: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """(hidden', cell'), [N, G, G, channels], of inputs [N, G, G, ...], the last of which is hidden, and of cell."""
+    i, f, o, g = tf.split(self.gates(tf.concat(inputs, -1)), 4, -1)
+    cell = tf.sigmoid(f + 1) * cell + tf.sigmoid(i) * tf.tanh(g)
+    return tf.sigmoid(o) * tf.tanh(cell), cell
