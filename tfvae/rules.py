@@ -255,7 +255,10 @@ def _steps_rule(f):
   name, layers = f['model.name'], tuple(f['model.layers'])
   if not _model(f).steps:
     if REPEATED in layers:
-      yield f'spec.model.layers: got {REPEATED}, which repeats; spec.model.name={name} has layers such as z2,z1'
+      yield (
+        f'spec.model.layers: got {REPEATED}, which repeats and is for spec.model.name=convdraw, not for {name}; name '
+        'the layers from the top, the bottom one ending in 1'
+      )
     return
   if layers != (REPEATED,):
     yield f'spec.model.layers: got {_shown(layers)}; spec.model.name={name} has one that repeats, {REPEATED}'

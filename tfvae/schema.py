@@ -711,8 +711,8 @@ def _model(layers) -> dict:
     'name': Field(
       'hierarchy',
       'Kind of model. members: several linear VAEs side by side on the same data, one of each size in model.members. '
-      'classifier: of the labels, with objective.name=cross_entropy. convdraw: convolutional DRAW, which draws an image '
-      'in model.z.steps steps.',
+      'classifier: of the labels, with objective.name=cross_entropy. convdraw: convolutional DRAW, which draws an '
+      'image in model.z.steps steps.',
       choices=tuple(NAMES['model.name']),
     ),
     'members': Field((), 'name=members: latent units of each.', item=int, low=1, high=10**4),

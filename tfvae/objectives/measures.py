@@ -229,7 +229,10 @@ class PatchCorrelation(Measure):
 
 
 class Rate(Measure):
-  """rate/<layer>: R_l (of a layer that repeats the sum over its steps), as what the objective minimises has it (`Rates`); its multiplier is the layer's beta."""
+  """rate/<layer>: R_l, as what the objective minimises has it (`Rates`); its multiplier is the layer's beta.
+
+  Of a layer that repeats R_l is the sum over its steps.
+  """
 
   def __init__(self, layer: str, target: float, kl: str = 'exact'):
     super().__init__(f'rate/{layer}', target)
