@@ -19,7 +19,7 @@ Words, separated by commas. The data, in [0, 1] from black to white:
     digits (default)      scikit-learn's 8 x 8 digits
     mnist                 28 x 28, grey values
     micro_mnist           seven images of it, one of each of 0 to 6, with the nets of mnist about two units (hit: z2 has
-                          two): figures/tiles.png shows the plane, its holes, and what is decoded from where
+                          two): figures/tiles.png shows the plane, its holes, and what is decoded from where (not: convdraw)
     cifar10               32 x 32 in colour
     celeb_a               the central 148 x 148, scaled to 64 x 64, in colour
 
@@ -40,6 +40,7 @@ The nets:
     conv                  convolutions about one vector
     hit                   convolutions, a vector z2 above a feature map z1
     nvp                   those of conv, and the vector's posterior moved by a dense conditional real NVP (VAE+NVP)
+    convdraw              convolutional DRAW: the picture is drawn in steps, maps z/1, z/2, ... (docs/convdraw.md)
 
 What is asked for, spec.constraint.names:
 
@@ -223,6 +224,8 @@ def convdraw(spec, data):
 def plane(spec):
   """Seven examples in each step, many samples of each, and two units at the top."""
   spec.data.batch_size, spec.objective.num_samples, spec.eval.num_samples = 0, 20, 100
+  if spec.model.name == 'convdraw':
+    return  # which has no plane
   spec.model[spec.model.layers[0]].dim = 2
   if len(spec.model.layers) == 1:
     spec.eval.evaluators = (*spec.eval.evaluators, 'tiles')

@@ -73,6 +73,17 @@ SLOW = [
   'geco:color_mnist,digits,pncc',
   'geco:color_mnist,nvp,cla',
   'geco:mnist_rotate,hit',
+  'geco:convdraw',
+  'geco:convdraw,cla',
+  'geco:convdraw,none',
+  'geco:convdraw,rate',
+  'geco:mnist,convdraw',
+  'geco:cifar10,convdraw',
+  'geco:celeb_a,convdraw,pncc',
+  'geco:micro_mnist,convdraw',
+  'geco:mnist_sum,digits,convdraw',
+  'geco:mnist_rotate,convdraw',
+  'geco:color_mnist,digits,convdraw',
   'geco:conv,fre',
   'geco:hit,rate',
   'geco:nvp,cla',
@@ -173,6 +184,8 @@ def small(own) -> dict:
   fields |= {name: min(flatten(own.to_dict())[name], value) for name, value in most.items()}
   if own.model.classifier.kind == 'residual':
     fields |= {'model.classifier.hidden': (8, 16)}
+  if 'z' in own.model.layers:  # its steps are compiled one by one
+    fields |= {'model.z.steps': 2, 'model.z.lstm': 4}
   if own.data.name in (*SYNTHETIC, *TASKS):
     fields |= {'data.examples': 60} | ({'data.changes': (20, 40)} if own.data.changes else {})
   if own.data.name in REAL:

@@ -225,7 +225,7 @@ def show(spec) -> None:
   import_tensorflow()
   with memory.short(f'lower {WEIGHTS}'):
     model = build.model(spec, data.observation)
-  layers = f', layers {", ".join(model.layer_names)}' if model.layer_names else ''
+  layers = f', layers {model.title}' if model.layer_names else ''
   print(f'\nmodel: {spec.model.name}{layers}')
   width = max(len(v.path) for v in model.variables)
   for variable in model.variables:

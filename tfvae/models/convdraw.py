@@ -263,6 +263,10 @@ class ConvDraw(Hierarchy):
   def generative(self):
     return [self.decoder, self.generator, *([self.context] if self.context else [])]
 
+  @property
+  def _how(self):
+    return f'{len(self.latents)} step{"s" * (len(self.latents) > 1)}'
+
   def start(self, context):
     told = super().start(context).told
     return self.generator.begin(told, self.decoder.write.shape)

@@ -15,7 +15,7 @@ from tfvae.models.latent import LatentLayer
 from tfvae.models.orders import Order
 from tfvae.models.standardized import Standardized
 from tfvae.models.state import State
-from tfvae.models.trace import Trace
+from tfvae.models.trace import Trace, section
 from tfvae.nets.heads import density_dtype
 from tfvae.noise import Noise, cubature
 from tfvae.observation import Observation
@@ -69,8 +69,13 @@ class Hierarchy(keras.Model):
   def title(self) -> str:
     """What it is called where a run begins: its layers, how they are inferred, and what it is told."""
     told = 'given ' + ('a label' if not self.told else ' x '.join(map(str, self.told))) if self.context else ''
-    notes = ', '.join(note for note in (self.order.name if len(self.latents) > 1 else '', told) if note)
-    return ', '.join(self.layer_names) + (f' ({notes})' if notes else '')
+    notes = ', '.join(note for note in (self._how, told) if note)
+    return ', '.join(dict.fromkeys(map(section, self.layer_names))) + (f' ({notes})' if notes else '')
+
+  @property
+  def _how(self):
+    """Of the title: how layers are inferred."""
+    return self.order.name if len(self.latents) > 1 else ''
 
   @property
   def told(self) -> tuple[int, ...] | None:
