@@ -19,7 +19,7 @@ Words, separated by commas. The data, in [0, 1] from black to white:
     digits (default)      scikit-learn's 8 x 8 digits
     mnist                 28 x 28, grey values
     micro_mnist           seven images of it, one of each of 0 to 6, with the nets of mnist about two units (hit: z2 has
-                          two): figures/tiles.png shows the plane, its holes, and what is decoded from where (not: convdraw)
+                          two): figures/tiles.png shows the plane, its holes, and what is decoded (not: convdraw)
     cifar10               32 x 32 in colour
     celeb_a               the central 148 x 148, scaled to 64 x 64, in colour
 
