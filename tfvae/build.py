@@ -41,7 +41,7 @@ def dataset(spec, kept: dict | None = None) -> Dataset:
     data = make(loader(spec.data.name).load(spec.data), spec.data, spec.seed, kept)
   if found := problems(spec, data):
     raise SpecError(found)
-  return data
+  return misfits.guarded(spec, data, classifiers.classes(spec))
 
 
 def check(spec) -> None:

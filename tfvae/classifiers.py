@@ -45,7 +45,7 @@ def frozen(spec, observation: Observation, gradient: bool, field: str = 'path'):
   return made
 
 
-def problems(spec, shape: tuple[int, ...] | None, of_fid: bool) -> list[str]:
+def problems(spec, shape: tuple[int, ...] | None, of_fid: bool = False) -> list[str]:
   """Why constraints and the evaluators `task` and `fid` cannot use the classifiers of spec.classifier, as far as it is
   known without their weights, a line each; of a classifier that they do not need nothing.
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, tiny_spec
 
 from tfvae import build, commands
 from tfvae import spec as spec_lib
-from tfvae.errors import SpecError
+from tfvae.data import reading
+from tfvae.errors import SpecError, UserError
 
 
 def cla(classifier_run, **fields):
@@ -82,3 +83,50 @@ def test_told_before_data_are_read(classifier_run, tmp_path, monkeypatch, names)
     with pytest.raises(SpecError, match=f'^spec.classifier.path: got .*{text}'):
       commands.show(spec)
   assert not (tmp_path / 'run').exists()
+
+
+class Unknown(reading.ArrayReader):
+  """Does not know its labels before it reads them."""
+
+  labels = property(lambda self: None, lambda self, value: None)
+
+
+BAD = np.arange(200) % 10
+BAD[1] = 12  # none of the 64 from the first to the last that are looked at
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_a_label_that_is_no_context_ends_it(tmp_path, monkeypatch, known):
+  """One of 200 that are read when needed: told before training where labels are known, else when it is read."""
+  fields = images(tmp_path / 'x.npz', label=BAD, label_test=np.arange(30) % 10) | {'data.memory_limit': 1e-6}
+  spec = spec_lib.resolve(tiny_spec(), fields | {'data.context': 'label'})
+  says = 'spec.model.context.classes: got 10, but '
+  if known:
+    with pytest.raises(SpecError, match=f'{says}the labels of x go up to 12'):
+      build.dataset(spec)
+    return
+  monkeypatch.setattr(reading, 'ArrayReader', Unknown)
+  source = build.source(spec, build.dataset(spec))
+  source.first('train', 1)
+  with pytest.raises(UserError, match=f'{says}x has labels that are none of 0 to 9'):
+    source.first('train', 2)
+  with pytest.raises(UserError, match=f'^{says}'):
+    list(source.evaluation_examples('train', 50))
+  assert len(list(source.evaluation_examples('test', 50))) == 1
+
+
+@pytest.mark.slow
+def test_a_label_that_is_no_context_ends_training(tmp_path, monkeypatch):
+  monkeypatch.setattr(reading, 'ArrayReader', Unknown)
+  fields = images(tmp_path / 'x.npz', label=BAD, label_test=np.arange(30) % 10) | {'data.memory_limit': 1e-6}
+  spec = spec_lib.resolve(tiny_spec(), fields | {'data.context': 'label', 'train.steps': 8, 'eval.every': 0})
+  with pytest.raises(UserError, match='^spec.model.context.classes: got 10, but x has labels that are none of 0 to 9'):
+    commands.train(spec, tmp_path / 'run')
+
+
+def test_labels_that_a_set_declares(tmp_path, monkeypatch):
+  monkeypatch.setattr(reading, 'ArrayReader', Unknown)
+  monkeypatch.setattr(Unknown, 'classes', 11)
+  fields = images(tmp_path / 'x.npz', label=BAD % 10, label_test=np.arange(30) % 10) | {'data.memory_limit': 1e-6}
+  with pytest.raises(SpecError, match=r'spec.model.context.classes: got 10, but the labels of x go up to 10'):
+    build.dataset(spec_lib.resolve(tiny_spec(), fields | {'data.context': 'label'}))

@@ -79,7 +79,7 @@ class FileReader(Reader):
     fast, orientation = (np.array([getattr(of, field) for of in headers]) for field in ('fast', 'orientation'))
     self.size, self.shape, self.dtype = len(names), shape, np.dtype(np.uint8)
     self._root, self._names, self._fast, self._section = root, names, fast, section
-    self._decoded = channels
+    self._decoded, self.labels = channels, label
     with tf.device('CPU'):
       self._stored = {'path': tf.constant(np.array([os.fsencode(root / name) for name in names], object))}
       if label is not None:

@@ -157,10 +157,7 @@ def _context_problems(spec, dataset):
 
 
 def _label_problem(spec, dataset, classes):
-  """Why a classifier of labels 0, ..., classes - 1 cannot learn from these data, or None.
-
-  Of splits that are read when they are needed, up to 64 examples are looked at.
-  """
+  """Why a classifier of labels 0, ..., classes - 1 cannot learn from these data, or None."""
   for split in dataset.splits:
     if (label := _labels(dataset, split)) is None:
       hint = GIVE_LABELS.get(spec.data.name, '')
@@ -176,7 +173,7 @@ def _label_problem(spec, dataset, classes):
 def _true_label_problems(spec, dataset, classes):
   """Why the probability of the true label cannot be asked for, of the training split or of one that is evaluated."""
   got = f'spec.constraint.names: got {",".join(spec.constraint.names)}, of which cla needs labels'
-  for split in dict.fromkeys(('train', spec.eval.split, *spec.eval.also)):
+  for split in _of_cla(spec):
     if split not in dataset.splits:
       continue  # which is told already
     what, label = f'the {split} split of {dataset.name}', _labels(dataset, split)
@@ -192,7 +189,44 @@ def _true_label_problems(spec, dataset, classes):
 
 
 def _labels(dataset, split):
-  """Those of a split, of up to 64 examples where it is read when it is needed; None: there are none."""
+  """Those of a split; None: there are none.
+
+  Where it is read when it is needed, all that there may be or, where nothing says so, those of up to 64 examples;
+  `guarded` looks at the others.
+  """
   part = dataset.splits[split]
+  if isinstance(part, Part) and part.reader.labels is not None:
+    return np.asarray(part.reader.labels)[part.positions]
+  if isinstance(part, Part) and part.reader.classes is not None:
+    return np.arange(part.reader.classes)
   arrays = some(part) if isinstance(part, Part) else part
   return np.asarray(arrays['label']) if 'label' in arrays else None
+
+
+def guarded(spec, dataset: Dataset, classes: int | None = None) -> Dataset:
+  """A set without `problems` where labels of splits that are read when they are needed are looked at then, too.
+
+  classes: as in `problems`.
+  """
+  everywhere, limits = list(dataset.splits), []
+  if spec.data.context == 'label':
+    limits.append(('spec.model.context.classes', spec.model.context.classes, everywhere))
+  if NAMES['model.name'][spec.model.name].labels:
+    limits.append(('spec.model.classifier.classes', spec.model.classifier.classes, everywhere))
+  if 'cla' in spec.constraint.names and classes is not None:
+    limits.append(('spec.classifier.path', classes, _of_cla(spec)))
+  for field, limit, splits in limits:
+    got = spec.classifier.path if field == 'spec.classifier.path' else limit
+    problem = f'{field}: got {got}, but {dataset.name} has labels that are none of 0 to {limit - 1}'
+    for split in splits:
+      part = dataset.splits.get(split)
+      if isinstance(part, Part) and part.reader.labels is None:
+        from tfvae.data.reading import Labelled
+
+        dataset.splits[split] = part._replace(reader=Labelled(part.reader, limit, problem))
+  return dataset
+
+
+def _of_cla(spec):
+  """The splits whose labels the constraint looks at."""
+  return dict.fromkeys(('train', spec.eval.split, *spec.eval.also))

@@ -20,6 +20,7 @@ class ArrayReader(Reader):
     self._arrays = arrays
     x = arrays['x']
     self.size, self.shape, self.dtype = len(x), x.shape[1:], x.dtype
+    self.labels = arrays.get('label')
 
   def fetch(self, positions):
     names = list(self._arrays)
@@ -45,6 +46,7 @@ class Fields(Reader):
 
   def __init__(self, reader: Reader, scaling: dict | None = None, without: tuple[str, ...] = ()):
     self.size, self.shape, self.dtype = reader.size, reader.shape, reader.dtype
+    self.labels, self.classes = reader.labels, reader.classes
     self._reader, self._without, self._scaling = reader, without, None
     if scaling:
       with tf.device('CPU'):  # no constants of the graph, where a division by them would become a product: other bits
@@ -63,6 +65,31 @@ class Fields(Reader):
 
   def explain(self, error):
     return self._reader.explain(error)
+
+
+class Labelled(Reader):
+  """The examples of another reader, of labels 0, ..., classes - 1: another one is an error where it is read.
+
+  problem: what is then told, a line without brackets.
+  """
+
+  def __init__(self, reader: Reader, classes: int, problem: str):
+    self.size, self.shape, self.dtype = reader.size, reader.shape, reader.dtype
+    self.labels, self.classes = reader.labels, reader.classes
+    self._reader, self._allowed, self._problem = reader, classes, problem
+
+  def fetch(self, positions):
+    return self._reader.fetch(positions)
+
+  def decode(self, stored, seed=None):
+    decoded = self._reader.decode(stored, seed)
+    label = decoded['label']
+    is_one = tf.logical_and(label >= 0, label < tf.cast(self._allowed, label.dtype))
+    with tf.control_dependencies([tf.debugging.Assert(is_one, [self._problem, label])]):
+      return decoded | {'label': tf.identity(label)}
+
+  def explain(self, error):
+    return self._problem if self._problem in str(error) else self._reader.explain(error)
 
 
 def specs(reader: Reader) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfvae.data import reading
 from tfvae.data.dataset import Dataset
 from tfvae.data.stored import Part
+from tfvae.errors import UserError
 from tfvae.noise import Noise, purpose_seed
 
 CHUNK = 4096  # numbers of examples that the input pipeline asks for at once
@@ -170,8 +171,13 @@ class Source:
       stream = reading.iterator(stream.batch(batch_size, drop_remainder=True).prefetch(2))
     else:
       stream = (self._gather(split, tf.constant(index)) for index in numbers.reshape(batches, batch_size))
-    for examples, kept in zip(stream, mask.reshape(batches, batch_size), strict=True):
-      yield examples | {'mask': tf.constant(kept, self.dtype)}
+    try:
+      for examples, kept in zip(stream, mask.reshape(batches, batch_size), strict=True):
+        yield examples | {'mask': tf.constant(kept, self.dtype)}
+    except tf.errors.InvalidArgumentError as error:
+      if isinstance(part, Part):
+        raise UserError(part.reader.explain(error)) from None
+      raise
 
   def evaluation_batch(self, split: str, examples: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The batch of stored examples of a split: scaled, binarised, neither mirrored nor with noise.

@@ -14,11 +14,15 @@ class Reader(abc.ABC):
   Attributes:
     size: how many there are.
     shape, dtype: of an example.
+    labels: those of the examples, [size], where they are known before examples are read.
+    classes: they are 0, ..., classes - 1, where a set declares that.
   """
 
   size: int
   shape: tuple[int, ...]
   dtype: np.dtype
+  labels: np.ndarray | None = None
+  classes: int | None = None
 
   @abc.abstractmethod
   def fetch(self, positions):

@@ -106,6 +106,7 @@ class RecordReader(Reader):
     self.size, self.shape, self.dtype = records.size, shape, np.dtype(np.uint8)
     self._records, self._features, self._section = records, features, section
     self._image, self._label = image, label
+    self.classes = features[label].num_classes if label else None
 
   def fetch(self, positions):
     import tensorflow as tf
