@@ -120,7 +120,9 @@ def test_a_label_that_is_no_context_ends_training(tmp_path, monkeypatch):
   monkeypatch.setattr(reading, 'ArrayReader', Unknown)
   fields = images(tmp_path / 'x.npz', label=BAD, label_test=np.arange(30) % 10) | {'data.memory_limit': 1e-6}
   spec = spec_lib.resolve(tiny_spec(), fields | {'data.context': 'label', 'train.steps': 8, 'eval.every': 0})
-  with pytest.raises(UserError, match='^spec.model.context.classes: got 10, but x has labels that are none of 0 to 9'):
+  with pytest.raises(
+    UserError, match=r'^spec\.model\.context\.classes: got 10, but x has labels that are none of 0 to 9'
+  ):
     commands.train(spec, tmp_path / 'run')
 
 

@@ -16,9 +16,7 @@ def task(run: Run, split: str):
     return None
   x, context = arrays['x'][:MOST], arrays.get('context')
   samples = arrays['sample'][:MOST]
-  told = 'z ~ p(z)' if context is None else 'z ~ p(z | context)'
-  right = f'\n{100 * arrays["accuracy"]:.1f}% are right' if 'accuracy' in arrays else ''
-  shown = [('x', x, 1), (f'E[x | z], {told}{right}', samples.reshape(-1, *samples.shape[2:]), samples.shape[1])]
+  shown = [('x', x, 1), ('samples', samples.reshape(-1, *samples.shape[2:]), samples.shape[1])]
   if context is not None and context.ndim == 4:
     shown.insert(0, ('context', context[:MOST], 1))
   pictures = [grid(images, arrays['value_range'], columns, is_stack(run)) for _, images, columns in shown]
@@ -30,8 +28,12 @@ def task(run: Run, split: str):
     axis.imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap='gray', vmin=0, vmax=1)
     axis.set_title(title, fontsize=8)
     axis.set(xticks=[], yticks=[])
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
   rows = [height * (row + 0.5) / len(x) for row in range(len(x))]
   axes[0].set_yticks(rows, _labels(arrays)[: len(x)], fontsize=8)
+  if 'accuracy' in arrays:
+    drawn.supxlabel(f'{100 * arrays["accuracy"]:.1f}% right', fontsize=8)
   return drawn
 
 
