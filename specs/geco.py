@@ -234,9 +234,9 @@ def plane(spec):
 IMAGES = {'mnist_sum_hard': 2, 'mnist_triplets': 3}  # in x; in that of the others one
 TASK_KAPPAS = {  # of re, of tasks made of mnist and of digits
   'mnist_sum': (0.14, 0.1),
-  'mnist_sum_hard': (0.16, 0.15),
+  'mnist_sum_hard': (0.22, 0.22),
   'mnist_rotate': (0.14, 0.1),
-  'mnist_triplets': (0.16, 0.18),
+  'mnist_triplets': (0.22, 0.22),
   'color_mnist': (0.08, 0.1),
 }
 
