@@ -19,19 +19,18 @@ what is usually done to betas or to sigma during training.
 """
 
 import argparse
-import json
 import pathlib
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 ROOT = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / 'benchmarks')]
+
+from grid import Cell, spread, table, train  # noqa: E402
 
 from tfvae.report.constraints import judge  # noqa: E402
 from tfvae.report.constraints import table as lines_of  # noqa: E402
@@ -68,36 +67,22 @@ COMMON = {  # the same at the end as by default, but by one sample, and metrics 
 }
 
 
-class Cell(NamedTuple):
-  """A run: its directory's name, the words of specs/geco.py, and fields that differ from theirs."""
-
-  name: str
-  words: str
-  fields: dict
-
-  def command(self, runs: pathlib.Path) -> list[str]:
-    """What trains it."""
-    flags = [f'--spec.{field}={value}' for field, value in {**COMMON, **self.fields}.items()]
-    return ['python', 'launch.py', '--spec', f'specs/geco.py:{self.words}', '--workdir', str(runs / self.name), *flags]
-
-  def is_done(self, runs: pathlib.Path) -> bool:
-    """Whether it is trained to its end, and evaluated."""
-    found = [runs / self.name / name for name in ('evaluation.json', 'evaluation-train.json')]
-    return all(path.is_file() and json.loads(path.read_text())['step'] == self.fields['train.steps'] for path in found)
-
-
 def constrained(data: str, net: str, kappa: float, seed: int = 0, controller: str = 'held', **fields) -> Cell:
   """A run with an error that is asked for."""
   words, own = CONTROLLERS[controller]
   fields = {'constraint.re.kappa': kappa, **own, **_length(data, net), 'seed': seed, **fields}
-  return Cell(_name(data, net, f're-{kappa:g}-{controller}', fields), f'{data},{net},re{words}', fields)
+  return _cell(_name(data, net, f're-{kappa:g}-{controller}', fields), f'{data},{net},re{words}', fields)
 
 
 def weighted(data: str, net: str, name: str, beta: float, seed: int = 0, **fields) -> Cell:
   """A run with a beta that is given, the same of all layers."""
   fields = {'decoder.variance': 'fixed', **_length(data, net), 'seed': seed, **fields}
   fields |= {f'objective.beta.{layer}': beta for layer in NETS[net]}
-  return Cell(_name(data, net, name, fields), f'{data},{net},none', fields)
+  return _cell(_name(data, net, name, fields), f'{data},{net},none', fields)
+
+
+def _cell(name, words, fields):
+  return Cell(name, words, {**COMMON, **fields}, ('test', 'train'))
 
 
 def _length(data, net):
@@ -112,21 +97,6 @@ def _name(data, net, name, fields):
 def error_alone(data: str, net: str) -> Cell:
   """A run with nothing to pay for rates."""
   return weighted(data, net, 'error', 0.0)
-
-
-def train(cells: Sequence[Cell], runs: pathlib.Path, jobs: int) -> None:
-  """Runs what is missing, `jobs` at a time. Raises SystemExit: one failed."""
-
-  def run(cell):
-    command = [sys.executable, *cell.command(runs.absolute())[1:]]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(f'{cell.name}: {"trained" if done.returncode == 0 else "failed"}', file=sys.stderr, flush=True)
-    return done
-
-  with ThreadPoolExecutor(jobs) as pool:
-    for done in pool.map(run, [cell for cell in cells if not cell.is_done(runs)]):
-      if done.returncode:
-        raise SystemExit(f'{shlex.join(done.args)}\n{done.stdout[-2000:]}')
 
 
 # What the runs came to.
@@ -152,21 +122,9 @@ def deviation(data: str) -> float:
   return float(np.sqrt(x.reshape(len(x), -1).var(0).mean()))
 
 
-def spread(values: Sequence[float], form: str = '.4f') -> str:
-  """The median, and of several the smallest and the largest."""
-  text = format(float(np.median(values)), form)
-  return text if len(values) == 1 else f'{text} ({min(values):{form}} to {max(values):{form}})'
-
-
 def how_many(values: Sequence[bool]) -> str:
   """yes, no, or how many of them."""
   return {0: 'no', len(values): 'yes'}.get(sum(values), f'{sum(values)} of {len(values)}')
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-  """Markdown."""
-  lines = [head, ['---'] * len(head), *rows]
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def controllers(net: str) -> list[str]:
