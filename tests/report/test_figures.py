@@ -163,6 +163,19 @@ def test_channels_that_are_images():
   assert grid(images, (0.0, 1.0)).shape[-1] == 3
 
 
+@pytest.mark.parametrize(('channels', 'of_context'), [(1, 1), (1, 2), (2, 1)])
+def test_contexts_are_in_the_places_of_their_samples(run, channels, of_context):
+  """Whichever is several images: as many rows and columns of both."""
+  rng = np.random.default_rng(0)
+  samples = {name: rng.random((9, 4, 4, channels)) for name in ('x', 'reconstruction', 'prior')}
+  samples |= {'context': rng.random((9, 4, 4, of_context)), 'value_range': np.array([0, 1])}
+  run.write_found(20, 'test', 'samples', {}, {}, samples)
+  left, right = (axis.images[0].get_array() for axis in figures.prior_samples(run).axes)
+  assert left.shape[0] == right.shape[0]
+  cells = [(picture.shape[1] + 1) / (4 * n + n) for picture, n in ((left, of_context), (right, channels))]
+  assert cells[0] == cells[1] == 3
+
+
 def test_a_task(tmp_path):
   """A context that is images, one that is a label, and none."""
   run = Run(tmp_path / 'run')
@@ -185,4 +198,5 @@ def test_a_task(tmp_path):
     assert [axis.images[0].get_array().ndim for axis in axes] == [2] * len(axes)  # grey
     words = [text.get_text() for text in axes[0].get_yticklabels()]
     assert words == (['0, 0\u00b0', '1, 90\u00b0', '2, 270\u00b0'] if split == 'test' else ['0', '1', '2'])
-    assert ('50.0% are right' in axes[-1].get_title()) == (split == 'test')
+    assert axes[-1].get_title() == 'samples'
+    assert drawn.get_supxlabel() == ('samples: 50.0% right' if split == 'test' else '')

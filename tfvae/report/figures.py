@@ -182,18 +182,16 @@ def prior_samples(run: Run):
     drawn = figure(5, 5.4)
     _show(drawn.subplots(), prior, limits, None, 'E[x | z], z ~ p(z)', is_stack(run))
     return drawn
-  title, told = 'E[x | z], z ~ p(z | context)', contexts.pictures(context, prior.shape[1], limits)
-  wide = (
-    () if told is None else (min(2.0, told.shape[2] / prior.shape[2]),)
-  )  # of the left one, to that of the right one
+  stack, told = is_stack(run), contexts.pictures(context, prior.shape[1], limits)
+  cell = np.array(grid(prior[:1], limits, 1, stack).shape[:2]) + 1
+  columns = math.ceil(math.sqrt(len(prior) / (cell[1] // prior.shape[2])))
+  wide = () if told is None else (min(2.0, (told.shape[2] + 1) / cell[1]),)  # of the contexts, to that of the samples
   drawn = figure(5 * (1 + sum(wide)), 5.4)
   *left, right = drawn.subplots(1, len(wide) + 1, squeeze=False, width_ratios=(*wide, 1))[0]
-  _show(right, prior, limits, None, title, is_stack(run))
+  _show(right, prior, limits, columns, 'E[x | z], z ~ p(z | context)', stack)
   if left:
-    _show(left[0], told, limits, None, 'context', False)
+    _show(left[0], told, limits, columns, 'context', False)
     return drawn
-  cell = np.array(grid(prior[:1], limits, 1, is_stack(run)).shape[:2]) + 1
-  columns = (grid(prior, limits, None, is_stack(run)).shape[1] + 1) // cell[1]
   for number, word in enumerate(contexts.words(context)):
     row, column = cell * divmod(number, columns)
     right.text(column, row, word, va='top', color='C1', fontsize=8, path_effects=contexts.outline())

@@ -22,7 +22,8 @@ def task(run: Run, split: str):
   pictures = [grid(images, arrays['value_range'], columns, is_stack(run)) for _, images, columns in shown]
   widths, height = [picture.shape[1] for picture in pictures], pictures[0].shape[0]
   inches = ROW * len(x) / height
-  drawn = figure(inches * sum(widths) + 1.2, ROW * len(x) + 0.9)
+  labels = _labels(arrays)[: len(x)]
+  drawn = figure(inches * sum(widths) + 0.2 * len(shown) + 0.08 * max(map(len, labels)) + 0.1, ROW * len(x) + 0.9)
   axes = drawn.subplots(1, len(shown), width_ratios=widths, squeeze=False)[0]
   for axis, (title, _, _), picture in zip(axes, shown, pictures, strict=True):
     axis.imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap='gray', vmin=0, vmax=1)
@@ -31,9 +32,9 @@ def task(run: Run, split: str):
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
   rows = [height * (row + 0.5) / len(x) for row in range(len(x))]
-  axes[0].set_yticks(rows, _labels(arrays)[: len(x)], fontsize=8)
+  axes[0].set_yticks(rows, labels, fontsize=8)
   if 'accuracy' in arrays:
-    drawn.supxlabel(f'{100 * arrays["accuracy"]:.1f}% right', fontsize=8)
+    drawn.supxlabel(f'samples: {100 * arrays["accuracy"]:.1f}% right', fontsize=8)
   return drawn
 
 
