@@ -8,6 +8,7 @@ from test_launch import assert_refused
 from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError, UserError
+from tfvae.report.samples import draw
 from tfvae.run import Run
 from tfvae.sampling import Sampler, _path
 
@@ -170,6 +171,36 @@ def test_a_model_that_is_told_labels():
   ):
     with pytest.raises(SpecError, match=says):
       spec_lib.resolve(spec, {'data.context': 'none'} | fields)
+
+
+@pytest.mark.parametrize('shape', [pytest.param((4, 4, 1), marks=pytest.mark.slow), (5,)])
+def test_a_model_of_targets(tmp_path, shape):
+  """Reconstructions are beside the target, which errors are of; so are traversals and interpolations, and pictures."""
+  rng = np.random.default_rng(0)
+  rows = lambda n: rng.integers(0, 256, (n, *shape)).astype(np.uint8 if len(shape) == 3 else np.float64)
+  parts = {name: rows(n) for n, names in ((40, ('x', 'target')), (20, ('x_test', 'target_test'))) for name in names}
+  np.savez(tmp_path / 'x.npz', **parts)
+  what = 'prior,reconstructions,traversals,interpolations'
+  fields = {'data.name': 'table', 'data.path': str(tmp_path / 'x.npz'), 'data.target': 'own', 'data.batch_size': 10}
+  model, source, spec = make(('z1',), **fields, **{'data.scaling': 'min_max', 'sample.what': what})
+  samples, batch = dict(Sampler(model, source, spec).run()), source.first('test', 4)
+  low, high = (parts['x'].min(0), parts['x'].max(0)) if len(shape) == 1 else (0, 255)
+  np.testing.assert_allclose(batch['target'], (parts['target_test'][:4] - low) / (high - low), rtol=1e-5, atol=1e-6)
+  found, target, x = samples['reconstructions'], batch['target'].numpy(), batch['x'].numpy()
+  np.testing.assert_array_equal(found['target'], target)
+  np.testing.assert_array_equal(found['x'], x)
+  np.testing.assert_allclose(found['mean'], model(x), atol=1e-6)  # of what is encoded
+  np.testing.assert_allclose(found['mse'], np.square(found['mean'] - target).reshape(4, -1).mean(1), rtol=1e-5)
+  np.testing.assert_array_equal(samples['traversals-z1']['target'], target)
+  np.testing.assert_array_equal(samples['interpolations']['target'], target.reshape(2, 2, *shape))
+  np.testing.assert_allclose(samples['traversals-z1']['mean'][:, 0, 1], found['mean'], atol=2e-5)
+  if len(shape) == 1:
+    np.testing.assert_array_equal(samples['prior']['x'], source.first('test', 5)['target'])
+  run = Run(tmp_path / 'run')
+  run.workdir.mkdir()
+  for name, arrays in samples.items():
+    run.write_samples(name, 1, arrays)
+  assert {path.stem for path in draw(run)} == set(samples)
 
 
 def test_the_shares_of_layers_and_context_add_up():

@@ -174,7 +174,8 @@ class Sampler:
       rows = _taken(eps, n) | _taken(self._told(shape[0], of_examples=True), n)
       return rows | {layer: family.moved(rows[layer], units[u], offsets[t])}
 
-    return {'x': examples['x'], 'mean': self._means(shape, moved), 'units': units, 'offsets': offsets, of: used}
+    mean = self._means(shape, moved)
+    return {**_scored(examples), 'mean': mean, 'units': units, 'offsets': offsets, of: used}
 
   def interpolations(self) -> dict[str, np.ndarray]:
     """mean [P, K, steps, ...] between P pairs of examples x [P, 2, ...]; moved [K] names the layers that move.
@@ -199,7 +200,7 @@ class Sampler:
       return rows | _taken(self._told(len(x), of_examples=True), 2 * pair)
 
     return {
-      'x': x[: 2 * pairs].reshape(pairs, 2, *x.shape[1:]),
+      **{name: of[: 2 * pairs].reshape(pairs, 2, *x.shape[1:]) for name, of in _scored(self._examples).items()},
       'mean': self._means(shape, moved),
       'moved': np.array([top, '+'.join((top, *below))][: shape[1]]),
     }
@@ -359,6 +360,11 @@ def in_8_bits(images: np.ndarray, limits) -> np.ndarray:
 def _taken(arrays, rows):
   """Rows of arrays."""
   return {name: value[rows] for name, value in arrays.items()}
+
+
+def _scored(examples):
+  """x, and beside it the target where that is scored."""
+  return {name: value for name, value in examples.items() if name in ('x', 'target')}
 
 
 def _dtype(array, floating):

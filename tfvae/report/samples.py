@@ -251,14 +251,20 @@ def _unit_labels(samples, units):
 
 
 def _interpolation_images(samples, layer):
-  x, mean, bands = samples['x'], samples['mean'], []
+  (name, x), mean, bands = _scored(samples), samples['mean'], []
   labels = [str(moved).replace('+', ', ') for moved in samples['moved']]
   for pair in range(min(len(x), MOST['examples'])):
-    heads = [('x',), tuple(f'{weight:.3g}' for weight in np.linspace(0, 1, mean.shape[2])), ('x',)]
+    heads = [(name,), tuple(f'{weight:.3g}' for weight in np.linspace(0, 1, mean.shape[2])), (name,)]
     heads = heads if pair == 0 else [()] * 3
     ends = [Panel(x[pair, end][None], 1, heads[2 * end]) for end in (0, 1)]
     bands.append((labels, [ends[0], Panel(*_rows(mean[pair]), heads[1]), ends[1]]))
   return sheet(_interpolation_title(samples), bands, *_how(samples))
+
+
+def _scored(samples):
+  """(name, examples) of what the means are of."""
+  name = 'target' if 'target' in samples else 'x'
+  return name, samples[name]
 
 
 def _interpolation_title(samples):
@@ -394,21 +400,24 @@ def _contexts_lines(samples, layer):
 
 def _traversal_lines(samples, layer):
   units, offsets, cells = samples['units'][: MOST['units']], samples['offsets'], []
+  name, x = _scored(samples)
   unit = 'state' if _are_states(samples) else 'standard deviations'
   for number, label in enumerate(_unit_labels(samples, units)):
     curves = _colored(samples['mean'][0, number], 'coolwarm', np.linspace(0, 1, len(offsets)))
-    cells.append((label.replace('\n', ', '), [*curves, (samples['x'][0], {'color': 'k', 'linestyle': ''})]))
-  return _lines(f'{_traversal_title(samples, layer)} (points: x)', cells, (unit, 'coolwarm', offsets[0], offsets[-1]))
+    cells.append((label.replace('\n', ', '), [*curves, (x[0], {'color': 'k', 'linestyle': ''})]))
+  return _lines(
+    f'{_traversal_title(samples, layer)} (points: {name})', cells, (unit, 'coolwarm', offsets[0], offsets[-1])
+  )
 
 
 def _interpolation_lines(samples, layer):
-  cells, weights = [], np.linspace(0, 1, samples['mean'].shape[2])
-  for pair in range(min(len(samples['x']), MOST['examples'])):
+  cells, weights, (name, x) = [], np.linspace(0, 1, samples['mean'].shape[2]), _scored(samples)
+  for pair in range(min(len(x), MOST['examples'])):
     for kind, moved in enumerate(samples['moved']):
       curves = _colored(samples['mean'][pair, kind], 'viridis', weights)
-      ends = [(samples['x'][pair, e], {'color': 'k', 'linestyle': '', 'marker': '.x'[e]}) for e in (0, 1)]
+      ends = [(x[pair, e], {'color': 'k', 'linestyle': '', 'marker': '.x'[e]}) for e in (0, 1)]
       cells.append((f'pair {pair}: {str(moved).replace("+", ", ")}', [*curves, *ends]))
-  return _lines(f'{_interpolation_title(samples)} (points and crosses: x)', cells, ('weight', 'viridis', 0, 1))
+  return _lines(f'{_interpolation_title(samples)} (points and crosses: {name})', cells, ('weight', 'viridis', 0, 1))
 
 
 def _layer_lines(samples, layer):
