@@ -478,6 +478,12 @@ def test_the_elbo_is_of_the_target():
     verbs.run('elbo', x=x)
   with pytest.raises(UserError, match='elbo: target: got values'):
     verbs.run('elbo', x=x, target=target + 100)
+  table = Verbs(model, verbs._spec, {'center': [0.0] * 4, 'width': [1.0] * 4}, (0.0, 9.0))
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    table.run('elbo', x=x, target=target + 100)  # columns of a table have ranges of their own as targets
+    with pytest.raises(UserWarning, match='elbo: x: got values'):
+      table.run('elbo', x=x + 100, target=target)
 
 
 def test_contexts_that_are_images_are_grey_where_x_is_binary():

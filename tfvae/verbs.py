@@ -257,7 +257,8 @@ class Verbs:
   def _check_range(self, verb, name, low, high):
     """Of x: values beyond the training split's by more than all of its range were hardly scaled as it was."""
     ends = self._grey if name == 'context' else self._range
-    if ends is None:
+    is_table = isinstance(self._scaling['center'], list) and self._spec.data.binarize == 'none'
+    if ends is None or (is_table and name == 'target'):  # whose columns have ranges of their own, which are not kept
       return
     smallest, largest = ends
     margin = largest - smallest
@@ -272,9 +273,7 @@ class Verbs:
       f'{verb}: {name}: got values from {low:.6g} to {high:.6g}, but the model was trained on values from '
       f'{smallest:.6g} to {largest:.6g}. Stored values go in as {how}'
     )
-    if (
-      isinstance(self._scaling['center'], list) and self._spec.data.binarize == 'none'
-    ):  # a table: rows may be rare ones
+    if is_table:  # rows may be rare ones
       warnings.warn(what, stacklevel=5)
     else:
       raise UserError(what)
