@@ -177,6 +177,45 @@ CASES = {  # path, shape, fields, and of each line its field, what it got and wh
     ('z2.grid', '3; no way leads from 8 x 8 to 3 x 3', 'spec.model.z2.grid='),
     ('z1.grid', '4; no way leads from 3 x 3 to 4 x 4', ''),
   ),
+  'canvas': (
+    ('geco.py:mnist,convdraw', (28, 28, 1), {'model.z.grid': 3}),
+    (
+      'z.grid',
+      '3; the canvas is looked at in 3 x 3 squares of one size, but images are 28 x 28 (height x width), and 28 is no '
+      'multiple of 3',
+      'spec.model.z.grid=7 or spec.data.resize=27',
+    ),
+  ),
+  'canvas, memories of their own': (
+    ('geco.py:cifar10,convdraw', (32, 32, 3), {'model.z.grid': 4, 'model.z.join_grid': 12}),
+    ('z.join_grid', '12; no way leads from 32 x 32 to 12 x 12', 'spec.model.z.join_grid=16'),
+    ('z.grid', '4; no way leads from 12 x 12 to 4 x 4', ''),
+  ),
+  'canvas, smaller than its grid': (
+    ('geco.py:convdraw', (8, 8, 1), {'model.z.grid': 16}),
+    ('z.grid', '16; the canvas is looked at in 16 x 16 squares', 'spec.model.z.grid=8'),
+  ),
+  'canvas, not square': (
+    ('geco.py:convdraw', (28, 20, 1), FOLDER | {'model.z.encoder.kind': 'mlp', 'decoder.net.kind': 'mlp'}),
+    (
+      'z.grid',
+      '4; the canvas is looked at in 4 x 4 squares of one size, but images are 28 x 20 (height x width), which are not',
+      'spec.data.resize=28',
+    ),
+  ),
+  'canvas, conv28': (
+    (
+      'geco.py:mnist,convdraw',
+      (28, 28, 1),
+      {
+        f'{net}.{field}': value
+        for net in ('decoder.net', 'model.z.posterior')
+        for field, value in (('kind', 'conv28'), ('hidden', '8'))
+      },
+    ),
+    ('z.posterior.kind', 'conv28, which needs maps of 28 x 28, but maps are 7 x 7', 'spec.model.z.posterior.kind=conv'),
+    ('decoder.net.kind', 'conv28, which needs maps of 28 x 28, but maps are 7 x 7', 'spec.decoder.net.kind=conv'),
+  ),
 }
 
 

@@ -40,6 +40,11 @@ class Misfit(NamedTuple):
 
 def problems(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None) -> list[str]:
   """A line for every field of which a net cannot be built for examples of `shape`, with a value that fits."""
+  if NAMES['model.name'][f['model.name']].steps and len(shape) != 3:
+    return [
+      f'spec.model.name: got {f["model.name"]}, which draws images, but examples of {f["data.name"]} are none; use a '
+      'spec of hierarchy, such as specs/table.py'
+    ]
   found, wrong = {}, misfits(f, shape, context)
   for misfit in wrong:
     tried = [_first(f, shape, context, group, wrong) for group in misfit.changes(shape)]
@@ -103,11 +108,17 @@ def nets(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None
 
 
 def _steps(f, name, x):
-  own, meeting = f'model.{name}.grid', f'model.{name}.{"join_grid" if f[f"model.{name}.join_grid"] else "grid"}'
+  own, meeting = f'model.{name}.grid', _memories(f, name)
+  map_ = (f[meeting], f[meeting])
   yield Net(f'model.{name}.encoder', x, f[meeting], False, (meeting,), True)
-  for part in ('posterior', 'prior'):
-    yield _between(f, f'model.{name}.{part}', meeting, own)
-  yield Net('decoder.net', (f[meeting], f[meeting]), x[0] if x else 0, True, (meeting,), True)
+  yield Net(f'model.{name}.posterior', map_, f[own], True, tuple(dict.fromkeys((meeting, own))))
+  yield _between(f, f'model.{name}.prior', meeting, own)
+  yield Net('decoder.net', map_, x[0], True, (meeting,))
+
+
+def _memories(f, name):
+  """The field of the side of the memories of a layer that repeats."""
+  return f'model.{name}.{"join_grid" if f[f"model.{name}.join_grid"] else "grid"}'
 
 
 def _told(f):
@@ -196,7 +207,22 @@ def _reached(f, net):
 
 def misfits(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None) -> list[Misfit]:
   """Of every net that cannot be built."""
-  return [misfit for net in nets(f, shape, context) if (misfit := _misfit(f, net))]
+  found = [misfit for net in nets(f, shape, context) if (misfit := _misfit(f, net))]
+  return found + (_uneven(f, shape[:2]) if NAMES['model.name'][f['model.name']].steps else [])
+
+
+def _uneven(f, x):
+  """Of a canvas that no grid of squares of one size covers."""
+  (name,) = f['model.layers']
+  meeting = _memories(f, name)
+  grid = f[meeting]
+  if x[0] == x[1] and x[0] % grid == 0:
+    return []
+  squares = f'; the canvas is looked at in {grid} x {grid} squares of one size'
+  why = f'{squares}, but images are {_size(x)} (height x width)'
+  why += f', and {x[0]} is no multiple of {grid}' if x[0] == x[1] else ', which are not square'
+  changes = lambda shape: [[{meeting: value} for value in _near(GRIDS, grid)], _images(f, shape)]
+  return [Misfit(Net(f'model.{name}', tuple(x), grid, False, (meeting,)), meeting, why, changes)]
 
 
 def _misfit(f, net):

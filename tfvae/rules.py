@@ -382,7 +382,7 @@ def _stream_rule(f):
 
 def _num_layers(f):
   """Of latents, each step of one that repeats being one."""
-  return f[f'model.{REPEATED}.steps'] if _model(f).steps else len(f['model.layers'])
+  return f.get(f'model.{REPEATED}.steps', 1) if _model(f).steps else len(f['model.layers'])
 
 
 def _model(f):
@@ -483,6 +483,8 @@ def _standardize_rule(f):
 
 
 def _prior_rule(f):
+  if _model(f).steps:
+    return  # which has its own (`_steps_rule`)
   top, bottom, constraint = f['model.layers'][0], f['model.layers'][-1], f['prior.weight_constraint']
   if f['prior.name'] == 'optimal' and f[f'model.{top}.grid']:
     yield (

@@ -1004,8 +1004,9 @@ def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
     inside = sorted({f[len(name) + 1 :].partition('.')[0] for f in fields if f.startswith(f'{name}.')})
     return f'is a section; its fields: {", ".join(inside)}'
   for part in name.split('.'):
-    if part[:1] == 'z' and part[1:].isdigit() and part not in layers:
-      return f'there is no layer {part}; the layers of this spec: {", ".join(layers)}'
+    if part[:1] == 'z' and (part[1:].isdigit() or part == REPEATED) and part not in layers:
+      more = ' (z, which repeats, is that of spec.model.name=convdraw)' if part == REPEATED else ''
+      return f'there is no layer {part}; the layers of this spec: {", ".join(layers)}{more}'
   if name in RENAMED:
     return f'unknown field. Did you mean spec.{RENAMED[name]}?'
   parent, _, last = name.rpartition('.')

@@ -16,7 +16,7 @@ from tfvae.models.standardized import Standardized
 from tfvae.models.state import fold, sizes, spread
 from tfvae.models.wiring import after, join
 from tfvae.nets.conv_lstm import ConvLstm
-from tfvae.nets.heads import Head, Join, density_dtype
+from tfvae.nets.heads import Head, Join
 from tfvae.observation import Observation
 
 tfd = tfp.distributions
@@ -132,7 +132,7 @@ class Generator(keras.layers.Layer):
     both = tf.convert_to_tensor(self.learned) if told is None else self.first(told)
     hidden, cell = tf.split(tf.cast(both, self.compute_dtype), 2, -1)
     lead = () if told is None else (1, *sizes(told, 1))
-    return Drawing(hidden, cell, tf.zeros([_count(hidden), *canvas], density_dtype()), lead)
+    return Drawing(hidden, cell, tf.zeros([_count(hidden), *canvas], self.variable_dtype), lead)
 
   def call(self, z: tf.Tensor, canvas: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The decoder's memory after z_t [N, ...]: hidden and cell."""
@@ -143,7 +143,8 @@ class Recognition(keras.layers.Layer):
   """What q(z_t | z_<t, x) is made of, the same in all steps.
 
   Args:
-    encoder: net from x and x - E[x | h], as one image, to a map [G, G, .].
+    encoder: net from x and x - E[x | h], as one image.
+    join: of its features, to a map [G, G, .].
     lstm: of the encoder.
     net, family: from its hidden map to q.
     side: G.
@@ -152,6 +153,7 @@ class Recognition(keras.layers.Layer):
   def __init__(
     self,
     encoder: keras.layers.Layer,
+    join: Join,
     lstm: ConvLstm,
     net: keras.layers.Layer,
     family: LatentFamily,
@@ -159,7 +161,7 @@ class Recognition(keras.layers.Layer):
     name: str,
   ):
     super().__init__(name=name)
-    self.encoder, self.lstm, self.net, self.family, self.side = encoder, lstm, net, family, side
+    self.encoder, self.join, self.lstm, self.net, self.family, self.side = encoder, join, lstm, net, family, side
     self.built = True  # it has no weights of its own
 
   def begin(self, x: tf.Tensor) -> Reading:
@@ -169,7 +171,7 @@ class Recognition(keras.layers.Layer):
 
   def call(self, x: tf.Tensor, error: tf.Tensor, drawn: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor):
     """Its memory in a step, hidden and cell, of x and its error [N, ...], and of the decoder's hidden map `drawn`."""
-    return self.lstm([self.encoder(tf.concat([x, error], -1)), drawn, hidden], cell)
+    return self.lstm([self.join([self.encoder(tf.concat([x, error], -1))]), drawn, hidden], cell)
 
   def posterior(self, reading: Reading) -> tfd.Distribution:
     """q(z_t | z_<t, x)."""
@@ -301,6 +303,7 @@ class ConvDraw(Hierarchy):
     posterior = make.net(section.posterior, section.grid, f'{name}_posterior')
     recognition = Recognition(
       make.net(section.encoder, grid, f'{name}_encoder', head=False),
+      Join(grid, section.lstm, f'{name}_x_join'),
       lstm('encoder'),
       posterior,
       after(posterior, make.posterior(section, f'{name}_q', section.posterior.kernel)),

@@ -26,7 +26,9 @@ class Information(Watcher):
     self._families, self._sides, self._decay = families, sides, decay
     self._averages = {
       (side, layer): keras.Variable(
-        tf.zeros(families[layer].information_shape), trainable=False, name=f'information_{side}_{layer}'
+        tf.zeros(families[layer].information_shape),
+        trainable=False,
+        name=f'information_{side}_{layer}'.replace('/', '_'),
       )
       for side, layers in sides.items()
       for layer in layers

@@ -29,7 +29,7 @@ class PersistentChain(Watcher):
         np.tile(layer.family.origin, (1, n, *[1] * len(layer.shape))),
         dtype=layer.prior.variable_dtype,
         trainable=False,
-        name=f'chain_{layer.name}',
+        name=f'chain_{layer.name}'.replace('/', '_'),
       )
       for layer in model.latents
     }
