@@ -145,6 +145,8 @@ def get_config(variant=''):
   if (data, asked) == ('mnist', 'cla'):
     spec.train.steps = 6000  # until the multiplier has come down
   spec.eval.evaluators = ('bounds', 'reconstruction', 'latents', 'nll_per_dimension', 'samples')
+  if net == 'convdraw':
+    spec.eval.evaluators += ('canvases',)
   if data in ('digits', 'mnist'):
     spec.eval.also = ('train',)
   if data != 'digits':

@@ -343,6 +343,7 @@ def test_mistakes_on_arrays(tmp_path):
     (lambda: run.decode(), 'decode: got nothing; it takes z1'),
     (lambda: run.decode(z1=np.zeros((2, 3)), z2=np.zeros((2, 3))), 'decode: got z1, z2; it takes z1'),
     (lambda: run.decode(z1=np.zeros((2, 4))), r'decode: z1: got the shape \[2, 4\]; allowed: \[B, 3\]'),
+    (lambda: run.drawings(z1=np.zeros((2, 3))), r'drawings: .* not draw in steps \(spec\.model\.name=hierarchy\)'),
     (lambda: run.sample(0), 'sample: n: got 0; allowed: an integer from 1'),
     (lambda: run.sample(2.5), r'sample: n: got 2\.5'),
     (lambda: run.sample(1, seed=-1), 'sample: seed: got -1; allowed: an integer from 0 to 2147483647'),

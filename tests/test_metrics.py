@@ -20,6 +20,8 @@ def test_the_main_numbers_have_their_units_and_their_order():
   single = metrics.summary({name: value for name, value in numbers.items() if name != 'rate/z2'})
   assert not any('rate/z1' in line for line in single)  # of one layer it is the rate
   assert metrics.by_layer(numbers) == {'encoder_entropy/z1': ['encoder_entropy/z1/0']}
+  of_a_step = 'encoder_entropy/z/1/0'
+  assert metrics.by_layer([of_a_step, 'rate/z/1']) == {'encoder_entropy/z/1': [of_a_step]}
   constrained = {'constraint/re': 0.1, 'threshold/re': 1.0, 'constraint/rate/z2': 0.5, 'beta_vae/beta': 2.0}
   assert list(metrics.main(constrained)) == ['constraint/re', 'constraint/rate/z2', 'threshold/re', 'beta_vae/beta']
   assert metrics.main(constrained)['constraint/rate/z2'] == 'nats from its target'

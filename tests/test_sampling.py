@@ -203,6 +203,53 @@ def test_a_model_of_targets(tmp_path, shape):
   assert {path.stem for path in draw(run)} == set(samples)
 
 
+def test_the_steps_of_one_that_repeats():
+  """A section is one part of each kind of samples; a step that moves moves those after it, which keep their eps."""
+  steps, net = 2, {f'model.z.{of}.hidden': (4,) for of in ('posterior', 'prior')}
+  fields = {'model.name': 'convdraw', 'model.z.grid': 4, 'model.z.steps': steps, 'model.z.lstm': 4, 'model.z.canvas': 2}
+  fields |= {'model.z.encoder.kind': 'conv', 'decoder.net.kind': 'conv', 'decoder.net.hidden': (4,)}
+  fields |= {'sample.what': (*spec_lib.base(('z',)).sample.what, 'codes', 'limiting'), 'eval.limiting_steps': 1}
+  model, source, spec = make(('z',), **fields, **{'data.context': 'label', 'sample.units': 5}, **net)
+  sampler = Sampler(model, source, spec)
+  found = dict(sampler.run())
+  names = 'prior', 'reconstructions', 'traversals-z', 'interpolations', 'layers-z', 'layers-context', 'contexts'
+  assert list(found) == [*names, 'codes', 'limiting']
+  assert found['codes']['z.mean'].shape == (10, steps, 4, 4, 3) and sampler.projector()['z.tsv'].count(b'\n') == 10
+
+  apart = lambda z: {f'z/{t + 1}': z[None, :, t] for t in range(steps)}
+  for name in ('prior', 'limiting'):
+    means = model.mean(apart(found[name]['z.z']), found[name]['context'])[0]
+    np.testing.assert_allclose(found[name]['mean'], means, atol=1e-6)
+
+  moved, x, context = found['traversals-z'], source.first('test', 4)['x'], source.first('test', 4)['label']
+  assert moved['rate'].shape == (steps, 3) and moved['mean'].shape == (4, 5, 3, 8, 8, 1)
+  sorted_, of = np.sort(moved['rate'].ravel())[::-1], (moved['of_steps'] - 1, moved['units'])
+  np.testing.assert_array_equal(moved['rate'][of], sorted_[:5])
+  assert set(moved['of_steps']) == {1, 2}
+  z, _ = model.encode({'x': x, 'context': context})
+  _, p = model.descend(lambda layer, p: z[layer.name], context)
+  eps = {name: (z[name] - p[name].mean()) / p[name].stddev() for name in z}
+  for row, (step, unit) in enumerate(zip(moved['of_steps'], moved['units'], strict=True)):
+    at = {name: value.numpy() for name, value in eps.items()}
+    at[f'z/{step}'][..., unit] += moved['offsets'][2]
+    z, _ = model.descend(lambda layer, p: p.mean() + p.stddev() * at[layer.name], context)  # noqa: B023
+    np.testing.assert_allclose(moved['mean'][:, row, 2], model.mean(z, context)[0], atol=2e-5)
+  np.testing.assert_allclose(moved['mean'][:, 0, 1], found['reconstructions']['mean'], atol=2e-5)
+
+  between = found['interpolations']
+  assert list(between['moved']) == ['z/1', 'z']
+  np.testing.assert_allclose(between['mean'][:, 1, 0], found['reconstructions']['mean'][::2], atol=2e-5)
+
+  one, told = found['layers-z'], found['layers-context']
+  assert one['mean'].shape == (5, 1 + steps, 8, 8, 1) and one['variance'].shape == (steps,)
+  np.testing.assert_array_equal(one['mean'][:, 0], told['mean'][:, 0])
+  for step in range(steps):
+    mean, variance, total = sampler._fresh([f'z/{step + 1}'], {'context': told['context']})
+    np.testing.assert_array_equal(one['mean'][:, 1 + step], mean[:, 1])
+    assert (one['variance'][step], one['total_variance']) == (variance, total)
+    assert variance == pytest.approx(mean.var(1, ddof=1).mean(), rel=1e-5) and variance > 1e-6
+
+
 def test_the_shares_of_layers_and_context_add_up():
   """x = b + z1 (D_z + ...) of z2 ~ N(m2(c), 1), z1 ~ N(m1(c) + A z2, 1): all is additive, and labels come in turn."""
   n, labels = 1000, tuple(range(4))

@@ -57,7 +57,7 @@ MAIN = {
   'beta_vae/beta': '',
   'beta_vae/sigma': 'units of x',
 }
-SINGLE = ('encoder_entropy/*/*', 'second_moment/*/*')  # of single latent units, the last part of the name
+SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent units: <layer>/<unit>
 
 
 def main(names: Iterable[str]) -> dict[str, str]:
@@ -70,7 +70,7 @@ def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
   """The names of single latent units, by what they are the numbers of: {'encoder_entropy/z1': [...]}."""
   found = {}
   for name in names:
-    if any(_fits(name, pattern) for pattern in SINGLE):
+    if name.startswith(SINGLE) and name.count('/') > 1:
       found.setdefault(name.rpartition('/')[0], []).append(name)
   return found
 

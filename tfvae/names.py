@@ -156,6 +156,7 @@ NAMES = {
     'ppca': 'tfvae.analysis.ppca:Ppca',
     'selection': 'tfvae.analysis.selection:Selection',
     'samples': 'tfvae.analysis.samples:Samples',
+    'canvases': 'tfvae.analysis.canvases:Canvases',
     'points': 'tfvae.analysis.points:Points',
     'tiles': 'tfvae.analysis.tiles:Tiles',
     'estimates': 'tfvae.analysis.estimates:Estimates',

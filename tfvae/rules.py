@@ -259,6 +259,11 @@ def _steps_rule(f):
         f'spec.model.layers: got {REPEATED}, which repeats and is for spec.model.name=convdraw, not for {name}; name '
         'the layers from the top, the bottom one ending in 1'
       )
+    if 'canvases' in f['eval.evaluators'] and _model(f).verbs:  # other kinds of models have evaluators of their own
+      yield (
+        'spec.eval.evaluators: got canvases, which shows how spec.model.name=convdraw draws, step by step, not '
+        f'{name}; leave it out'
+      )
     return
   if layers != (REPEATED,):
     yield f'spec.model.layers: got {_shown(layers)}; spec.model.name={name} has one that repeats, {REPEATED}'

@@ -51,9 +51,9 @@ class Run(Records):
     metrics: {'train': {name: array}, 'test': ...} of metrics.jsonl, with the 'step' of each row; NaN where a row lacks
       a name. Evaluations on the training split are under 'train (evaluated)'.
     evaluation: the last evaluation of spec.eval.split.
-    verbs: what `model` is used for, a `Verbs`; `scale`, `scale_context`, `encode`, `decode`, `reconstruct`, `sample`
-      and `elbo` call it. A closed-form variance is given the training split's value when it is made, which takes the
-      data.
+    verbs: what `model` is used for, a `Verbs`; `scale`, `scale_context`, `encode`, `decode`, `drawings`, `reconstruct`,
+      `sample` and `elbo` call it. A closed-form variance is given the training split's value when it is made, which
+      takes the data.
   """
 
   def __init__(self, workdir: str | os.PathLike):
@@ -328,6 +328,10 @@ class Run(Records):
   def decode(self, context=None, **z) -> dict[str, np.ndarray]:
     """mean, and scale or logits [B, ...]: p(x | z) of z1=[B, ...], and of the other layers where x depends on them."""
     return self.verbs.run('decode', context=context, **z)
+
+  def drawings(self, context=None, **z) -> dict[str, np.ndarray]:
+    """mean [B, T, ...]: E[x | z_<=t] of z=[B, T, ...], what a model that draws in steps shows after each of them."""
+    return self.verbs.run('drawings', context=context, **z)
 
   def reconstruct(self, x, context=None) -> dict[str, np.ndarray]:
     """mean [B, ...]: E[x | z] at the posterior's means of x [B, ...]."""

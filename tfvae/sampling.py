@@ -8,6 +8,8 @@ states keeps its state instead (`LatentFamily.standardize`).
 
 What a model is told, the context, is that of the example, whatever moves; samples have the contexts of the split's
 examples in turn, or the labels that spec.sample.labels names.
+
+A section whose layer repeats is shown as one: its z are [n, T, ...], and T steps have one picture of each kind.
 """
 
 import functools
@@ -18,6 +20,7 @@ import tensorflow as tf
 
 from tfvae.data.images import spread
 from tfvae.models.chain import Chain
+from tfvae.models.trace import sections, together
 from tfvae.noise import Noise, Share, record, replay, stateless
 from tfvae.projector import files
 
@@ -35,6 +38,7 @@ class Sampler:
   def __init__(self, model, source, spec):
     self._model, self._source, self._section, self._size = model, source, spec.sample, spec.eval.batch_size
     self._limiting_steps = spec.eval.limiting_steps
+    self._sections = sections(model.layer_names)
     self._encode = tf.function(self._posterior_means, autograph=False)
     self._decode = tf.function(self._mean, autograph=False)
     self._draw = tf.function(self._mean_of_noise, autograph=False)
@@ -47,19 +51,18 @@ class Sampler:
     about = {'value_range': np.array(self._source.value_range)} | {
       key: np.array(self._section[key]) for key in ('split', 'seed')
     }
-    layers = self._model.layer_names
+    names, told = list(self._sections), self._model.told is not None
     for what in self._section.what:
-      if what == 'traversals' or (what == 'layers' and (len(layers) > 1 or self._model.told is not None)):
-        told = ['context'] if what == 'layers' and self._model.told is not None else []
-        for part in (*layers, *told):
+      if what == 'traversals' or (what == 'layers' and (len(self._model.layer_names) > 1 or told)):
+        for part in (*names, *(['context'] if what == 'layers' and told else [])):
           yield f'{what}-{part}', getattr(self, what)(part) | about
-      elif what == 'contexts' and self._model.told is not None:
+      elif what == 'contexts' and told:
         yield what, self.contexts() | about
       elif what in ('prior', 'limiting', 'reconstructions', 'interpolations', 'codes'):
         yield what, getattr(self, what)() | about
 
   def prior(self) -> dict[str, np.ndarray]:
-    """n = spec.sample.num ancestral samples, [n, ...] each: mean, draw ~ p(x | z), <layer>.z, and the context if any.
+    """n = spec.sample.num ancestral samples, [n, ...] each: mean, draw ~ p(x | z), <section>.z, and the context if any.
 
     Where the data are no images also x, as many examples of the split (of its targets where those are what is
     modelled), to compare distributions.
@@ -70,7 +73,7 @@ class Sampler:
     def draw(rows):
       noise = self._noise('prior', rows['row'], n)
       trace = self._model.generate(rows['row'].shape[0], noise, rows.get('context'))
-      return {'mean': trace.mean[0], 'draw': trace.x, **{f'{name}.z': z[0] for name, z in trace.z.items()}}
+      return {'mean': trace.mean[0], 'draw': trace.x, **_codes(trace.z, 'z')}
 
     arrays = self._rows(tf.function(draw, autograph=False), n, lambda row: {'row': row, **_taken(told, row)}) | told
     if len(self._source.dataset.shape) == 3:
@@ -102,7 +105,7 @@ class Sampler:
   def limiting(self) -> dict[str, np.ndarray]:
     """n = spec.sample.num chains z, x, z, ... after eval.limiting_steps steps from the prior (`models.chain`).
 
-    mean, E[x | z], draw ~ p(x | z), and <layer>.z: [n, ...] each.
+    mean, E[x | z], draw ~ p(x | z), and <section>.z: [n, ...] each.
     """
     n, section = self._section.num, self._section
     told = self._told(n)
@@ -110,18 +113,18 @@ class Sampler:
     z = Chain(self._model, section.seed).run(n, self._limiting_steps, context=context)
     px, likelihood = self._model.decode(z, context), self._model.decoder.likelihood
     draw = likelihood.sample(px, self._noise('limiting'), 'x', (1, n))
-    found = {'mean': likelihood.mean(px)[0], 'draw': draw[0], **{f'{name}.z': value[0] for name, value in z.items()}}
+    found = {'mean': likelihood.mean(px)[0], 'draw': draw[0], **_codes(z, 'z')}
     arrays = {name: value.numpy() for name, value in found.items()} | {'steps': np.array(self._limiting_steps)} | told
     return arrays if len(self._source.dataset.shape) == 3 else arrays | {'x': self._first(n)['x'].numpy()}
 
   def codes(self) -> dict[str, np.ndarray]:
-    """Of the first spec.sample.points examples of the split: <layer>.mean [n, ...], label and index.
+    """Of the first spec.sample.points examples of the split: <section>.mean [n, ...], label and index.
 
     mean: of q; of a discrete layer, the most probable state; of a flow, the image of the base's mean.
     """
     batch = self._first(self._section.points)
     columns = {name: batch[name].numpy() for name in ('label', 'index') if name in batch}
-    return {f'{name}.mean': self._points[f'{name}.mean'] for name in self._model.layer_names} | columns
+    return {f'{name}.mean': value for name, value in self._points_means.items()} | columns
 
   def reconstructions(self) -> dict[str, np.ndarray]:
     """Of n examples x [n, ...]: mean [n, ...] at the posterior means, samples [n, draws, ...] at z ~ q(z | x).
@@ -150,39 +153,45 @@ class Sampler:
       'samples_mse': mse(arrays['samples'] - target[:, None]),
     }
 
-  def traversals(self, layer: str) -> dict[str, np.ndarray]:
+  def traversals(self, section: str) -> dict[str, np.ndarray]:
     """mean [n, U, steps, ...] around n examples x [n, ...]: units[u] of z_l moved by offsets[t] of its prior's sd.
 
     Of a layer that has states, offsets are all states of a unit, in turn. A unit of a feature map is a channel, moved
     everywhere; one of a layer of categories is a group. rate [H]: of every unit KL(q || p) in nats at the posterior
     means of the other layers, summed over the map, averaged over spec.sample.points examples. Where that has no closed
     form (of a flow), spread [H] instead: the variance of every unit's location over those examples, in units of the
-    prior's. units [U] are those of the largest rates (or spreads), the largest first.
+    prior's. units [U] are those of the largest rates (or spreads), the largest first. Of a section that repeats they
+    are those of all steps, [T, H], and of_steps [U] says of which step, from 1, a unit is: later steps then go where
+    their conditional priors go.
     """
-    eps, examples = self._eps, self._examples
-    if f'{layer}.rate' in self._points:
-      of, used = 'rate', self._points[f'{layer}.rate'].mean(0, dtype=np.float64)
+    eps, examples, layers = self._eps, self._examples, self._sections[section]
+    if f'{layers[0]}.rate' in self._points:
+      of, used = 'rate', [self._points[f'{layer}.rate'].mean(0, dtype=np.float64) for layer in layers]
     else:
-      of, used = 'spread', self._points[f'{layer}.eps'].var(0, dtype=np.float64)
-    units = np.argsort(-used, kind='stable')[: self._section.units or None]
-    family = self._model.families[layer]
+      of, used = 'spread', [self._points[f'{layer}.eps'].var(0, dtype=np.float64) for layer in layers]
+    largest = np.argsort(-np.ravel(used), kind='stable')[: self._section.units or None]
+    steps, units = np.divmod(largest, len(used[0]))
+    family = self._model.families[layers[0]]  # that of all steps
     offsets = family.offsets(self._section.range, self._section.steps)
     shape = (len(examples['x']), len(units), len(offsets))
 
     def moved(row):
       n, u, t = np.unravel_index(row, shape)
       rows = _taken(eps, n) | _taken(self._told(shape[0], of_examples=True), n)
-      return rows | {layer: family.moved(rows[layer], units[u], offsets[t])}
+      for step in np.unique(steps[u]):
+        own, layer = steps[u] == step, layers[step]
+        rows[layer][own] = family.moved(rows[layer][own], units[u[own]], offsets[t[own]])
+      return rows
 
-    mean = self._means(shape, moved)
-    return {**_scored(examples), 'mean': mean, 'units': units, 'offsets': offsets, of: used}
+    found = {**_scored(examples), 'mean': self._means(shape, moved), 'units': units, 'offsets': offsets}
+    return found | ({of: used[0]} if layers == [section] else {of: np.stack(used), 'of_steps': 1 + steps})
 
   def interpolations(self) -> dict[str, np.ndarray]:
     """mean [P, K, steps, ...] between P pairs of examples x [P, 2, ...]; moved [K] names the layers that move.
 
-    First the top layer alone, those below at the means of their conditional priors. Then, in a hierarchy, all layers at
-    once, from one reconstruction to the other. Spherical: each layer along a great circle. The context is that of a
-    pair's first example all the way.
+    First the top layer (the first step) alone, those below at the means of their conditional priors. Then, in a
+    hierarchy, all layers at once, from one reconstruction to the other. Spherical: each layer along a great circle. The
+    context is that of a pair's first example all the way.
     """
     x = self._examples['x']
     (top, *below), pairs = self._model.layer_names, len(x) // 2
@@ -202,11 +211,14 @@ class Sampler:
     return {
       **{name: of[: 2 * pairs].reshape(pairs, 2, *x.shape[1:]) for name, of in _scored(self._examples).items()},
       'mean': self._means(shape, moved),
-      'moved': np.array([top, '+'.join((top, *below))][: shape[1]]),
+      'moved': np.array([top, '+'.join(self._sections)][: shape[1]]),
     }
 
   def layers(self, part: str) -> dict[str, np.ndarray]:
     """mean [n, 1 + draws, ...]: n prior samples, and each with the noise eps of one layer drawn afresh; the context.
+
+    Of a section that repeats mean [n, 1 + T, ...], the samples, and each with the noise of one step drawn afresh, and
+    variance [T], from as many draws of each step.
 
     The other layers keep their eps, not their z: p(z_l | z_>l) of those below follows. Were z1 itself kept, no layer
     above could show in an x that depends on z1 alone. Every draw has the context of its sample.
@@ -218,22 +230,25 @@ class Sampler:
     the ratios of the context and of the layers add up to 1 (layers that interact: to more), whatever the two have to do
     with each other. It is an estimate, which may fall below 0 where the context explains nothing.
     """
-    shape, names = (self._section.num, 1 + self._section.draws), self._model.layer_names
-    noise, told = self._noise('layers'), self._told(self._section.num)
-    zeros = None if self._model.told is None else self._model.context.zeros(1)
-    draw = lambda noise: lambda one, p: one.family.sample(p, noise, one.name, (1, 1))
-    requests = record(lambda noise: self._model.descend(draw(noise), zeros))
-    requests = {request.name: request for request in requests}
+    told = self._told(self._section.num)
+    if part == 'context':
+      mean, within, total = self._fresh(self._model.layer_names, told)
+      return {'mean': mean, 'variance': total - within, 'total_variance': total, **told}
+    if self._sections[part] == [part]:
+      mean, within, total = self._fresh([part], told)
+      return {'mean': mean, 'variance': within, 'total_variance': total, **told}
+    columns, within = [], []
+    for layer in self._sections[part]:
+      mean, variance, total = self._fresh([layer], told)
+      columns += [mean[:, 0], mean[:, 1]] if not columns else [mean[:, 1]]
+      within.append(variance)
+    return {'mean': np.stack(columns, 1), 'variance': np.array(within), 'total_variance': total, **told}
 
-    def drawn_noise(name, lead):
-      request = requests[name.rpartition('/')[2]]
-      return getattr(noise, request.kind)(name, (*lead, *request.shape[2:]), dtype=request.dtype).numpy()
-
-    kept = {name: drawn_noise(name, shape[:1]) for name in names}
-    fresh = {
-      name: np.concatenate([kept[name][:, None], drawn_noise(f'fresh/{name}', (shape[0], shape[1] - 1))], axis=1)
-      for name in (names if part == 'context' else [part])
-    }
+  def _fresh(self, layers, told):
+    """(mean [n, 1 + draws, ...], the variance of E[x | z] within a row, and over the n): `layers` drawn afresh."""
+    shape, kept = (self._section.num, 1 + self._section.draws), self._kept
+    noise = {name: self._layer_noise(name, (shape[0], shape[1] - 1), 'fresh/') for name in layers}
+    fresh = {name: np.concatenate([kept[name][:, None], of], axis=1) for name, of in noise.items()}
 
     def drawn(row):
       n, draw = np.unravel_index(row, shape)
@@ -241,17 +256,32 @@ class Sampler:
 
     mean = self._means(shape, drawn, self._draw)
     variance = lambda values, axis: np.var(values, axis, dtype=np.float64, ddof=1).mean()
-    total, within = variance(mean[:, 0], 0), variance(mean, 1)
-    explained = total - within if part == 'context' else within
-    return {'mean': mean, 'variance': explained, 'total_variance': total, **told}
+    return mean, variance(mean, 1), variance(mean[:, 0], 0)
+
+  @functools.cached_property
+  def _kept(self):
+    """{layer: [n, ...]}: the noise of the samples of `layers`."""
+    return {name: self._layer_noise(name, (self._section.num,)) for name in self._model.layer_names}
+
+  @functools.cached_property
+  def _requests(self):
+    """{layer: what it asks of the noise for one sample}."""
+    zeros = None if self._model.told is None else self._model.context.zeros(1)
+    draw = lambda noise: lambda one, p: one.family.sample(p, noise, one.name, (1, 1))
+    return {request.name: request for request in record(lambda noise: self._model.descend(draw(noise), zeros))}
+
+  def _layer_noise(self, layer, lead, kind=''):
+    request = self._requests[layer]
+    noise, shape = getattr(self._noise('layers'), request.kind), (*lead, *request.shape[2:])
+    return noise(kind + layer, shape, dtype=request.dtype).numpy()
 
   def projector(self) -> dict[str, bytes]:
-    """The files of TensorBoard's projector: the posterior means of the first spec.sample.points examples, by layer.
+    """The files of TensorBoard's projector: the posterior means of the first spec.sample.points examples, by section.
 
     Named by their label, where there is one, and their number in the split; with images, where the data are.
     """
     batch = self._first(self._section.points)
-    latents = {name: self._points[f'{name}.mean'].reshape(len(batch['x']), -1) for name in self._model.layer_names}
+    latents = {name: value.reshape(len(value), -1) for name, value in self._points_means.items()}
     columns = {name: batch[name].numpy() for name in ('label', 'index') if name in batch}
     pictures, stack = batch['x'].numpy(), self._source.dataset.observation.stack
     pictures = spread(pictures, stack) if pictures.ndim == 4 else None
@@ -296,6 +326,11 @@ class Sampler:
     """Of the first spec.sample.points examples what `_posterior_means` gives."""
     seen = self._seen(self._first(self._section.points))
     return self._rows(self._encode, len(seen['x']), lambda row: _taken(seen, row))
+
+  @property
+  def _points_means(self):
+    """Of these, the posterior means, {section: [n, ...]}."""
+    return together({name: self._points[f'{name}.mean'] for name in self._model.layer_names}, np.stack)
 
   @functools.cached_property
   def _eps(self) -> dict[str, np.ndarray]:
@@ -355,6 +390,11 @@ def in_8_bits(images: np.ndarray, limits) -> np.ndarray:
   """Images [n, H, W, C] as uint8, `limits` becoming 0 and 255; values beyond are clipped."""
   low, high = limits
   return np.round(255 * np.clip((images - low) / (high - low), 0, 1)).astype(np.uint8)
+
+
+def _codes(z, of):
+  """{section.of: [n, ...]} of {layer: [1, n, ...]}."""
+  return {f'{name}.{of}': value for name, value in together({name: value[0] for name, value in z.items()}).items()}
 
 
 def _taken(arrays, rows):

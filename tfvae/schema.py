@@ -570,10 +570,11 @@ EVAL = {
     'ELBO converges to. latents: active units, aggregate posterior. bits_per_dim: of images and binary data. '
     'nll_per_dimension: of grey and RGB images, at the sigma of the training errors. log_evidence: log p(x) by '
     'importance sampling. ppca: the exact likelihood of a linear VAE beside that of probabilistic PCA. selection: of '
-    'members, on the segments of a stream. samples: pictures. points: of data that are vectors. '
-    'tiles: of one layer of two real units, where posteriors lie in the plane. estimates: the spread '
-    'of the ELBO and of the entropies by few samples. players: the losses of symmetric learning. posterior: of few '
-    'bits or categories, by enumeration. unit_information: discrete layers. limiting: pictures of the chain z, x, z. '
+    'members, on the segments of a stream. samples: pictures. canvases: of a model that draws in steps, pictures after '
+    'each step. points: of data that are vectors. tiles: of one layer of two real units, where posteriors lie in the '
+    'plane. estimates: the spread of the ELBO and of the entropies by few samples. players: the losses of symmetric '
+    'learning. posterior: of few bits or categories, by enumeration. unit_information: discrete layers. limiting: '
+    'pictures of the chain z, x, z. '
     'accuracy: of a classifier. task: whether what is drawn for the contexts of data made of images of ten labels '
     '(data.of) is right, by the classifiers of classifier.path and classifier.turns, where given. fid: Frechet '
     'distances of images, as the fields fid_* say. constraints: what they come to; there by itself where '
@@ -582,7 +583,7 @@ EVAL = {
     item=str,
   ),
   'during': Field(
-    ('bounds', 'constraints', 'reconstruction', 'entropies', 'latents', 'samples'),
+    ('bounds', 'constraints', 'reconstruction', 'entropies', 'latents', 'samples', 'canvases'),
     'Those of `evaluators` that also run during training, every `every` steps.',
     choices=tuple(NAMES['eval.evaluators']),
     item=str,

@@ -23,6 +23,7 @@ from tfvae.objectives.objective import STATISTIC
 from tfvae.plan import model_line
 from tfvae.progress import Progress, watch
 from tfvae.report import contexts
+from tfvae.report.canvases import grids
 from tfvae.report.images import grid
 from tfvae.run import Run
 from tfvae.signals import StopSignal, stopped
@@ -398,5 +399,7 @@ def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dic
     events.images(step, pictures)
   if (chains := arrays.get('limiting', {})) and chains['limiting'].ndim == 4:
     events.images(step, {'limiting': grid(chains['limiting'], chains['value_range'], stack=stack)})
+  if drawn := arrays.get('canvases', {}):
+    events.images(step, grids(drawn, stack))
   latents = arrays.get('latents', {})
   events.histograms(step, {f'z/{name[:-2]}': value for name, value in latents.items() if name.endswith('.z')})

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfvae import memory
 from tfvae.data.scaling import reduced
 from tfvae.errors import UserError
-from tfvae.models.trace import section
+from tfvae.models.trace import section, sections, together
 from tfvae.noise import stateless
 
 MOST = 2**31 - 1  # the largest int32
@@ -33,6 +33,7 @@ class Verbs:
     mean, which stands for it here and below, and <layer>_base_loc and <layer>_base_scale of the Gaussian before it.
   decode: <layer> [B, ...], for each layer that x depends on -> mean, E[x | z], and the decoder's scale or logits,
     [B, ...].
+  drawings: of a model that draws in steps, z [B, T, ...] -> mean [B, T, ...], E[x | z_<=t] after each.
   reconstruct: x [B, ...] -> mean [B, ...], E[x | z] at the posterior's means.
   sample: n [], seed [2] -> <layer>, z ~ p(z); x ~ p(x | z); mean, E[x | z]: [n, ...].
   elbo: x [B, ...], seed [2] -> elbo (beta 1), log_likelihood, rate and rate_<layer>, [B] nats, from
@@ -59,9 +60,7 @@ class Verbs:
     self._dtype = tf.float64 if spec.train.precision == 'float64' else tf.float32
     examples = lambda shape, dtype=tf.float32: tf.TensorSpec([None, *shape], dtype)
     x, seed, n = examples(model.shape), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.int32)
-    self._sections = {}  # the layers of each: one, or the steps of one that repeats
-    for layer in model.latents:
-      self._sections.setdefault(section(layer.name), []).append(layer)
+    self._sections = sections(model.layer_names)
     decoded = {section(name): examples(self._shape(section(name))) for name in model.decoded_layers}
     scored = {'target': x} if spec.data.target == 'own' else {}
     told = {} if model.told is None else {'context': examples(model.told, tf.float32 if model.told else tf.int32)}
@@ -73,6 +72,8 @@ class Verbs:
       'elbo': (self._elbo, {'x': x, **scored, **told, 'seed': seed}),
       'scale': (self._scale, {'values': examples(model.shape, tf.float64)}),
     }
+    if hasattr(model, 'drawings'):
+      self._verbs['drawings'] = (self._drawings, {**decoded, **told})
     if model.told:
       self._verbs['scale_context'] = (self._scale_context, {'values': examples(model.told, tf.float64)})
     self._compiled = {}
@@ -83,41 +84,40 @@ class Verbs:
     _, q = self._model.encode(batch)
     found = {}
     for name, layers in self._sections.items():
-      parameters = [layer.family.parameters(q[layer.name]) for layer in layers]
-      found |= {f'{name}_{of}': self._together(name, [each[of][0] for each in parameters]) for of in parameters[0]}
+      parameters = {layer: self._model.families[layer].parameters(q[layer]) for layer in layers}
+      for of in parameters[layers[0]]:
+        found[f'{name}_{of}'] = together({layer: value[of][0] for layer, value in parameters.items()})[name]
     return found
 
   def _shape(self, name):
     """That of z of a section, for one example."""
     layers = self._sections[name]
-    return (*([] if name == layers[0].name else [len(layers)]), *layers[0].shape)
+    return (*([] if layers == [name] else [len(layers)]), *self._model.families[layers[0]].shape)
 
-  def _together(self, name, values):
-    """The values [B, ...] of the layers of a section as one: of steps, [B, T, ...]."""
-    return values[0] if name == self._sections[name][0].name else tf.stack(values, 1)
-
-  def _apart(self, name, value):
-    """The other way round, {layer: [B, ...]}."""
-    layers = self._sections[name]
-    parts = [value] if name == layers[0].name else tf.unstack(value, len(layers), 1)
-    return {layer.name: part for layer, part in zip(layers, parts, strict=True)}
+  def _apart(self, z):
+    """{layer: [1, B, ...]} of what `together` makes of {layer: [B, ...]}."""
+    found = {}
+    for name, value in z.items():
+      layers = self._sections[name]
+      parts = [value] if layers == [name] else tf.unstack(value, len(layers), 1)
+      found |= {layer: part[None] for layer, part in zip(layers, parts, strict=True)}
+    return found
 
   def _decode(self, context=None, **z):
-    z = {layer: part[None] for name, value in z.items() for layer, part in self._apart(name, value).items()}
-    px = self._model.decode(z, context)
+    px = self._model.decode(self._apart(z), context)
     likelihood = self._model.decoder.likelihood
     parameters = likelihood.parameters(px)
     return {'mean': likelihood.mean(px)[0], **{name: value[0] for name, value in parameters.items()}}
+
+  def _drawings(self, context=None, **z):
+    return {'mean': tf.stack([mean[0] for mean in self._model.drawings(self._apart(z), context)], 1)}
 
   def _reconstruct(self, **batch):
     return {'mean': self._model.call(batch)}
 
   def _sample(self, seed, n=None, context=None):
     trace = self._model.generate(tf.shape(context)[0] if n is None else n, stateless(seed[0], seed[1]), context)
-    z = {
-      name: self._together(name, [trace.z[layer.name][0] for layer in layers])
-      for name, layers in self._sections.items()
-    }
+    z = together({name: value[0] for name, value in trace.z.items()})
     return {**z, 'x': trace.x, 'mean': trace.mean[0]}
 
   def _elbo(self, seed, **batch):
@@ -190,6 +190,8 @@ class Verbs:
   def _check_told(self, verb, given):
     """Raises UserError where a verb needs a context that is not given, or the other way round."""
     told, of = self._model.told, self._spec.data.context
+    if verb not in self._verbs and verb == 'drawings':
+      raise UserError(f'{verb}: this model does not draw in steps (spec.model.name={self._spec.model.name})')
     if verb not in self._verbs:
       why = 'is told nothing' if told is None else 'is told labels, which go in as they are'
       raise UserError(f'{verb}: this model {why} (spec.data.context={of})')
@@ -201,8 +203,8 @@ class Verbs:
       what = f'a label from 0 to {self._model.context.classes - 1}' if not told else f'numbers of shape {_words(told)}'
       how = {
         'sample': 'one for all samples, run.sample(16, context=c), or one for each, run.sample(context=[c, ...])',
-        'decode': f'one for each z, run.decode(context=[c, ...], {section(self._model.decoded_layers[0])}=...)',
-      }.get(verb, f'one for each x, run.{verb}(x, context=[c, ...])')
+        'decode': f'one for each z, run.{verb}(context=[c, ...], {section(self._model.decoded_layers[0])}=...)',
+      }.get('decode' if verb == 'drawings' else verb, f'one for each x, run.{verb}(x, context=[c, ...])')
       raise UserError(
         f'{verb}: this model is told something of each example (spec.data.context={of}), {what}; give {how}'
       )

@@ -123,6 +123,68 @@ def test_rates_of_relaxed_samples_are_not_drawn_as_rates():
   assert len(bars.patches) == 2
 
 
+def drawing_run(**found):
+  """A run that draws in steps, of which `found` is known."""
+  return types.SimpleNamespace(spec=spec_lib.load(str(ROOT / 'specs' / 'geco.py') + ':convdraw'), **found)
+
+
+def test_the_rates_of_steps_are_beside_their_sum():
+  train = {'step': np.arange(3.0), 'rate/z': np.array([9.0, 8, 7]), 'beta/z': np.array([1.0, 1, 0.5])}
+  train |= {f'rate/z/{step}': np.array([0.0, 0, step]) for step in (10, 2, 1)}
+  curves, bars = figures.rates(drawing_run(metrics={'train': train})).axes
+  (line,) = curves.lines
+  np.testing.assert_array_equal(line.get_ydata(), [9, 8, 7])
+  assert [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in bars.patches] == [(1, 1), (2, 2), (10, 10)]
+  assert 'steps of z at the end, train' in bars.get_title() and '0.5' in bars.get_title()
+
+
+def test_units_of_steps_are_in_one_row():
+  """Steps down, units across, the most active first; what has no covariance has no correlations."""
+  of_steps = {}
+  for step, active in (('z/1', (0.5, 20.0, 10.0)), ('z/2', (0.1, 2.0, 0.3))):
+    own = {'mean': np.zeros(3), 'variance_of_mean': 0.01 * np.array(active), 'active_above': np.full(3, 0.01)}
+    own |= {'prior_entropy': np.full(3, 2.0), 'encoder_entropy': np.array([1.9, 0.5, 1.0])}
+    own |= {'collapsed_above': np.full(3, 1.6), 'correlation': np.eye(3)}
+    of_steps |= {f'{step}.{name}': value for name, value in own.items()}
+  drawn = figures.latents(drawing_run(arrays=lambda name, split: of_steps), 'test')
+  activity, entropies, correlations = drawn.axes[:3]
+  np.testing.assert_allclose(10 ** activity.images[0].get_array(), [[20, 10, 0.5], [2, 0.3, 0.1]])
+  np.testing.assert_allclose(entropies.images[0].get_array(), [[1.5, 1, 0.1]] * 2)
+  assert activity.get_title() == 'z: 3 of 6 units active' and entropies.get_title() == 'z: 4 not collapsed'
+  np.testing.assert_array_equal(correlations.images[0].get_array(), np.eye(3))
+  few = {name: value for name, value in of_steps.items() if 'correlation' not in name}
+  assert not figures.latents(drawing_run(arrays=lambda name, split: few), 'test').axes[2].images
+
+  tells = {'q.z/1': np.array([0.1, 0.4]), 'q.z/2': np.array([0.3, 0.2]), 'p.z/2': np.array([0.0, 0.1])}
+  under_q, under_p = figures.unit_information(drawing_run(arrays=lambda name, split: tells), 'test').axes[:2]
+  np.testing.assert_array_equal(under_q.images[0].get_array(), [[0.4, 0.1], [0.3, 0.2]])
+  assert [text.get_text() for text in under_p.get_yticklabels()] == ['2']
+
+
+@pytest.mark.parametrize('stack', [False, True])
+def test_canvases(run, stack):
+  """x, and what there is after each step, rows alike; of twelve steps ten, and of pictures of three images four."""
+  rng = np.random.default_rng(0)
+  arrays = {'x': rng.random((9, 4, 4, 3)), 'reconstruction': rng.random((9, 12, 4, 4, 3))}
+  arrays |= {'prior': rng.random((9, 12, 4, 4, 3)), 'context': np.arange(9), 'value_range': np.array([0.0, 1.0])}
+  data = {'observation': {'low': 0.0, 'high': 1.0, 'levels': 2, 'stack': stack}}
+  found = types.SimpleNamespace(arrays=lambda name, split: arrays, data=run.data | data)
+  drawn = figures.canvases(found, 'test')
+  reconstruction, prior = drawn.axes[1:]
+  columns = np.array([0, 4, 7, 11] if stack else [0, 1, 2, 4, 5, 6, 7, 9, 10, 11])
+  for axis, name in ((reconstruction, 'reconstruction'), (prior, 'prior')):
+    shown = arrays[name][:8, columns].reshape(-1, 4, 4, 3)
+    np.testing.assert_allclose(
+      np.squeeze(axis.images[0].get_array()), np.squeeze(grid(shown, (0, 1), len(columns), stack))
+    )
+  words = [text.get_text() for text in drawn.texts]
+  assert '12 steps t, test split' in words[0] and [str(1 + column) for column in columns] == words[-len(columns) :]
+  assert set('01234567') <= set(words)
+  with_title = run.figures / 'canvases.png'
+  run.write_found(20, 'test', 'canvases', {}, {}, arrays)
+  assert with_title in draw(run, 'test') and not drawn._suptitle
+
+
 def test_information_is_below_that_of_all_states():
   arrays = {'q.z2': np.array([1.0, 2.0]), 'states.z2': np.array(10)}
   (axis,) = figures.unit_information(gumbel_run(arrays=lambda name, split: arrays), 'test').axes

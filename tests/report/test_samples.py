@@ -112,3 +112,19 @@ def test_contexts_are_beside_their_samples(tmp_path, context):
   np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=2 / 255)
   lines = {'contexts': found['contexts'] | {'mean': rng.random((4, 3, 7)), 'x': rng.random((4, 7))}}
   assert pictures(tmp_path / 'lines', lines)['contexts'].std() > 0.01
+
+
+def test_the_steps_of_one_that_repeats(tmp_path):
+  """One row for a unit of a step, and one column for a step, with its share of the variance below."""
+  found, rng = arrays((8, 8, 1)), np.random.default_rng(2)
+  steps = {'rate': np.array([[0.1, 3.0], [2.0, 0.2]]), 'of_steps': np.array([1, 2]), 'units': np.array([1, 0])}
+  moved = found['traversals-z2'] | steps
+  assert report._unit_labels(moved, moved['units']) == ['step 1, unit 1\n3.00 nats', 'step 2, unit 0\n2.00 nats']
+  fresh = found['layers-z1'] | {'mean': rng.random((4, 21, 8, 8, 1)), 'variance': np.linspace(0, 0.3, 20)}
+  drawn = pictures(tmp_path, {'traversals-z': moved, 'layers-z': fresh})
+  shown = fresh['mean'][:, 1 + np.linspace(0, 19, 16).round().astype(int)].reshape(64, 8, 8, 1)
+  expected = np.kron(grid(shown, (0, 1), 16), np.ones((8, 8, 1)))
+  right = drawn['layers-z'].shape[1] - report.EDGE
+  column = drawn['layers-z'][:, right - expected.shape[1] : right]
+  (top,) = (row for row in range(200) if np.abs(column[row : row + len(expected)] - expected).max() < 0.01)
+  assert column[top + len(expected) + 8 :].min() < 0.5  # shares are below

@@ -5,15 +5,17 @@ import tensorflow as tf
 
 from tfvae.analysis.evaluator import Found, TraceEvaluator, masked_sum
 from tfvae.errors import UserError
+from tfvae.models.trace import section, sections
 from tfvae.noise import stateless
 
 # Burda et al. 2016, section 5: a unit is active if Var_x E[z|x] > 0.01, here in units of the prior's variance.
 BURDA_THRESHOLD = 0.01
 # FORMULAS.md (Damm et al. 2023): a unit is collapsed if its encoder entropy is within this of the prior's, in nats.
 ENTROPY_THRESHOLD = 0.4189
-# Layers of more units have no covariances: these would take longer than everything else.
+# Layers of more units have no covariances: these would take longer than everything else. Nor have those of a section
+# whose steps have more numbers in theirs, together, than one layer of so many units.
 MOST_UNITS = 1024
-# The entropies of more units than these are kept in the arrays only.
+# The entropies of more units of a section than these are kept in the arrays only.
 MOST_ENTROPIES = 128
 
 
@@ -22,8 +24,8 @@ class Latents(TraceEvaluator):
 
   active_units/<layer>: Var_x E[z_h | x] > 0.01 alpha_h^2 (Burda et al. 2016), alpha_h^2 the prior's variance.
   active_units_entropy/<layer>: mean encoder entropy more than 0.4189 nats below the prior's (Damm et al. 2023).
-  Without a layer: the sums over the layers, where all have it.
-  encoder_entropy/<layer>/<unit>: E H[q(z_h | x)], nats; up to 128 units a layer.
+  Without a layer: the sums over the layers, where all have it; of a section that repeats also .../<section>.
+  encoder_entropy/<layer>/<unit>: E H[q(z_h | x)], nats; up to 128 units a section.
   For a layer that is not inferred from x alone, E[z | x] is over the layers before it; its square is estimated without
   bias by the products of different samples (so at least two are needed, `UserError` otherwise; of samples that are
   taken in parts, by the mean of the parts' estimates, each without bias). The prior of a layer
@@ -42,10 +44,11 @@ class Latents(TraceEvaluator):
   aggregate_kl/<layer>: KL(N(m, C) || N(m_p, C_p)) in nats to the Gaussian with the prior's moments: where the prior is
   Gaussian, no more than KL(q(z_l) || p(z_l)).
   correlation/<layer>, correlation_max/<layer>: root mean square and largest magnitude of the correlations of two
-  different units under q(z_l). Up to 1,024 units a layer.
+  different units under q(z_l). Up to 1,024 units a layer; of T steps up to 1,024 / sqrt(T) units each.
 
   Arrays, [H] for each layer: encoder_entropy, prior_entropy, collapsed_above (the entropy from which a unit counts as
-  collapsed), mean (m), prior_mean, variance_of_mean (Var_x E[z | x], of z - E[z | c] where c is told);
+  collapsed), mean (m), prior_mean, variance_of_mean (Var_x E[z | x], of z - E[z | c] where c is told) and active_above
+  (the variance from which it counts as active);
   [H, H]: covariance (C), prior_covariance, correlation; and z, samples of q for the first examples.
   """
 
@@ -53,6 +56,7 @@ class Latents(TraceEvaluator):
 
   def sums(self, model, trace, split, batch):
     sums, mask, told = {}, batch['mask'], self._told(model, trace, split, batch)
+    steps = sections(trace.z)
     for layer in trace.z:
       q, p, family = trace.q[layer], trace.p[layer], model.families[layer]
       rows = lambda value, family=family: _rows(value, family.shape, trace.x.shape[0])
@@ -74,7 +78,7 @@ class Latents(TraceEvaluator):
       else:
         moments |= {'mean_squared': _square_of_mean(of_x, mean)[None], 'prior_mean_squared': tf.square(prior_mean)}
       sums |= {f'{layer}.{key}': masked_sum(tf.reduce_mean(value, 0), mask) for key, value in moments.items()}
-      if mean.shape[-1] <= MOST_UNITS:
+      if len(steps[section(layer)]) * mean.shape[-1] ** 2 <= MOST_UNITS**2:
         sums |= {f'{layer}.outer': _outer(mean, mask), f'{layer}.prior_outer': _outer(prior_mean, mask)}
     return sums
 
@@ -89,7 +93,7 @@ class Latents(TraceEvaluator):
 
   def finish(self, means, model, split):
     counts, numbers, arrays = {'active_units': {}, 'active_units_entropy': {}}, {}, {}
-    of = '' if model.told is None else 'beyond_'
+    of, steps = '' if model.told is None else 'beyond_', sections(model.layer_names)
     for layer in model.layer_names:
       m = {name.partition('.')[2]: value for name, value in means.items() if name.startswith(f'{layer}.')}
       variance = m['mean_squared'] - m[f'{of}mean'] ** 2
@@ -98,17 +102,20 @@ class Latents(TraceEvaluator):
       if 'encoder_entropy' in m:
         below = m['prior_entropy'] - m['encoder_entropy'] > ENTROPY_THRESHOLD
         counts['active_units_entropy'][layer] = float(np.sum(below))
-        if len(variance) <= MOST_ENTROPIES:
+        if len(steps[section(layer)]) * len(variance) <= MOST_ENTROPIES:
           numbers |= {f'encoder_entropy/{layer}/{unit}': float(h) for unit, h in enumerate(m['encoder_entropy'])}
       kept = {name: m[name] for name in ('mean', 'prior_mean', 'encoder_entropy', 'prior_entropy') if name in m}
-      kept |= {'variance_of_mean': variance, 'collapsed_above': m['prior_entropy'] - ENTROPY_THRESHOLD}
+      kept |= {'variance_of_mean': variance, 'active_above': BURDA_THRESHOLD * prior}
+      kept |= {'collapsed_above': m['prior_entropy'] - ENTROPY_THRESHOLD}
       if 'outer' in m:
         found, matrices = _aggregate(m)
         numbers |= {f'{name}/{layer}': value for name, value in found.items()}
         kept |= matrices
       arrays |= {f'{layer}.{name}': value for name, value in kept.items()}
     for name, found in counts.items():
-      numbers |= {f'{name}/{layer}': count for layer, count in found.items()}
+      whole = {of: layers for of, layers in steps.items() if all(layer in found for layer in layers)}
+      of_sections = {of: sum(found[layer] for layer in layers) for of, layers in whole.items()}
+      numbers |= {f'{name}/{of}': count for of, count in (of_sections | found).items()}
       if len(found) == len(model.layer_names):
         numbers[name] = sum(found.values())
     batch = split.source.first(split.name, min(split.size, self.spec.eval.batch_size))

@@ -1,6 +1,7 @@
 """What one evaluation of a model produced, and the quantities that follow from it alone."""
 
 import math
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -17,12 +18,26 @@ def section(layer: str) -> str:
   return layer.partition('/')[0]
 
 
+def sections(layers: Iterable[str]) -> dict[str, list[str]]:
+  """{section: its layers, in their order}: one, or the steps of one that repeats."""
+  found = {}
+  for layer in layers:
+    found.setdefault(section(layer), []).append(layer)
+  return found
+
+
 def by_section(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
   """{section: the sum over its layers} of {layer: [...]}."""
-  found = {}
-  for layer, value in values.items():
-    found.setdefault(section(layer), []).append(value)
-  return {name: parts[0] if len(parts) == 1 else tf.add_n(parts) for name, parts in found.items()}
+  parts = {name: [values[layer] for layer in layers] for name, layers in sections(values).items()}
+  return {name: own[0] if len(own) == 1 else tf.add_n(own) for name, own in parts.items()}
+
+
+def together(values: dict[str, tf.Tensor], stack: Callable = tf.stack) -> dict[str, tf.Tensor]:
+  """{section: [B, ...], of one that repeats [B, T, ...]} of {layer: [B, ...]}; `stack`: np.stack of arrays."""
+  return {
+    name: values[name] if layers == [name] else stack([values[layer] for layer in layers], 1)
+    for name, layers in sections(values).items()
+  }
 
 
 class Trace(NamedTuple):

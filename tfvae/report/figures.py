@@ -11,9 +11,11 @@ from tfvae.metrics import LOOSE, is_loose
 from tfvae.report import contexts
 from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot, told
+from tfvae.report.canvases import canvases
 from tfvae.report.course import constraints, information_plane
 from tfvae.report.entropies import entropies, estimates, points, units
 from tfvae.report.images import grid, is_stack
+from tfvae.report.latents import latents, unit_information
 from tfvae.report.selection import selection
 from tfvae.report.task import task
 from tfvae.report.tiles import tiles
@@ -42,7 +44,7 @@ def draw(run: Run, split: str | None = None, during: bool = False) -> list[pathl
     with told(path):
       drawn = draw_one(run, *of)
       if drawn is not None:
-        if of:
+        if of and not drawn.texts:  # which say it
           drawn.suptitle(f'{of[0]} split', fontsize=10)
         run.figures.mkdir(exist_ok=True)
         with atomic(path, 'wb') as file:
@@ -101,7 +103,9 @@ def _limits(series):
 
 
 def rates(run: Run):
-  """The rate of each layer over training, and beside it the last ones with their betas."""
+  """The rate of each layer over training, and beside it the last ones with their betas; of one that repeats those of
+  its steps.
+  """
   metrics, layers = run.metrics, run.spec.model.layers
   if f'rate/{layers[0]}' not in metrics.get('train', {}):
     return None
@@ -126,6 +130,8 @@ def rates(run: Run):
     ),
     'train',
   )
+  if f'rate/{layers[0]}/1' in metrics[split]:
+    return _rates_of_steps(drawn, right, run, metrics[split], layers[0], split)
   layers = [layer for layer in layers if f'rate/{layer}' in metrics[split]]  # others have those of relaxed samples
   last = [metrics[split][f'rate/{layer}'][-1] for layer in layers]
   labels = [f'{layer}\n$\\beta$ = {_last_beta(run, layer):.4g}' for layer in layers]
@@ -133,6 +139,19 @@ def rates(run: Run):
   right.bar_label(bars, fmt='%.2f')
   right.set(title=f'at the end, {split}', ylabel='nats')
   right.margins(y=0.15)
+  return drawn
+
+
+def _rates_of_steps(drawn, axis, run, metrics, layer, split):
+  steps = sorted(int(name.rpartition('/')[2]) for name in metrics if name.startswith(f'rate/{layer}/'))
+  bars = axis.bar(steps, [metrics[f'rate/{layer}/{step}'][-1] for step in steps])
+  if len(steps) <= 16:
+    axis.set_xticks(steps)
+    turned = {} if len(steps) <= 6 else {'rotation': 90, 'fontsize': 7, 'padding': 2}
+    axis.bar_label(bars, fmt='%.2f', **turned)
+  title = f'steps of {layer} at the end, {split}\n$\\beta$ = {_last_beta(run, layer):.4g}'
+  axis.set(title=title, xlabel='step', ylabel='nats')
+  axis.margins(y=0.15)
   return drawn
 
 
@@ -207,57 +226,6 @@ def limiting(run: Run):
   return _side_by_side(run, arrays, titles)
 
 
-def unit_information(run: Run, split: str):
-  """The mutual information of each unit with its parents, under p and under q, sorted, below its largest value."""
-  arrays = run.arrays('unit_information', split)
-  if not arrays:
-    return None
-  shown = {name: values for name, values in arrays.items() if name[0] in 'qp'}
-  drawn = figure(3.6 * len(shown), 3.4)
-  for (name, values), axis in zip(shown.items(), drawn.subplots(1, len(shown), squeeze=False).flat, strict=True):
-    side, _, layer = name.partition('.')
-    axis.bar(np.arange(len(values)), np.sort(values)[::-1], color='C0' if side == 'q' else 'C1')
-    states = int(arrays.get(f'states.{layer}', 2))  # runs of tfvae 0.1 had layers of bits alone
-    axis.axhline(np.log(states), color='k', linestyle=':', label=f'log {states}')
-    axis.set(title=f'{layer} under {side}, mean {values.mean():.3f}', xlabel='unit, sorted', ylabel='nats')
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.legend(fontsize=8)
-  return drawn
-
-
-def latents(run: Run, split: str):
-  """Of each layer: the moments of the aggregate posterior, encoder entropies, and correlations of the units."""
-  arrays = run.arrays('latents', split)
-  layers = [layer for layer in run.spec.model.layers if f'{layer}.covariance' in arrays]
-  if not layers:
-    return None
-  drawn = figure(12, 3.3 * len(layers))
-  for row, layer in zip(drawn.subplots(len(layers), 3, squeeze=False), layers, strict=True):
-    moments, entropies, correlations = row
-    of = {name.partition('.')[2]: array for name, array in arrays.items() if name.startswith(f'{layer}.')}
-    order = np.argsort(of['variance_of_mean'])[::-1]  # the most active first
-    units, scale = np.arange(len(order)), np.sqrt(np.diag(of['covariance']))[order]
-    prior = np.sqrt(np.diag(of['prior_covariance']))[order]
-    marker = {'markersize': 3 if len(units) > 40 else 5, 'elinewidth': 0.8}
-    moments.fill_between(
-      units, of['prior_mean'][order] - prior, of['prior_mean'][order] + prior, color='C1', alpha=0.25, label='prior'
-    )
-    moments.errorbar(units, of['mean'][order], scale, fmt='o', color='C0', label='aggregate posterior', **marker)
-    moments.set(title=f'{layer}: mean, standard deviation', xlabel='unit, the most active first')
-    moments.legend(fontsize=8)
-    entropies.plot(units, of['prior_entropy'][order], color='C1', label='prior')
-    entropies.plot(units, of['collapsed_above'][order], 'k:', label='collapsed above')
-    if 'encoder_entropy' in of:
-      size = marker['markersize']
-      entropies.plot(units, of['encoder_entropy'][order], 'o', color='C0', markersize=size, label='encoder')
-    entropies.set(title=f'{layer}: mean entropy of each unit', xlabel='unit, the most active first', ylabel='nats')
-    entropies.legend(fontsize=8)
-    shown = correlations.imshow(of['correlation'][np.ix_(order, order)], cmap='RdBu_r', vmin=-1, vmax=1)
-    drawn.colorbar(shown, ax=correlations)
-    correlations.set(title=f'{layer}: correlation under q(z)')
-  return drawn
-
-
 def log_evidence(run: Run, split: str):
   """The estimates of log p(x) of the examples, and how many samples they effectively rest on."""
   arrays = run.arrays('log_evidence', split)
@@ -298,6 +266,7 @@ OF_THE_RUN = {
 DURING = ('constraints', 'information_plane')
 OF_A_SPLIT = {
   'reconstructions': reconstructions,
+  'canvases': canvases,
   'unit_information': unit_information,
   'latents': latents,
   'log_evidence': log_evidence,

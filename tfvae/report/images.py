@@ -18,6 +18,11 @@ def is_stack(run: Run) -> bool:
   return False
 
 
+def some(count: int, most: int) -> np.ndarray:
+  """At most so many of 0, ..., count - 1, as evenly as they go, the first and the last among them."""
+  return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
 def grid(images: np.ndarray, limits, columns: int | None = None, stack: bool = False) -> np.ndarray:
   """[n, H, W, C] as one image in [0, 1], `columns` to a row (default: about square), a thin line between them.
 

@@ -17,7 +17,7 @@ from tfvae.errors import RunError
 from tfvae.files import atomic
 from tfvae.report import contexts
 from tfvae.report.axes import told
-from tfvae.report.images import grid, is_stack
+from tfvae.report.images import grid, is_stack, some
 from tfvae.run import Run
 
 DPI = 150
@@ -33,6 +33,7 @@ MOST = {
   'samples of q': 4,
   'draws': 12,
   'columns': 5,
+  'steps': 16,
 }
 
 
@@ -245,9 +246,14 @@ def _traversal_title(samples, layer):
 
 
 def _unit_labels(samples, units):
-  if 'rate' in samples:
-    return [f'unit {unit}\n{samples["rate"][unit]:.2f} nats' for unit in units]
-  return [f'unit {unit}\nspread {samples["spread"][unit]:.2f}' for unit in units]
+  of = 'rate' if 'rate' in samples else 'spread'
+  words = '{:.2f} nats' if of == 'rate' else 'spread {:.2f}'
+  if 'of_steps' not in samples:
+    return [f'unit {unit}\n{words.format(samples[of][unit])}' for unit in units]
+  return [
+    f'step {step}, unit {unit}\n{words.format(samples[of][step - 1, unit])}'
+    for step, unit in zip(samples['of_steps'], units, strict=False)
+  ]
 
 
 def _interpolation_images(samples, layer):
@@ -274,14 +280,32 @@ def _interpolation_title(samples):
 
 def _layer_images(samples, layer):
   mean = samples['mean'][: MOST['rows'], : 1 + MOST['draws']]
+  if samples['variance'].ndim:
+    return _step_images(samples, layer)
   fresh = 'all layers' if layer == 'context' else layer
   panels = [Panel(mean[:, 0], 1, title='sample'), Panel(*_rows(mean[:, 1:]), title=f'{fresh} drawn afresh')]
   panels = [*_told(samples, len(mean), 1), *panels]
   return sheet(_layer_title(samples, layer), [(list(_marks(samples)[: len(mean)]), panels)], *_how(samples))
 
 
+def _step_images(samples, layer):
+  shown = some(len(samples['variance']), MOST['steps'])
+  mean = samples['mean'][: MOST['rows']]
+  heads, tails = tuple(f'{1 + step}' for step in shown), tuple(f'{_share(samples)[step]:.0f}\u00a0%' for step in shown)
+  fresh = Panel(*_rows(mean[:, 1 + shown]), heads, f'the step of {layer} that is drawn afresh', tails)
+  panels = [*_told(samples, len(mean), 1), Panel(mean[:, 0], 1, title='sample'), fresh]
+  labels = list(_marks(samples)[: len(mean)]) or [''] * len(mean)
+  title = f'Samples of the prior with the noise of one step of {layer} drawn afresh, all else kept; below, how much of '
+  return sheet(f'{title}the variance of E[x | z] the step explains', [([*labels, 'explains'], panels)], *_how(samples))
+
+
+def _share(samples):
+  """Of the variance of E[x | z], in percent."""
+  return 100 * np.maximum(0.0, samples['variance'] / max(samples['total_variance'], 1e-300))
+
+
 def _layer_title(samples, layer):
-  share = 100 * max(0.0, samples['variance'] / max(samples['total_variance'], 1e-300))
+  share = _share(samples)
   moved, kept, it = (layer, 'all else', layer) if layer != 'context' else ('all layers', 'the context', 'it')
   return (
     f'Samples of the prior with the noise of {moved} drawn afresh, {kept} kept: {it} explains {share:.0f}\u00a0% of '
