@@ -5,10 +5,12 @@ import pytest
 
 from tfvae import build
 from tfvae import spec as spec_lib
+from tfvae.analysis import latents
 from tfvae.analysis.canvases import Canvases
 from tfvae.analysis.evaluator import Split
 from tfvae.analysis.samples import Samples
 from tfvae.errors import SpecError, UserError
+from tfvae.noise import stateless
 from tfvae.training import write_events
 
 STEPS = 3
@@ -66,6 +68,27 @@ def test_drawings_from_python(drawing):
   np.testing.assert_allclose(found[:, -1], decoded, atol=1e-6)
   with pytest.raises(UserError, match=r'run\.drawings\(context=\[c, ...\], z=...\)'):
     verbs.run('drawings', z=z['z_loc'])
+
+
+def test_units_are_counted_by_step_and_together(drawing, monkeypatch):
+  """And what grows with the units is left out where all steps together have too many."""
+  model, split, spec, _, _ = drawing
+  batch, evaluator = split.source.first('test', 20) | {'mask': np.ones(20, np.float32)}, latents.Latents(spec)
+  trace = model.infer(batch, stateless(0, 0), 2)
+  units = STEPS * 32
+  for most, entropies, correlated in ((56, units, True), (55, units - 1, False)):
+    monkeypatch.setattr(latents, 'MOST_UNITS', most)  # 56^2 > 3 * 32^2 > 55^2
+    monkeypatch.setattr(latents, 'MOST_ENTROPIES', entropies)
+    means = {name: value.numpy() / 20 for name, value in evaluator.sums(model, trace, split, batch).items()}
+    found = evaluator.finish(means, model, split)
+    names = list(found.numbers)
+    assert [f'correlation/z/{step}' in names for step in (1, 2, 3)] == [correlated] * 3
+    assert sum(name.startswith('encoder_entropy/') for name in names) == (units if correlated else 0)
+    for name in ('active_units', 'active_units_entropy'):
+      parts = [found.numbers[f'{name}/z/{step}'] for step in (1, 2, 3)]
+      assert found.numbers[f'{name}/z'] == found.numbers[name] == sum(parts) and max(parts) <= 32
+    active = [np.sum(found.arrays[f'z/{t}.variance_of_mean'] > found.arrays[f'z/{t}.active_above']) for t in (1, 2, 3)]
+    assert [found.numbers[f'active_units/z/{step}'] for step in (1, 2, 3)] == active
 
 
 def test_pictures_in_tensorboard(drawing):

@@ -135,7 +135,7 @@ def test_the_rates_of_steps_are_beside_their_sum():
   (line,) = curves.lines
   np.testing.assert_array_equal(line.get_ydata(), [9, 8, 7])
   assert [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in bars.patches] == [(1, 1), (2, 2), (10, 10)]
-  assert 'steps of z at the end, train' in bars.get_title() and '0.5' in bars.get_title()
+  assert bars.get_xlabel() == 'step of z' and 'at the end, train' in bars.get_title() and '0.5' in bars.get_title()
 
 
 def test_units_of_steps_are_in_one_row():

@@ -149,8 +149,8 @@ def _rates_of_steps(drawn, axis, run, metrics, layer, split):
     axis.set_xticks(steps)
     turned = {} if len(steps) <= 6 else {'rotation': 90, 'fontsize': 7, 'padding': 2}
     axis.bar_label(bars, fmt='%.2f', **turned)
-  title = f'steps of {layer} at the end, {split}\n$\\beta$ = {_last_beta(run, layer):.4g}'
-  axis.set(title=title, xlabel='step', ylabel='nats')
+  title = f'at the end, {split}: $\\beta$ = {_last_beta(run, layer):.4g}'
+  axis.set(title=title, xlabel=f'step of {layer}', ylabel='nats')
   axis.margins(y=0.15)
   return drawn
 
