@@ -167,8 +167,9 @@ def test_canvases(run, stack):
   rng = np.random.default_rng(0)
   arrays = {'x': rng.random((9, 4, 4, 3)), 'reconstruction': rng.random((9, 12, 4, 4, 3))}
   arrays |= {'prior': rng.random((9, 12, 4, 4, 3)), 'context': np.arange(9), 'value_range': np.array([0.0, 1.0])}
-  data = {'observation': {'low': 0.0, 'high': 1.0, 'levels': 2, 'stack': stack}}
-  found = types.SimpleNamespace(arrays=lambda name, split: arrays, data=run.data | data)
+  data = {'name': 'x', 'shape': [4, 4, 3], 'sizes': {'train': 1}, 'scaling': {'center': 0.0, 'width': 1.0}}
+  data |= {'fingerprint': 1, 'observation': {'low': 0.0, 'high': 1.0, 'levels': 2, 'stack': stack}}
+  found = types.SimpleNamespace(arrays=lambda name, split: arrays, data=data)
   drawn = figures.canvases(found, 'test')
   reconstruction, prior = drawn.axes[1:]
   columns = np.array([0, 4, 7, 11] if stack else [0, 1, 2, 4, 5, 6, 7, 9, 10, 11])

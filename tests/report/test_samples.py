@@ -126,5 +126,9 @@ def test_the_steps_of_one_that_repeats(tmp_path):
   expected = np.kron(grid(shown, (0, 1), 16), np.ones((8, 8, 1)))
   right = drawn['layers-z'].shape[1] - report.EDGE
   column = drawn['layers-z'][:, right - expected.shape[1] : right]
-  (top,) = (row for row in range(200) if np.abs(column[row : row + len(expected)] - expected).max() < 0.01)
+  (top,) = (
+    row
+    for row in range(len(column) - len(expected))
+    if np.abs(column[row : row + len(expected)] - expected).max() < 0.01
+  )
   assert column[top + len(expected) + 8 :].min() < 0.5  # shares are below

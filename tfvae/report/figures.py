@@ -146,7 +146,7 @@ def _rates_of_steps(drawn, axis, run, metrics, layer, split):
   steps = sorted(int(name.rpartition('/')[2]) for name in metrics if name.startswith(f'rate/{layer}/'))
   bars = axis.bar(steps, [metrics[f'rate/{layer}/{step}'][-1] for step in steps])
   if len(steps) <= 16:
-    axis.set_xticks(steps)
+    axis.set_xticks(steps, steps, fontsize=10 if len(steps) <= 10 else 7)
     turned = {} if len(steps) <= 6 else {'rotation': 90, 'fontsize': 7, 'padding': 2}
     axis.bar_label(bars, fmt='%.2f', **turned)
   title = f'at the end, {split}: $\\beta$ = {_last_beta(run, layer):.4g}'

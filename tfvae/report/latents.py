@@ -89,7 +89,7 @@ def _latents_of_steps(axes, arrays, section):
   active = f'{np.sum(used > 1):,} of {used.size:,} units active'
   numbers, where = range(1, 1 + len(steps)), 'unit, the most active first'
   logs = np.log10(np.maximum(used, 1e-3))
-  _of_steps(activity, logs[:, order], f'{section}: {active}', 'log10 Var E[z | x], of the threshold', numbers, where)
+  _of_steps(activity, logs[:, order], f'{section}: {active}', 'log10(Var E[z | x] / threshold)', numbers, where)
   for axis in (entropies, correlations):
     axis.set_axis_off()
   if 'encoder_entropy' in of:
@@ -102,7 +102,7 @@ def _latents_of_steps(axes, arrays, section):
     mean = np.sqrt(np.mean(of['correlation'] ** 2, 0))
     shown = correlations.imshow(mean[np.ix_(order, order)], cmap='viridis', vmin=0, vmax=1)
     correlations.figure.colorbar(shown, ax=correlations)
-    correlations.set(title=f'{section}: |correlation| in a step, rms of the steps')
+    correlations.set(title=f'{section}: rms correlation in a step')
 
 
 def _of_steps(axis, values, title, label, steps, units):
