@@ -1,13 +1,17 @@
 """What there is of a picture after each step, of a model told labels; and the same by run.drawings."""
 
+import types
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfvae import build
 from tfvae import spec as spec_lib
 from tfvae.analysis import latents
 from tfvae.analysis.canvases import Canvases
 from tfvae.analysis.evaluator import Split
+from tfvae.analysis.information import UnitInformation
 from tfvae.analysis.samples import Samples
 from tfvae.errors import SpecError, UserError
 from tfvae.noise import stateless
@@ -91,6 +95,18 @@ def test_units_are_counted_by_step_and_together(drawing, monkeypatch):
     assert [found.numbers[f'active_units/z/{step}'] for step in (1, 2, 3)] == active
 
 
+def test_information_by_step_and_together():
+  """Under p the first step has no parents."""
+  tells = {'z/1': np.array([0.1, 0.3]), 'z/2': np.array([0.5, 0.1])}
+  family = types.SimpleNamespace(information=tf.constant, unit_states=2)
+  model = types.SimpleNamespace(discrete=list(tells), families=dict.fromkeys(tells, family))
+  evaluator = UnitInformation(spec_lib.base(('z',)))
+  evaluator._prior = lambda *of: {'z/2': tf.constant([0.2, 0.0])}
+  found = evaluator.finish(tells, model, types.SimpleNamespace(context=lambda *of: None)).numbers
+  wanted = {'q/z': 0.25, 'p/z': 0.1, 'q/z/1': 0.2, 'q/z/2': 0.3, 'p/z/2': 0.1}
+  assert found == {f'unit_information/{name}': pytest.approx(value) for name, value in wanted.items()}
+
+
 def test_pictures_in_tensorboard(drawing):
   shown = {}
 
@@ -107,5 +123,5 @@ def test_pictures_in_tensorboard(drawing):
 
 
 def test_other_models_do_not_draw(tiny):
-  with pytest.raises(SpecError, match=r'evaluators: got canvases, .*for spec\.model\.name=convdraw, .*not hierarchy'):
+  with pytest.raises(SpecError, match=r'evaluators: got canvases, .*how spec\.model\.name=convdraw, .*not hierarchy'):
     spec_lib.resolve(tiny, {'eval.evaluators': ('bounds', 'canvases')})

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.analysis.evaluator import Found, TraceEvaluator
+from tfvae.models.trace import sections
 from tfvae.noise import stateless
 
 SAMPLES = 10_000  # of the prior
@@ -13,9 +14,10 @@ class UnitInformation(TraceEvaluator):
   """unit_information/q/<layer> and /p/<layer>: the mutual information of a unit with its parents, H(E pi) - E H(pi).
 
   A unit is a bit or a group of categories. In nats, averaged over the units of a layer; pi are the probabilities of its
-  states given its parents: the layers above under p (of `SAMPLES` samples), those and x under q (over the split). One
-  that tells nothing is not used (Flach et al. 2024). Arrays: the same of each unit, q.<layer> and p.<layer>, [units];
-  and states.<layer>, how many a unit has: it tells at most their logarithm.
+  states given its parents: the layers above under p (of `SAMPLES` samples), those and x under q (over the split). Of a
+  section that repeats also .../<section>, over the units of all its steps. A unit that tells nothing is not used (Flach
+  et al. 2024). Arrays: the same of each unit, q.<layer> and p.<layer>, [units]; and states.<layer>, how many a unit
+  has: it tells at most their logarithm.
   """
 
   name, fields = 'unit_information', ('batch_size', 'num_samples')
@@ -37,7 +39,10 @@ class UnitInformation(TraceEvaluator):
     parts = [self._prior(model, tf.constant(i), split.context(model, size, i * size)) for i in range(10)]
     for layer in parts[0]:
       found[f'p.{layer}'] = tells(layer, np.mean([part[layer].numpy().astype(np.float64) for part in parts], axis=0))
-    numbers = {f'unit_information/{name.replace(".", "/")}': float(values.mean()) for name, values in found.items()}
+    steps = {of: np.concatenate([found[name] for name in names]) for of, names in sections(found).items()}
+    numbers = {
+      f'unit_information/{name.replace(".", "/")}': float(values.mean()) for name, values in (steps | found).items()
+    }
     return Found(
       numbers, found | {f'states.{layer}': np.array(model.families[layer].unit_states) for layer in model.discrete}
     )
