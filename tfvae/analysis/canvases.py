@@ -23,8 +23,8 @@ class Canvases(Evaluator):
 
   def _draw(self, model, batch, context, n):
     noise = stateless(self.spec.seed, 0).scope('eval/samples')
-    inferred = _drawn(model, model.infer(batch, noise, 1).z, batch.get('context'))
-    return inferred, _drawn(model, model.generate(n, noise, context).z, context)
+    prior, _ = model.descend(lambda step, p: step.family.sample(p, noise, f'p/{step.name}', (1, n)), context)
+    return _drawn(model, model.infer(batch, noise, 1).z, batch.get('context')), _drawn(model, prior, context)
 
   def evaluate(self, model, split):
     n = self.spec.eval.num_images
