@@ -123,5 +123,5 @@ def test_pictures_in_tensorboard(drawing):
 
 
 def test_other_models_do_not_draw(tiny):
-  with pytest.raises(SpecError, match=r'evaluators: got canvases, .*how spec\.model\.name=convdraw draws, .*not hierarchy'):
+  with pytest.raises(SpecError, match=r'got canvases, .*how spec\.model\.name=convdraw draws, .*not hierarchy'):
     spec_lib.resolve(tiny, {'eval.evaluators': ('bounds', 'canvases')})
