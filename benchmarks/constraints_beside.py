@@ -103,7 +103,7 @@ def picture(path: str, runs: dict[str, Run], split: str, columns: int) -> None:
   import matplotlib
 
   matplotlib.use('Agg')
-  from tfvae.report.samples import DPI, Panel, sheet
+  from tfvae.report.sheet import DPI, Panel, sheet
 
   arrays = {what: run.arrays('samples', split) for what, run in runs.items()}
   labels, images = ['x'], [next(iter(arrays.values()))['x'][:columns]]

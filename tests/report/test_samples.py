@@ -7,6 +7,7 @@ import pytest
 from tfvae.report import contexts
 from tfvae.report import samples as report
 from tfvae.report.images import grid
+from tfvae.report.sheet import EDGE, GAP, LINE
 from tfvae.run import Run
 
 
@@ -43,15 +44,15 @@ def test_sheets_show_every_pixel_as_a_square(tmp_path, channels):
   found = arrays((8, 8, channels))
   drawn = pictures(tmp_path, found)
   scale, cell = 8, 72  # pixels of an image's pixel, and from one image to the next
-  left, top = report.EDGE, report.EDGE + 2 * report.LINE  # the title, and those of the panels
+  left, top = EDGE, EDGE + 2 * LINE  # the title, and those of the panels
   expected = np.kron(grid(found['prior']['mean'], (0, 1)), np.ones((scale, scale, 1)))
   shown = drawn['prior'][top : top + len(expected), left : left + expected.shape[1]]
   np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=2 / 255)
   # Two panels of 2 columns; the kept sample and 2 draws. Rows: 2; 2 pairs of 2, below a title of two lines.
-  edges, gap = 2 * report.EDGE, report.GAP
-  assert drawn['prior'].shape == (top + 2 * cell - scale + report.EDGE, edges + gap + 4 * cell - 2 * scale, 3)
+  edges, gap = 2 * EDGE, GAP
+  assert drawn['prior'].shape == (top + 2 * cell - scale + EDGE, edges + gap + 4 * cell - 2 * scale, 3)
   assert drawn['layers-z1'].shape[1] == edges + gap + 3 * cell - 2 * scale
-  assert drawn['interpolations'].shape[0] == top + report.LINE + 2 * (2 * cell - scale + report.EDGE)
+  assert drawn['interpolations'].shape[0] == top + LINE + 2 * (2 * cell - scale + EDGE)
 
 
 def test_a_mode_has_a_row_of_its_own(tmp_path):
@@ -106,9 +107,7 @@ def test_contexts_are_beside_their_samples(tmp_path, context):
   plain = arrays((8, 8, 1))
   assert drawn['reconstructions'].shape[0] >= pictures(tmp_path / 'plain', plain)['reconstructions'].shape[0] + 72
   expected = np.kron(grid(found['contexts']['mean'].reshape(12, 8, 8, 1), (0, 1), 3), np.ones((8, 8, 1)))
-  shown = drawn['contexts'][
-    -report.EDGE - len(expected) : -report.EDGE, -report.EDGE - expected.shape[1] : -report.EDGE
-  ]
+  shown = drawn['contexts'][-EDGE - len(expected) : -EDGE, -EDGE - expected.shape[1] : -EDGE]
   np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=2 / 255)
   lines = {'contexts': found['contexts'] | {'mean': rng.random((4, 3, 7)), 'x': rng.random((4, 7))}}
   assert pictures(tmp_path / 'lines', lines)['contexts'].std() > 0.01
@@ -124,7 +123,7 @@ def test_the_steps_of_one_that_repeats(tmp_path):
   drawn = pictures(tmp_path, {'traversals-z': moved, 'layers-z': fresh})
   shown = fresh['mean'][:, 1 + np.linspace(0, 19, 16).round().astype(int)].reshape(64, 8, 8, 1)
   expected = np.kron(grid(shown, (0, 1), 16), np.ones((8, 8, 1)))
-  right = drawn['layers-z'].shape[1] - report.EDGE
+  right = drawn['layers-z'].shape[1] - EDGE
   column = drawn['layers-z'][:, right - expected.shape[1] : right]
   (top,) = (
     row

@@ -5,7 +5,7 @@ import numpy as np
 from tfvae.data.images import spread
 from tfvae.report import contexts
 from tfvae.report.images import grid, is_stack, some
-from tfvae.report.samples import Panel, sheet
+from tfvae.report.sheet import Panel, sheet
 from tfvae.run import Run
 
 ROWS, COLUMNS = 8, 10  # at most; fewer steps of pictures that are several images
