@@ -378,6 +378,35 @@ def test_random_models_are_judged_rightly(seed):
     build.model(spec, Observation(shape))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', range(6))
+def test_random_drawings_are_judged_rightly(seed):
+  """Of convdraw: what the rule allows can be built, and its advice leads there."""
+  rng, refused = np.random.default_rng(seed), 0
+  for _ in range(6):
+    spec = spec_lib.base(('z',))
+    spec.model.name, z = 'convdraw', spec.model.z
+    z.steps, z.lstm, z.canvas, z.dim = 2, 2, 2, 2
+    z.grid, z.join_grid = (int(rng.choice(sides)) for sides in ((0, 1, 2, 3, 4, 7, 8, 16), (0, 2, 4, 7, 8)))
+    z.grid = z.grid or (0 if z.join_grid else 2)
+    for net in (z.encoder, z.posterior, z.prior, spec.decoder.net):
+      net.kind = str(rng.choice(['mlp', 'conv', 'conv', 'residual', 'linear', 'conv28']))
+      net.hidden = tuple(int(width) for width in rng.integers(2, 5, rng.integers(1, 4)))
+      net.kernel, net.repeat = int(rng.choice([1, 2, 3, 3, 4])), bool(rng.random() < 0.7)
+    side, context = int(rng.choice([4, 7, 8, 12, 16, 28])), () if rng.random() < 0.3 else None
+    spec.data.context = 'none' if context is None else 'label'
+    spec = spec_lib.resolve(spec)
+    for _ in range(10):
+      if not (found := fit.problems(flatten(spec.to_dict()), (side, side, 1))):
+        break
+      refused += 1
+      changes = [re.search(r'; use spec\.([\w.]+)=(\S+)', line).groups() for line in found]
+      spec = spec_lib.resolve(spec, changes[:1])
+    assert found == []
+    build.model(spec, Observation((side, side, 1), context=context))
+  assert refused
+
+
 def test_the_layers_of_conv28():
   assert len(fit.CHANNELS28['down']) == len(conv28.DOWN) + 1 and len(fit.CHANNELS28['up']) == len(conv28.UP) + 1
 

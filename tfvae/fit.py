@@ -36,6 +36,7 @@ class Misfit(NamedTuple):
   field: str  # to be blamed
   why: str  # after what it got
   changes: Callable[[tuple[int, ...]], list[list[dict]]]  # shape -> groups of {field: value}: one of each is advised
+  otherwise: dict | None = None  # where each of them would bring new ones; None: another kind of net
 
 
 def problems(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = None) -> list[str]:
@@ -49,7 +50,7 @@ def problems(f: dict, shape: tuple[int, ...], context: tuple[int, ...] | None = 
   for misfit in wrong:
     tried = [_first(f, shape, context, group, wrong) for group in misfit.changes(shape)]
     wholly = [change for change, left in tried if left == 0]
-    partly = [change for change, left in tried if left] or [{f'{misfit.net.field}.kind': 'mlp'}]
+    partly = [change for change, left in tried if left] or [misfit.otherwise or {f'{misfit.net.field}.kind': 'mlp'}]
     line = f'spec.{misfit.field}: got {f[misfit.field]}{misfit.why}; use {" or ".join(map(_text, wholly or partly))}'
     # Where that mends all, a second line of the same field would tell nothing new.
     found.setdefault(misfit.field if wholly else misfit.net.field, line)
@@ -221,8 +222,9 @@ def _uneven(f, x):
   squares = f'; the canvas is looked at in {grid} x {grid} squares of one size'
   why = f'{squares}, but images are {_size(x)} (height x width)'
   why += f', and {x[0]} is no multiple of {grid}' if x[0] == x[1] else ', which are not square'
-  changes = lambda shape: [[{meeting: value} for value in _near(GRIDS, grid)], _images(f, shape)]
-  return [Misfit(Net(f'model.{name}', tuple(x), grid, False, (meeting,)), meeting, why, changes)]
+  grids = [{meeting: value} for value in _near(GRIDS, grid) if x[0] % value == 0]
+  net = Net(f'model.{name}', tuple(x), grid, False, (meeting,))
+  return [Misfit(net, meeting, why, lambda shape: [grids, _images(f, shape)], grids[0])]
 
 
 def _misfit(f, net):
