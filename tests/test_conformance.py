@@ -153,11 +153,12 @@ def is_evaluated(run, evaluators):
 
 
 def is_sampled_from(run):
-  spec = commands.load(run).spec
+  trained = commands.load(run)
+  spec = trained.spec
   samples = commands.sample(run, {f'sample.{name}': value for name, value in FEW.items()})
   missing = {name for name in spec.sample.what if not any(made.startswith(name) for made in samples)} - {'projector'}
   untold = spec.data.context == 'none'
-  absent = {'layers': untold and len(spec.model.layers) == 1, 'contexts': untold}
+  absent = {'layers': untold and len(trained.model.layer_names) == 1, 'contexts': untold}
   assert missing == {name for name, none in absent.items() if none and name in spec.sample.what}, missing
   for name, arrays in samples.items():
     for key, value in arrays.items():
