@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
+import tensorflow as tf
 from test_launch import assert_refused
 
 from tfvae import build, commands
@@ -203,7 +204,15 @@ def test_a_model_of_targets(tmp_path, shape):
   assert {path.stem for path in draw(run)} == set(samples)
 
 
-def test_the_steps_of_one_that_repeats():
+@pytest.fixture
+def eager():
+  """Without graphs, which take longer than what they compute."""
+  tf.config.run_functions_eagerly(True)
+  yield
+  tf.config.run_functions_eagerly(False)
+
+
+def test_the_steps_of_one_that_repeats(eager):
   """A section is one part of each kind of samples; a step that moves moves those after it, which keep their eps."""
   steps, net = 2, {f'model.z.{of}.hidden': (4,) for of in ('posterior', 'prior')}
   fields = {'model.name': 'convdraw', 'model.z.grid': 4, 'model.z.steps': steps, 'model.z.lstm': 4, 'model.z.canvas': 2}

@@ -35,8 +35,16 @@ def make(steps, **fields):
   return model, Split(build.source(spec, data), 'test', spec), spec, data
 
 
+@pytest.fixture(scope='module', autouse=True)
+def eager():
+  """Without graphs, which take longer than what they compute."""
+  tf.config.run_functions_eagerly(True)
+  yield
+  tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope='module')
-def drawing():
+def drawing(eager):
   model, split, spec, data = make(STEPS)
   return model, split, spec, data, Canvases(spec).evaluate(model, split).arrays
 
