@@ -189,7 +189,8 @@ def _layer(is_top: bool, repeats: bool = False) -> dict:
     fields['join_grid'] = Field(
       0,
       'Side of the feature map on which the features of x and the layers above meet; `posterior` leads from there to '
-      "the layer's grid. 0: the layer's grid. Not for the top layer. convdraw: the side of its memories.",
+      "the layer's grid. 0: the layer's grid. Not for the top layer. convdraw: the side of its memories, "
+      'which divides that of the images.',
       low=0,
       high=1024,
     )
