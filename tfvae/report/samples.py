@@ -202,7 +202,7 @@ def _step_images(samples, layer):
   shown = some(len(samples['variance']), MOST['steps'])
   mean = samples['mean'][: MOST['rows']]
   heads, tails = tuple(f'{1 + step}' for step in shown), tuple(f'{_share(samples)[step]:.0f}\u00a0%' for step in shown)
-  fresh = Panel(*_rows(mean[:, 1 + shown]), heads, 'step drawn afresh', tails)
+  fresh = Panel(*_rows(mean[:, 1 + shown]), heads, 'fresh step', tails)
   panels = [*_told(samples, len(mean), 1), Panel(mean[:, 0], 1, title='sample'), fresh]
   labels = list(_marks(samples)[: len(mean)]) or [''] * len(mean)
   title = f'Samples of the prior with the noise of one step of {layer} drawn afresh, all else kept; below, how much of '
