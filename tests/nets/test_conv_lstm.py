@@ -53,3 +53,25 @@ def test_what_is_remembered_and_what_is_shown():
   hidden, after = own([tf.ones([1, 1, 2, 5])], cell)
   np.testing.assert_allclose(after, cell / (1 + np.exp(-1)), rtol=1e-6)
   np.testing.assert_allclose(hidden, 0.5 * np.tanh(after), rtol=1e-6)
+
+
+def test_what_is_one_for_all_is_what_it_would_be_for_each():
+  """Of one example beside three: a part of the inputs, hidden map and cell. Outputs, and gradients."""
+  own = ConvLstm(CHANNELS, KERNEL)
+  x, y, hidden, cell = (
+    tf.constant(RNG.standard_normal((n, SIDE, SIDE, channels)), tf.float32)
+    for n, channels in ((3, 2), (1, INPUTS - 2), (1, CHANNELS), (1, CHANNELS))
+  )
+  own([x, y, hidden], cell)  # makes the weights
+  own.gates.set_weights(weights())
+  found = []
+  for of in (tf.identity, lambda one: tf.repeat(one, len(x), axis=0)):
+    with tf.GradientTape() as tape:
+      tape.watch([y, hidden, cell])
+      outputs = own([x, of(y), of(hidden)], of(cell))
+      loss = tf.reduce_sum(tf.square(outputs[0])) + tf.reduce_sum(outputs[1])
+    sources = [y, hidden, cell, *(variable.value for variable in own.gates.trainable_variables)]
+    found.append([*outputs, *tape.gradient(loss, sources)])
+  assert found[0][0].shape == (len(x), SIDE, SIDE, CHANNELS)
+  for one, other in zip(*found, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

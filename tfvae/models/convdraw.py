@@ -30,28 +30,26 @@ class Drawing(NamedTuple):
   canvas: tf.Tensor  # the sum of what was written, [N, H, W, C]
   lead: tuple[int, ...] = ()  # (S, B); before the first sample (1, B) where a context is told, () where none is
 
-  def given(self, lead: tuple[int, ...], n) -> 'Drawing':
-    """The same for each of (S, B), n in all."""
-    return Drawing(*(_for_each(map_, self.lead, lead, n) for map_ in self[:3]), lead)
+  def given(self, lead: tuple[int, ...]) -> 'Drawing':
+    """The same for each of (S, B); what is one for all stays one."""
+    return Drawing(*(_for_each(map_, self.lead, lead) for map_ in self[:3]), lead)
 
 
 class Reading(NamedTuple):
-  """What the encoder remembers before a step."""
+  """What the encoder remembers before a step. N is the product of `lead`; before the first step 1, one for all."""
 
   hidden: tf.Tensor  # of its LSTM, [N, G, G, K]
   cell: tf.Tensor  # [N, G, G, K]
   lead: tuple[int, ...]  # (S, B), or (1, B) before the first sample
 
-  def given(self, lead: tuple[int, ...], n) -> 'Reading':
-    """The same for each of (S, B), n in all."""
-    return Reading(*(_for_each(map_, self.lead, lead, n) for map_ in self[:2]), lead)
+  def given(self, lead: tuple[int, ...]) -> 'Reading':
+    """The same for each of (S, B)."""
+    return Reading(*(_for_each(map_, self.lead, lead) for map_ in self[:2]), lead)
 
 
-def _for_each(tensor, of, lead, n):
-  """[N, ...] -> [n, ...]: what is there for each of `of` for each of `lead`, n of them."""
-  if not of:
-    return tf.broadcast_to(tensor, [n, *tensor.shape[1:]])
-  return tensor if of[0] == lead[0] else spread(tensor, lead[0])
+def _for_each(tensor, of, lead):
+  """[N, ...] -> [N', ...]: what is there for each of `of` for each of `lead`."""
+  return spread(tensor, lead[0]) if of and of[0] != lead[0] else tensor
 
 
 def _count(tensor):
@@ -165,8 +163,8 @@ class Recognition(keras.layers.Layer):
     self.built = True  # it has no weights of its own
 
   def begin(self, x: tf.Tensor) -> Reading:
-    """The encoder's memory before the first step, of x [B, ...]: zeros."""
-    zeros = tf.zeros([_count(x), self.side, self.side, self.lstm.channels], self.compute_dtype)
+    """The encoder's memory before the first step, of x [B, ...]: zeros, one for all."""
+    zeros = tf.zeros([1, self.side, self.side, self.lstm.channels], self.compute_dtype)
     return Reading(zeros, zeros, (1, *sizes(x, 1)))
 
   def call(self, x: tf.Tensor, error: tf.Tensor, drawn: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor):
@@ -199,11 +197,9 @@ class Step:
   def read(self, h: Drawing, reading: Reading | None, x: tf.Tensor) -> Reading:
     """The encoder's memory in this step of x [B, ...]; `reading`: that of the step before, None of the first."""
     reading = reading or self._recognition.begin(x)
-    x = spread(x, h.lead[0]) if h.lead else x
-    n = _count(x)
-    reading = reading.given(h.lead or reading.lead, n)
-    drawn = _for_each(h.hidden, h.lead, h.lead or reading.lead, n)
-    state = self._recognition(x, self._canvas.error(x, h), drawn, reading.hidden, reading.cell)
+    reading = reading.given(h.lead or reading.lead)
+    x = spread(x, reading.lead[0])
+    state = self._recognition(x, self._canvas.error(x, h), h.hidden, reading.hidden, reading.cell)
     return Reading(*state, reading.lead)
 
   def posterior(self, reading: Reading) -> tfd.Distribution:
@@ -212,9 +208,8 @@ class Step:
 
   def advance(self, h: Drawing, z: tf.Tensor) -> Drawing:
     """h after z_t, [S, B, ...]: remembered, and drawn."""
-    folded = fold(z)
-    h = h.given(sizes(z, 2), _count(folded))
-    hidden, cell = self._generator(folded, h.canvas, h.hidden, h.cell)
+    h = h.given(sizes(z, 2))
+    hidden, cell = self._generator(fold(z), h.canvas, h.hidden, h.cell)
     return Drawing(hidden, cell, h.canvas + self._canvas.stroke(hidden), h.lead)
 
 

@@ -25,7 +25,28 @@ class ConvLstm(keras.layers.Layer):
     self.built = True
 
   def call(self, inputs: list[tf.Tensor], cell: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """(hidden', cell'), [N, G, G, channels], of inputs [N, G, G, ...], the last of which is hidden, and of cell."""
-    i, f, o, g = tf.split(self.gates(tf.concat(inputs, -1)), 4, -1)
+    """(hidden', cell'), [N, G, G, channels], of inputs [N, G, G, ...], the last of which is hidden, and of cell.
+
+    Any of them may be [1, G, G, ...]: one for all.
+    """
+    i, f, o, g = tf.split(self._convolved(inputs), 4, -1)
     cell = tf.sigmoid(f + 1) * cell + tf.sigmoid(i) * tf.tanh(g)
     return tf.sigmoid(o) * tf.tanh(cell), cell
+
+  def _convolved(self, inputs):
+    """The convolution of the inputs, [N, G, G, 4 channels]."""
+    shared = [x.shape[0] == 1 for x in inputs]
+    if len(set(shared)) == 1:
+      return self.gates(tf.concat(inputs, -1))
+    # A convolution is linear: what is one for all, as most is in the first step, has its part computed once.
+    channels = [x.shape[-1] for x in inputs]
+    if not self.gates.built:
+      self.gates.build((*inputs[0].shape[:-1], sum(channels)))
+    kernels = tf.split(tf.convert_to_tensor(self.gates.kernel), channels, axis=2)
+
+    def part(of):
+      own = [i for i, one in enumerate(shared) if one == of]
+      kernel = tf.concat([kernels[i] for i in own], 2)
+      return tf.nn.conv2d(tf.concat([inputs[i] for i in own], -1), kernel, 1, 'SAME')
+
+    return part(False) + (part(True) + tf.convert_to_tensor(self.gates.bias))
