@@ -6,6 +6,7 @@
 Cases: specs/aevb.py:mnist with 1 and with 5 latent samples; specs/hit.py:cifar10, :cifar10,mixture, :binary_mnist
 and :cifar10,conv_z; specs/entropies.py:circle,vae1 (one hidden layer of 128; two) and :mnist,vae1, in batches of 1024
 with one sample;
+specs/geco.py:convdraw,none of digits, mnist and cifar10, of whose rates PyTorch logs the sum, tfvae that of each step;
 specs/streaming.py, three linear VAEs in one program against three PyTorch modules in one loop;
 specs/symmetric.py:mnist, the published ladder in batches of 1024, both players. Real data (TensorFlow Datasets; nothing
 is downloaded) or made ones. chain_mnist does not train: a step is one of the limiting distribution's chain z -> x -> z
@@ -83,6 +84,9 @@ CASES = {
   'vae1_mnist': Case('entropies.py:mnist,vae1', CONSTANT | {'data.batch_size': 1024}),
   'streaming': Case('streaming.py', {}),
   'symmetric_mnist': Case('symmetric.py:mnist', SYMMETRIC, 0.004),
+  'convdraw_digits': Case('geco.py:convdraw,none', {}, 0.05),
+  'convdraw_mnist': Case('geco.py:mnist,convdraw,none', {}, 0.01),
+  'convdraw_cifar10': Case('geco.py:cifar10,convdraw,none', {}, 0.01),
   'chain_mnist': Case('symmetric.py:mnist', SYMMETRIC, 0.2, chain=1000),
 }
 STARTED = ('aevb.py:mnist', 'hit.py:cifar10')  # specs whose start-up is measured
@@ -330,10 +334,13 @@ class Players:
 
 def torch_models_of(spec, shape) -> dict:
   """The networks of a spec for examples of this shape: {suffix of their metrics: model}."""
-  from torch_models import Aevb, Gaussian, Hit, HitConv, Ladder, Linear
+  from torch_models import Aevb, ConvDraw, Gaussian, Hit, HitConv, Ladder, Linear
 
   if spec.objective.name == 'symmetric':
     return {'': Ladder(spec.model.z2.dim, spec.model.z1.dim)}
+  if spec.model.name == 'convdraw':
+    z = spec.model.z
+    return {'': ConvDraw(shape, z.grid, z.steps, z.dim, z.lstm, z.canvas)}
   if spec.model.name == 'members':
     return {f'/h{units}': Linear(shape[0], units) for units in spec.model.members}
   if len(spec.model.layers) > 1:

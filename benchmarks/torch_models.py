@@ -1,4 +1,4 @@
-"""The networks of specs/aevb.py:mnist, of specs/hit.py's images, of Gaussian VAEs and of symmetric learning in PyTorch.
+"""Networks in PyTorch: of specs/aevb.py:mnist, specs/hit.py's images, Gaussian VAEs, symmetric learning, ConvDRAW.
 
 As one writes them. But for `Ladder`, a model maps images [B, C, H, W] in [0, 1], or vectors [B, D], to log p(x | z) in
 nats, the squared error of E[x | z], and the KL of each latent layer, top first: means over the batch. Densities are
@@ -231,6 +231,65 @@ class Ladder(nn.Module):
       x = torch.bernoulli(self.decoder(z1).sigmoid())
     q2, q1 = self._evidence(x)
     return -(log_bits(q2, z2).sum() + log_bits(q1 + p1, z1).sum()) / n
+
+
+class ConvLstm(nn.Module):
+  """A turn of a convolutional LSTM: i, f, o, g of one convolution of the inputs and the hidden map."""
+
+  def __init__(self, inputs: int, channels: int, kernel: int = 3):
+    super().__init__()
+    self.gates = nn.Conv2d(inputs + channels, 4 * channels, kernel, padding='same')
+
+  def forward(self, inputs, cell):
+    i, f, o, g = self.gates(torch.cat(inputs, dim=1)).chunk(4, dim=1)
+    cell = (f + 1).sigmoid() * cell + i.sigmoid() * g.tanh()
+    return o.sigmoid() * cell.tanh(), cell
+
+
+class ConvDraw(nn.Module):
+  """specs/geco.py:convdraw: `steps` maps z [grid, grid, latent], each of which adds to a canvas; one learned sigma.
+
+  A convolution or its transpose for each halving of the side between image and grid, as long as that is even.
+  Convolutions with stride 2 see the pixel before, where TensorFlow's see the one behind: what these networks are of
+  images, those are of mirrored ones.
+  """
+
+  layers = ('z',)
+
+  def __init__(self, shape, grid: int, steps: int, latent: int, memory: int, canvas: int, width: int = 32):
+    super().__init__()
+    (colours, side, _), self.steps, self.canvas = shape, steps, canvas
+    halvings = (side // grid).bit_length() - 1
+    down = lambda i: nn.Conv2d(i, width, 3, 2, padding=1)
+    up = lambda i, o: nn.ConvTranspose2d(i, o, 3, 2, padding=1, output_padding=1)
+    self.encoder = nn.Sequential(*relus(*(down(width if i else 2 * colours) for i in range(halvings))), nn.ReLU())
+    self.encoder_lstm = ConvLstm(width + memory, memory)
+    self.posterior = nn.Conv2d(memory, 2 * latent, 1)
+    self.prior = nn.Conv2d(memory, 2 * latent, 1)
+    self.look = nn.Conv2d(canvas, canvas, side // grid, side // grid)
+    self.decoder_lstm = ConvLstm(latent + canvas, memory)
+    ups = [up(width if i else memory, width) for i in range(halvings - 1)] or [nn.Conv2d(memory, width, 3, padding=1)]
+    self.decoder = nn.Sequential(*relus(*ups), nn.ReLU(), up(width, canvas))
+    self.head = nn.Conv2d(canvas, colours, 1)
+    self.start = nn.Parameter(torch.zeros(1, 2 * memory, grid, grid))
+    self.log_sigma = nn.Parameter(torch.zeros(()))
+
+  def forward(self, x, noise=None):
+    """noise: of each step, [B, latent, grid, grid]. None: it is drawn."""
+    drawn, memory = self.start.expand(len(x), -1, -1, -1).chunk(2, dim=1)
+    hidden = cell = torch.zeros_like(drawn)
+    canvas, rate = x.new_zeros(len(x), self.canvas, *x.shape[2:]), 0.0
+    for step in range(self.steps):
+      p_loc, p_log_scale = self.prior(drawn).chunk(2, dim=1)
+      features = self.encoder(torch.cat([x, x - self.head(canvas)], dim=1))
+      hidden, cell = self.encoder_lstm([features, drawn, hidden], cell)
+      q_loc, q_log_scale = self.posterior(hidden).chunk(2, dim=1)
+      q_scale, p_scale = q_log_scale.exp(), p_log_scale.exp()
+      z = q_loc + q_scale * (torch.randn_like(q_loc) if noise is None else noise[step])
+      rate = rate + kl(q_loc, q_scale, p_loc, p_scale).sum() / len(x)
+      drawn, memory = self.decoder_lstm([z, self.look(canvas), drawn], memory)
+      canvas = self.decoder(drawn) + canvas  # in the layout of the first
+    return *learned_gaussian(x.flatten(1), self.head(canvas).flatten(1), self.log_sigma), (rate,)
 
 
 def log_bits(logits, bits):

@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -18,12 +19,18 @@ def test_a_benchmark_says_what_it_measures(script):
   assert f'benchmarks/{script}' in done.stdout
 
 
+def load(script):
+  """A benchmark as a module."""
+  location = importlib.util.spec_from_file_location('benchmark', ROOT / 'benchmarks' / script)
+  benchmark = importlib.util.module_from_spec(location)
+  location.loader.exec_module(benchmark)
+  return benchmark
+
+
 def test_what_is_better_than_a_constraint(monkeypatch):
   """Lower in both by more than 2%, and by more than seeds differ."""
   monkeypatch.syspath_prepend(ROOT / 'benchmarks')
-  location = importlib.util.spec_from_file_location('benchmark', ROOT / 'benchmarks' / 'constraints.py')
-  benchmark = importlib.util.module_from_spec(location)
-  location.loader.exec_module(benchmark)
+  benchmark = load('constraints.py')
   point, beats = benchmark.Point, benchmark.beats
   asked = point.of([40.0, 39.0, 41.0], [0.1, 0.1, 0.1])
   assert asked == point(40.0, pytest.approx(0.1), 2.0, 0.0)
@@ -34,3 +41,26 @@ def test_what_is_better_than_a_constraint(monkeypatch):
   names = [cell.name for cell in benchmark.cells_of_kappas(['digits', 'mnist'], ['mlp', 'hit', 'nvp'])]
   names += [cell.name for own in benchmark.cells_of_betas().values() for cell in own]
   assert len(set(names)) == len(names)  # each has a directory of its own
+
+
+@pytest.fixture(scope='module')
+def drawing():
+  """benchmarks/convdraw.py, and a small model of two steps of it, its spec, examples, and its loss and gradient."""
+  benchmark = load('convdraw.py')
+  model, spec = benchmark.model_of('digits', 2, {'model.z.lstm': 3})
+  given = benchmark.examples(model, 2)
+  return benchmark, model, spec, given, benchmark.numbers_of(model, benchmark.unrolled, *given)
+
+
+def test_a_loop_over_the_steps_of_a_drawing_is_what_unrolled_steps_are(drawing):
+  benchmark, model, _, given, own = drawing
+  np.testing.assert_allclose(benchmark.numbers_of(model, benchmark.looped, *given), own, rtol=1e-5)
+  fewer = [given[0], given[1][:1]]
+  assert abs(benchmark.numbers_of(model, benchmark.looped, *fewer)[0] / own[0] - 1) > 1e-3  # each step counts
+
+
+def test_a_drawing_in_pytorch_is_the_same_function(drawing):
+  pytest.importorskip('torch')
+  benchmark, model, spec, given, own = drawing
+  other = benchmark.copied(model, spec)
+  np.testing.assert_allclose(benchmark.numbers_of_torch(other, *given), own, rtol=benchmark.TOLERANCE)
