@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from test_conformance import resumes_to_the_bit
 from test_fit import lines
 from test_training import rows_of, variables_of
 
@@ -14,6 +15,7 @@ from tfvae.errors import SpecError
 DIGITS = 'geco.py:convdraw'
 SMALL = {'model.z.steps': 2, 'model.z.lstm': 4, 'model.z.dim': 1, 'data.batch_size': 6, 'eval.evaluators': ()}
 SMALL |= {'train.steps': 2, 'train.log_every': 1, 'train.compile': 'eager', 'eval.every': 0, 'eval.also': ()}
+SMALL |= {'train.checkpoint_every': 1, 'train.keep': 2}
 SMALL |= {'model.z.encoder.hidden': '4', 'decoder.net.hidden': '4', 'eval.during': ()}
 FREE = {'constraint.names': (), 'decoder.variance': 'learned'}
 PATCHES = {'constraint.names': ('fre',), 'constraint.fre.features': 'patches'}
@@ -59,6 +61,7 @@ def test_objectives_and_constraints(case, tmp_path, request):
     assert row['rate/z/1'] + row['rate/z/2'] == pytest.approx(row['rate'], rel=1e-4, abs=1e-6)
     assert row['rate/z'] == pytest.approx(row['rate'], rel=1e-6)
   if case == 'chains':
+    resumes_to_the_bit(spec, workdir, tmp_path / 'resumed')
     found = {name: value for name, value in variables_of(workdir).items() if 'chain' in name}
     assert sorted(value.shape for value in found.values()) == [(1, 2, 4, 4, 1)] * 2
     assert all(np.abs(value).max() > 0 for value in found.values())
@@ -86,7 +89,10 @@ MISTAKES = {  # fields of specs/geco.py:convdraw, and what is said
     ('spec.objective.name: got symmetric; ', 'one player: use elbo or iwae'),
   ),
   'no samples': ({'objective.num_samples': 0}, ('spec.objective.num_samples: got 0', 'give a number >= 1')),
-  'a hierarchy': ({'model.name': 'hierarchy'}, ('spec.model.layers: got z, which repeats and is for spec.model.name',)),
+  'a hierarchy': (
+    {'model.name': 'hierarchy', 'eval.evaluators': 'bounds'},
+    ('spec.model.layers: got z, which repeats and is for spec.model.name',),
+  ),
   'tiles': ({'eval.evaluators': 'tiles'}, ('got tiles, which is for one', 'not for 4 layers; leave it out')),
   'ppca': ({'eval.evaluators': 'ppca'}, ('got ppca, which is for linear VAEs', 'convdraw', 'or leave it out')),
   'selection': ({'eval.evaluators': 'selection'}, ('got selection, which compares members', 'or leave it out')),
