@@ -43,7 +43,7 @@ def cells(data: str, nets: list[str], seeds: int) -> dict[tuple[str, str], list[
   found = {}
   for net in nets:
     words, own = NETS[net]
-    for way, (word, fields) in ways(KAPPAS[data]).items():
+    for way, (word, fields) in ways(KAPPAS[data], min(KAPPAS[data])).items():
       name = f'{data}-{net.replace(", ", "-").replace(" ", "-")}-{slug(way)}'
       fields = {'train.steps': STEPS[data], 'eval.every': 0, 'train.log_every': 20, **own, **fields}
       found[net, way] = [

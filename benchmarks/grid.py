@@ -77,9 +77,9 @@ class Way(NamedTuple):
   fields: dict
 
 
-def ways(kappas: Sequence[float]) -> dict[str, Way]:
-  """The ELBO with a learned sigma, one that falls from 0.7 to the smallest kappa over half of training, and re."""
-  fields = {'decoder.variance': 'fixed', 'decoder.sigma': min(kappas)}
+def ways(kappas: Sequence[float], sigma: float) -> dict[str, Way]:
+  """The ELBO with a learned sigma, one that falls from 0.7 to `sigma` over half of training, and re at kappas."""
+  fields = {'decoder.variance': 'fixed', 'decoder.sigma': sigma}
   fields |= {'decoder.sigma_from': 0.7, 'decoder.sigma_until': 0.5}
   found = {'ELBO': Way('none', {}), 'annealed sigma': Way('none', fields)}
   return found | {f're, kappa = {kappa:g}': Way('re', {'constraint.re.kappa': kappa}) for kappa in kappas}
