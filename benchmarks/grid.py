@@ -56,9 +56,9 @@ def train(cells: Sequence[Cell], runs: pathlib.Path, jobs: int) -> None:
 
 
 def spread(values: Sequence[float], form: str = '.4f') -> str:
-  """The median, and of several the smallest and the largest."""
-  text = format(float(np.median(values)), form)
-  return text if len(values) == 1 else f'{text} ({min(values):{form}} to {max(values):{form}})'
+  """The median and, where they differ as they are written, the smallest and the largest."""
+  text, low, high = (format(float(of(values)), form) for of in (np.median, min, max))
+  return text if low == high else f'{text} ({low} to {high})'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
