@@ -20,12 +20,15 @@ import argparse
 import math
 import pathlib
 import shlex
-import shutil
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / 'benchmarks')]
 
-from grid import Cell, draw_plane, of, plane, slug, table, train, ways
+from grid import Cell, draw_plane, of, plane, slug, table, train, ways  # noqa: E402
+
+from tfvae.report.task import task as draw_task  # noqa: E402
+from tfvae.run import Run  # noqa: E402
 
 SEEDS = (0, 1, 2)
 STEPS = {  # of `each`, of MNIST and of digits
@@ -84,7 +87,8 @@ def show_each(runs: pathlib.Path, cells: dict[str, list[Cell]], pictures: str) -
           of(found, 'rate', '.1f'),
         ]
     if pictures:
-      shutil.copy(runs / done[0].name / 'figures/task.png', pathlib.Path(pictures, f'task-{task}.png'))
+      drawn = draw_task(Run(runs / done[0].name), 'test')
+      drawn.savefig(f'{pictures}/task-{task}.png', dpi=64, pil_kwargs={'optimize': True})
   head = ['task', 'of', 'steps', 'seeds', 'samples', 'reconstructions', 'real images', 'chance', 'error', 'rate']
   print(table(head, rows))
 
