@@ -60,7 +60,7 @@ def no_figures(request, monkeypatch):
 
 @pytest.fixture
 def figures(tiny):
-  own = ('ppca', 'selection', 'posterior', 'unit_information', 'accuracy', 'fid', 'tiles', 'task')
+  own = ('ppca', 'selection', 'posterior', 'unit_information', 'accuracy', 'fid', 'tiles', 'task', 'canvases')
   own += ('estimates',)  # slow
   tiny.eval.evaluators = tuple(name for name in NAMES['eval.evaluators'] if name not in own)
 
