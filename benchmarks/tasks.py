@@ -9,8 +9,8 @@ Trains what is not there yet below --runs (runs/tasks), each run by a command `p
 what all of them came to, in Markdown. --list prints the commands that are missing, in place of both. --digits: of
 digits in place of MNIST, whose classifiers are runs/classifier and runs/classifier-turns.
 
-each: every task by specs/geco.py as it is, three seeds, as many steps as take up to five minutes on two idle cores. For each
-a figure: contexts, targets, samples.
+each: every task by specs/geco.py as it is, three seeds, as many steps as take up to five minutes on two idle cores. For
+each a figure: contexts, targets, samples.
 
 plane: mnist_sum and color_mnist by the ELBO (a learned sigma), by a sigma that falls during the first half of training
 (from 0.7 to 0.14 and 0.1), and by the constraint re at two kappas; three seeds, equal steps.
