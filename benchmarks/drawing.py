@@ -101,9 +101,9 @@ def main():
     if args.pictures:
       draw_plane(groups, f'{args.pictures}/drawing-plane-{data}.png')
       draw_curves(args.runs, own, f'{args.pictures}/drawing-curves-{data}.png')
-      canvases = args.runs / own['convdraw', f're, kappa = {KAPPAS[data][1]:g}'][0].name / 'figures/canvases.png'
-      if canvases.is_file():
-        shutil.copy(canvases, f'{args.pictures}/drawing-canvases-{data}.png')
+      for one in own.get(('convdraw', f're, kappa = {KAPPAS[data][1]:g}'), [])[:1]:
+        if (canvases := args.runs / one.name / 'figures/canvases.png').is_file():
+          shutil.copy(canvases, f'{args.pictures}/drawing-canvases-{data}.png')
 
 
 if __name__ == '__main__':

@@ -97,7 +97,6 @@ class Generator(keras.layers.Layer):
     lstm: of the decoder.
     side: G.
     start: from the features of a context to hidden and cell before the first step, [G, G, 2 K]. None: they are learned.
-    canvas: what draws.
   """
 
   def __init__(

@@ -61,6 +61,10 @@ class Trace(NamedTuple):
     """layer: KL_l averaged over the samples, [B] nats."""
     return {layer: tf.reduce_mean(kl, 0) for layer, kl in self.kl.items()}
 
+  def section_kl(self, how: str) -> dict[str, tf.Tensor]:
+    """section: the sum over its layers of `kl` ('exact') or of `sampled_kl` ('sampled'), [S, B] nats."""
+    return by_section(self.kl if how == 'exact' else self.sampled_kl())
+
   def sampled_kl(self) -> dict[str, tf.Tensor]:
     """layer: log q(z_l | ., x) - log p(z_l | z_>l) at the samples, whose expectation is KL_l: [S, B] nats."""
     self._require_samples()

@@ -10,7 +10,6 @@ from tfvae.constraint_rules import drops
 from tfvae.errors import SpecError
 from tfvae.making import Make
 from tfvae.models.sight import Sight, leading
-from tfvae.models.trace import by_section
 from tfvae.nets.patches import patches
 from tfvae.objectives.terms import Seen, number
 from tfvae.observation import Observation
@@ -239,7 +238,7 @@ class Rate(Measure):
     self.layer, self._kl = layer, kl
 
   def value(self, seen):
-    return by_section(seen.trace.kl if self._kl == 'exact' else seen.trace.sampled_kl())[self.layer]
+    return seen.trace.section_kl(self._kl)[self.layer]
 
   def equivalents(self, multiplier, average, threshold):
     del average, threshold

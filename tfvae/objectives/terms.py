@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tfvae.models.trace import Trace, by_section
+from tfvae.models.trace import Trace
 from tfvae.objectives.objective import Watcher
 
 
@@ -57,7 +57,7 @@ class Rates(Term):
   def __call__(self, seen):
     factor = self._anneal(seen.step)
     betas = {layer: tf.convert_to_tensor(beta) * factor for layer, beta in self.betas.items()}
-    rates = by_section(seen.trace.kl if self._kl == 'exact' else seen.trace.sampled_kl())
+    rates = seen.trace.section_kl(self._kl)
     loss = tf.add_n([tf.cast(beta, rates[layer].dtype) * rates[layer] for layer, beta in betas.items()])
     return Contribution(loss, {f'beta/{layer}': beta for layer, beta in betas.items()})
 
