@@ -86,8 +86,8 @@ def ways(kappas: Sequence[float], sigma: float) -> dict[str, Way]:
 
 
 def slug(way: str) -> str:
-  """Of a way, for the name of a directory."""
-  return way.lower().replace(', kappa = ', '-').replace(' ', '-')
+  """Of a way or a case, for the name of a directory."""
+  return way.lower().replace(', ', '-').replace('kappa = ', '').replace(' ', '-')
 
 
 def of(own: Sequence[dict], name: str, form: str = '.3f', change=lambda value: value) -> str:

@@ -557,7 +557,7 @@ def main():
   args.data_dir = str(catalogue.data_dir(args.data_dir))
   if importlib.util.find_spec('torch') is None:
     sys.exit('error: PyTorch is missing: pip install -e ".[bench]"')
-  for name in {load_spec(args, case).data.name for case in args.cases} - set(SYNTHETIC):
+  for name in {load_spec(args, case).data.name for case in args.cases} - {'digits', *SYNTHETIC}:
     if not catalogue.find(name, args.data_dir):
       sys.exit(f'error: {name} is not in {args.data_dir}: give --data_dir or TFDS_DATA_DIR, or `tfds build {name}`')
   await_idle(args.busy, patience=0)

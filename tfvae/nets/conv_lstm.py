@@ -1,6 +1,7 @@
 """A convolutional LSTM: a memory on a grid."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -29,9 +30,12 @@ class ConvLstm(keras.layers.Layer):
 
     Any of them may be [1, G, G, ...]: one for all.
     """
-    i, f, o, g = tf.split(self._convolved(inputs), 4, -1)
-    cell = tf.sigmoid(f + 1) * cell + tf.sigmoid(i) * tf.tanh(g)
-    return tf.sigmoid(o) * tf.tanh(cell), cell
+    c = self.channels
+    gates, g = tf.split(self._convolved(inputs), [3 * c, c], -1)
+    shift = np.repeat(np.array([0, 1, 0], gates.dtype.as_numpy_dtype), c)
+    i, f, o = tf.split(tf.sigmoid(gates + shift), 3, -1)
+    cell = f * cell + i * tf.tanh(g)
+    return o * tf.tanh(cell), cell
 
   def _convolved(self, inputs):
     """The convolution of the inputs, [N, G, G, 4 channels]."""
