@@ -8,7 +8,8 @@ prints what all of them came to on the test split, in Markdown. --list prints th
 both. Of each kind of net and each data set: the ELBO with a learned sigma; a sigma that falls during the first half of
 training, from 0.7 to the smallest kappa; the constraint re at three kappas; and, if --ways asks for it, the ELBO of a
 mixture of logistics. Equal steps. --seeds 3: seeds 0, 1, 2. `bits per dimension` are those of the 256 (or 17) values,
-by the probability of each under the mixture or the discretised Gaussian.
+by the probability of each under the mixture or the discretised Gaussian. `the ELBO passes this error at`: the rate that
+the ELBO's run of the same seed has where its training passes the error of this one.
 
 --pictures: drawing-plane-<data>.png, where they end; drawing-curves-<data>.png, how they come there (seed 0); of each
 kind of net drawing-images-<data>-<net>.png, data, reconstructions and samples of each way (seed 0); and
@@ -43,6 +44,7 @@ COLUMNS = {
   'error': ('mse', '.4f', lambda mse: mse**0.5),
   'elbo': ('elbo', '.1f'),
   'bits per dimension': ('bits', '.3f'),
+  'the ELBO passes this error at': ('passed', '.1f'),
 }
 
 
@@ -85,6 +87,18 @@ def numbers(cell: Cell, runs: pathlib.Path) -> dict[str, float]:
   """What a run came to, with the bits of its own likelihood."""
   found = cell.found(runs)
   return found | {'bits': found.get('bits_per_dim', found.get('bits_per_dim/discretized'))}
+
+
+def passed(elbo: Cell, cell: Cell, runs: pathlib.Path) -> float | None:
+  """The rate, in nats, at which training by the ELBO passes the error that another run has in the last tenth of its
+  own; None where it does not come so far.
+  """
+  from tfvae.run import Run
+
+  found, own = (Run(runs / one.name).metrics['train'] for one in (elbo, cell))
+  error = np.mean(own['mse'][-(len(own['mse']) // 10) :])
+  below = np.flatnonzero(found['mse'] <= error)
+  return float(found['rate'][below[0]]) if len(below) else None
 
 
 def draw_curves(runs: pathlib.Path, own: dict[tuple[str, str], list[Cell]], path: str) -> None:
@@ -158,6 +172,13 @@ def main():
     done = {key: [one for one in group if one.is_done(args.runs)] for key, group in of_plan[plan.data].items()}
     done = {key: group for key, group in done.items() if group}
     groups = {key: [numbers(one, args.runs) for one in group] for key, group in done.items()}
+    for (net, way), found in groups.items():
+      elbos = {one.fields['seed']: one for one in done.get((net, 'ELBO'), ())}
+      pairs = [(elbos.get(one.fields['seed']), one) for one in done[net, way] if way != 'ELBO']
+      rates = [passed(elbo, one, args.runs) for elbo, one in pairs if elbo]
+      if len(rates) == len(found) and None not in rates:
+        for numbers_, rate in zip(found, rates, strict=True):
+          numbers_['passed'] = rate
     print(f'{plan.data}, {plan.steps:,} steps:\n\n{plane(groups, COLUMNS, "nets")}\n')
     if args.pictures:
       begin = f'{args.pictures}/drawing'
