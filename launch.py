@@ -13,8 +13,8 @@ from absl import app, flags, logging
 
 from tfvae import commands, spec
 from tfvae.errors import SpecError, UserError, cut, nearest, short
-from tfvae.schema import not_understood
-from tfvae.signals import Stopped
+from tfvae.spec.schema import not_understood
+from tfvae.training.signals import Stopped
 
 MODES = {
   'train': 'train, evaluate and draw; resumes where the workdir holds the same run',

@@ -23,9 +23,9 @@ import tensorflow as tf  # noqa: E402
 from tfvae import build  # noqa: E402
 from tfvae import spec as spec_lib  # noqa: E402
 from tfvae.data.dataset import Stored, make  # noqa: E402
-from tfvae.step import Stepper  # noqa: E402
-from tfvae.training import mode_of  # noqa: E402
-from tfvae.workers import one_device  # noqa: E402
+from tfvae.training.loop import mode_of  # noqa: E402
+from tfvae.training.step import Stepper  # noqa: E402
+from tfvae.training.workers import one_device  # noqa: E402
 
 # name: (spec, shape of an example, steps timed, fields)
 MLP = {'model.z1.encoder.activation': 'relu', 'decoder.net.activation': 'relu', 'decoder.variance': 'learned'}

@@ -20,7 +20,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tfvae.run import Run  # noqa: E402
+from tfvae.trained import Run  # noqa: E402
 
 DECODERS, SEEDS, LABELS, SAMPLES = ('bernoulli', 'gaussian'), (0, 1, 2), 10, 200
 NUMBERS = ('rate', 'elbo', 'log_evidence')
@@ -39,12 +39,12 @@ def train(spec: str, workdir: pathlib.Path, seed: int = 0) -> Run:
 
 def accuracies(run: Run, classifier: pathlib.Path) -> dict[str, float]:
   """{'mean': ..., 'x': ...}: how many samples are of the label that they were to be of."""
-  from tfvae import classifiers
+  from tfvae import build, classifiers
   from tfvae.models.frozen import Frozen
   from tfvae.observation import Observation
 
   observation = Observation.kept(run.summary)
-  frozen = Frozen(classifiers.load(str(classifier), observation.shape), observation)
+  frozen = Frozen(classifiers.load(str(classifier), build, observation.shape), observation)
   labels = np.repeat(np.arange(LABELS), SAMPLES)
   drawn = run.sample(context=labels)
   seen = lambda images: np.asarray(frozen.probabilities(images)).argmax(-1)

@@ -34,7 +34,7 @@ from grid import Cell, spread, table, train  # noqa: E402
 
 from tfvae.report.constraints import judge  # noqa: E402
 from tfvae.report.constraints import table as lines_of  # noqa: E402
-from tfvae.run import Run  # noqa: E402
+from tfvae.trained import Run  # noqa: E402
 
 STEPS = {('digits', 'mlp'): 3000, ('digits', 'hit'): 3000, ('digits', 'nvp'): 3000}
 STEPS |= {('mnist', 'mlp'): 3000, ('mnist', 'hit'): 2000, ('mnist', 'nvp'): 2000}

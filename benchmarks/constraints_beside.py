@@ -22,7 +22,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import numpy as np  # noqa: E402
 
-from tfvae.run import Run  # noqa: E402
+from tfvae.trained import Run  # noqa: E402
 
 
 def measured(run: Run, names: tuple[str, ...], classifier: str, split: str, samples: int) -> dict[str, float]:
@@ -32,7 +32,7 @@ def measured(run: Run, names: tuple[str, ...], classifier: str, split: str, samp
   from tfvae import build
   from tfvae.analysis.bounds import Bounds
   from tfvae.analysis.constraints import Constraints
-  from tfvae.evaluation import Evaluation
+  from tfvae.analysis.evaluation import Evaluation
 
   spec = ConfigDict(run.spec.to_dict())  # no rule says what a run may be measured by
   spec.constraint.names, spec.eval.num_samples = names, samples

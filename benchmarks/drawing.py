@@ -30,6 +30,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'benchmarks')]
 
 from grid import Cell, Way, draw_plane, plane, slug, train, ways  # noqa: E402
 
+from tfvae.run.directory import Directory  # noqa: E402
+
 STEPS = {'digits': 2000, 'mnist': 1000, 'cifar10': 1000}
 MIXTURE = 'ELBO, mixture'
 DEFAULT = ('ELBO', 'annealed sigma', 're')
@@ -93,9 +95,7 @@ def passed(elbo: Cell, cell: Cell, runs: pathlib.Path) -> float | None:
   """The rate, in nats, at which training by the ELBO passes the error that another run has in the last tenth of its
   own; None where it does not come so far.
   """
-  from tfvae.run import Run
-
-  found, own = (Run(runs / one.name).metrics['train'] for one in (elbo, cell))
+  found, own = (Directory(runs / one.name).metrics['train'] for one in (elbo, cell))
   error = np.mean(own['mse'][-(len(own['mse']) // 10) :])
   below = np.flatnonzero(found['mse'] <= error)
   return float(found['rate'][below[0]]) if len(below) else None
@@ -105,14 +105,12 @@ def draw_curves(runs: pathlib.Path, own: dict[tuple[str, str], list[Cell]], path
   """Rate and error over training, of the first seed of each of these that are done."""
   from matplotlib.figure import Figure
 
-  from tfvae.run import Run
-
   nets = list(dict.fromkeys(net for net, _ in own))
   drawn = Figure((10, 3 * len(nets)), layout='constrained')
   for net, (left, right) in zip(nets, drawn.subplots(len(nets), 2, squeeze=False), strict=True):
     for (of_net, way), group in own.items():
       if of_net == net:
-        found = Run(runs / group[0].name).metrics['train']
+        found = Directory(runs / group[0].name).metrics['train']
         left.plot(found['step'], found['mse'] ** 0.5, label=way)
         right.plot(found['step'], found['rate'], label=way)
     left.set(title=net, ylabel='RMS error per dimension', xlabel='step', yscale='log')
@@ -127,7 +125,7 @@ def draw_images(runs: pathlib.Path, own: dict[str, Cell], path: str, columns: in
   """Images of the test split; below them, of each way, the reconstructions, and samples."""
   from matplotlib.figure import Figure
 
-  arrays = {way: np.load(runs / cell.name / 'arrays/samples-test.npz') for way, cell in own.items()}
+  arrays = {way: Directory(runs / cell.name).arrays('samples', 'test') for way, cell in own.items()}
   rows = {'data': next(iter(arrays.values()))['x']}
   for way, found in arrays.items():
     rows |= {f'{way}\nreconstructions': found['reconstruction'], f'{way}\nsamples': found['prior']}

@@ -61,7 +61,7 @@ def measure(folder, steps):
   import_tensorflow()
   import tensorflow as tf
 
-  from tfvae.step import Stepper, compile_mode
+  from tfvae.training.step import Stepper, compile_mode
 
   tf.config.experimental.enable_op_determinism()  # as in training
   spec = spec_lib.load(f'{ROOT}/specs/hit.py:folder256', {'data.path': folder})

@@ -36,8 +36,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import numpy as np  # noqa: E402
 
-from tfvae import catalogue  # noqa: E402
 from tfvae import spec as spec_lib  # noqa: E402
+from tfvae.spec import catalogue  # noqa: E402
 
 BATCH = 256
 EPOCHS = 2
@@ -130,7 +130,7 @@ def train(section, steps=40, repeats=3):
   import_tensorflow()
   import tensorflow as tf
 
-  from tfvae.step import Stepper
+  from tfvae.training.step import Stepper
 
   tf.config.experimental.enable_op_determinism()
   fields = {f'data.{name}': section[name] for name in ('name', 'path', 'data_dir', 'memory_limit')}

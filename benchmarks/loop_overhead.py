@@ -50,7 +50,7 @@ class Minimal:
     import tensorflow as tf
 
     from tfvae import noise as noise_lib
-    from tfvae.training import mode_of
+    from tfvae.training.loop import mode_of
 
     source, model = build.source(spec, data), build.model(spec, data.observation)
     objective = build.objective(spec, model)
@@ -115,8 +115,8 @@ class Loop:
   """The loop with everything on; each `time` trains on from where the last one ended."""
 
   def __init__(self, spec, data, workdir):
-    from tfvae.run import Run
-    from tfvae.training import Trainer
+    from tfvae.trained import Run
+    from tfvae.training.loop import Trainer
 
     self._spec = spec
     run = Run(workdir)
@@ -138,7 +138,7 @@ class Loop:
     return spec_lib.resolve(self._spec, {'train.steps': steps})
 
   def _train(self):
-    from tfvae.signals import StopSignal
+    from tfvae.training.signals import StopSignal
 
     with contextlib.redirect_stdout(io.StringIO()), StopSignal() as stop:
       self.trainer.train(stop)

@@ -128,7 +128,7 @@ class Run:
   """Numbers of a run directory."""
 
   def __init__(self, path: pathlib.Path):
-    from tfvae.records import Records
+    from tfvae.run.records import Records
 
     self.records = Records(path)
 

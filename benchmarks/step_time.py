@@ -53,9 +53,9 @@ import numpy as np
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tfvae import catalogue  # noqa: E402
 from tfvae import spec as spec_lib  # noqa: E402
-from tfvae.names import SYNTHETIC  # noqa: E402
+from tfvae.spec import catalogue  # noqa: E402
+from tfvae.spec.names import SYNTHETIC  # noqa: E402
 
 
 class Case(NamedTuple):
@@ -184,11 +184,11 @@ def train_tfvae(spec, folder: pathlib.Path, stretches: Stretches) -> None:
   """Trains by tfvae; leaves the training images in `folder` for the others, uint8 [N, C, H, W]."""
   from tfvae import build
   from tfvae.quiet import import_tensorflow
-  from tfvae.run import Run
-  from tfvae.signals import StopSignal
+  from tfvae.trained import Run
+  from tfvae.training.signals import StopSignal
 
   import_tensorflow()
-  from tfvae.training import Trainer
+  from tfvae.training.loop import Trainer
 
   spec = spec_lib.resolve(spec, {'train.steps': 10**9, 'train.log_every': LOG_EVERY})
   data, run = build.dataset(spec), Run(folder / 'run')

@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'benchmarks')]
 from grid import Cell, draw_plane, of, plane, slug, table, train, ways  # noqa: E402
 
 from tfvae.report.task import task as draw_task  # noqa: E402
-from tfvae.run import Run  # noqa: E402
+from tfvae.trained import Run  # noqa: E402
 
 SEEDS = (0, 1, 2)
 STEPS = {  # of `each`, of MNIST and of digits

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from tfvae.report import tiles
 from tfvae.report.axes import figure
-from tfvae.run import Run
+from tfvae.trained import Run
 
 
 def draw(runs: dict[str, Run], split: str):

@@ -21,7 +21,7 @@ from tfvae import commands
 from tfvae.quiet import import_tensorflow
 
 import_tensorflow()
-for name in ('sklearn.datasets', 'tfvae.data.digits', 'tfvae.report.figures', 'tfvae.training'):
+for name in ('sklearn.datasets', 'tfvae.data.digits', 'tfvae.report.figures', 'tfvae.training.loop'):
   importlib.import_module(name)
 layer = ctypes.CDLL(os.environ['LD_PRELOAD'])
 layer.faults_arm.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, ctypes.c_int]

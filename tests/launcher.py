@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 from absl import app
 
 import launch
-from tfvae.progress import Progress
+from tfvae.training.progress import Progress
 
 own = Progress.show
 

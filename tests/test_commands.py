@@ -26,10 +26,11 @@ from absl import flags
 from conftest import ROOT
 from PIL import Image
 
-from tfvae import build, catalogue, classifiers
+from tfvae import build, classifiers
 from tfvae import commands as commands_lib
 from tfvae import spec as spec_lib
 from tfvae.observation import Observation
+from tfvae.spec import catalogue
 
 sys.path.insert(0, str(ROOT))
 import launch
@@ -45,7 +46,7 @@ NOT_RUN = {  # what is not run here beyond its arguments, and why
   'tfds build': 'downloads',
   'srun python launch.py': 'needs Slurm; test_two_workers runs what it starts',
   'python benchmarks/': 'minutes each; tests/test_benchmarks.py starts them',
-  'python -m tfvae.schema': 'tests/test_spec.py compares what it prints with docs/spec.md',
+  'python -m tfvae.spec': 'tests/spec/test_spec.py compares what it prints with docs/spec.md',
   'tensorboard --logdir': 'test_tensorboard starts it',
 }
 CUTS = {  # fields, and the most that a test allows

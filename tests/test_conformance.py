@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT
-from test_training import rows_of, variables_of
+from runs import rows_of, variables_of
 from variants import CHEAP, REAL, SLOW, STAND_INS, VARIANTS, classifier_of, load, path_of, pictures, prepare, small
 
-from tfvae import catalogue, commands
+from tfvae import commands
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
+from tfvae.spec import catalogue
 
 REFUSED = {  # spec.model.name: what such models do not do, and what is said of it
   'members': {

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT, tiny_spec
-from test_training import assert_same_run, interrupted_at, rows_of, variables_of
+from runs import assert_same_run, interrupted_at, rows_of, variables_of
 
 from tfvae import commands
 from tfvae import spec as spec_lib

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
+from runs import rows_of, variables_of
 from test_conformance import resumes_to_the_bit
-from test_fit import lines
-from test_training import rows_of, variables_of
+from variants import lines
 
 from tfvae import commands
 from tfvae import spec as spec_lib

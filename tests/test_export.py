@@ -16,14 +16,14 @@ from test_launch import assert_refused
 from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.analysis.bounds import Bounds
-from tfvae.checkpoints import Checkpoints, named
-from tfvae.ema import Ema
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.errors import RunError, SpecError, UserError
-from tfvae.evaluation import Evaluation
-from tfvae.files import replaced
 from tfvae.noise import stateless
 from tfvae.observation import Observation
-from tfvae.run import Run
+from tfvae.run.checkpoints import Checkpoints, named
+from tfvae.run.ema import Ema
+from tfvae.run.files import replaced
+from tfvae.trained import Run
 from tfvae.verbs import Verbs
 
 BATCH, SAMPLES = 4, 3

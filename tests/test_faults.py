@@ -14,7 +14,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from test_training import assert_same_run
+from runs import assert_same_run
 
 KINDS = {'ENOSPC': errno.ENOSPC, 'EIO': errno.EIO, 'kill': 0}
 FIELDS = {'model.z1.dim': 3, 'model.z1.encoder.hidden': 8, 'decoder.net.hidden': 8, 'data.batch_size': 50}

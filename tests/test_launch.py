@@ -20,7 +20,7 @@ from conftest import ROOT, command
 from tfvae import commands
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError, UserError
-from tfvae.run import Run
+from tfvae.trained import Run
 
 sys.path.insert(0, str(ROOT))
 import launch as launch_lib

@@ -8,9 +8,9 @@ from conftest import ROOT
 from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.data.dataset import Stored, make
-from tfvae.run import Run
-from tfvae.signals import StopSignal
-from tfvae.training import Trainer
+from tfvae.trained import Run
+from tfvae.training.loop import Trainer
+from tfvae.training.signals import StopSignal
 
 
 @pytest.fixture(autouse=True)

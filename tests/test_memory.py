@@ -11,10 +11,10 @@ from conftest import ROOT, command
 
 from tfvae import build, commands, memory
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.data import digits
 from tfvae.data.dataset import Reader, Stored
 from tfvae.errors import UserError
-from tfvae.evaluation import Evaluation
 
 
 def test_what_is_free(tmp_path, monkeypatch):
@@ -102,7 +102,7 @@ def test_each_mode_names_its_fields(mode, fields, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(Evaluation, '_trace_sums', short)
     call = lambda: commands.evaluate(tmp_path / 'run', {'eval.num_samples': 3})
   elif mode == 'sample':
-    monkeypatch.setattr('tfvae.sampling.Sampler.run', short)
+    monkeypatch.setattr('tfvae.analysis.sampling.Sampler.run', short)
     call = lambda: commands.sample(tmp_path / 'run')
   else:
     monkeypatch.setattr(build, 'model', short)

@@ -2,10 +2,11 @@
 
 import pytest
 
-from tfvae import build, formats
+from tfvae import build
 from tfvae import spec as spec_lib
-from tfvae.files import Damaged
 from tfvae.observation import Observation
+from tfvae.run import formats
+from tfvae.run.files import Damaged
 
 
 @pytest.mark.parametrize(

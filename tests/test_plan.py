@@ -8,7 +8,7 @@ from conftest import ROOT
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 from tfvae.plan import announce, default_workdir
-from tfvae.run import Run
+from tfvae.trained import Run
 
 HIT = ROOT / 'specs/hit.py'
 

@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 from conftest import damage, tiny_spec
-from test_training import assert_same_run
+from runs import assert_same_run
 
 from tfvae import commands
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError
-from tfvae.run import Run
+from tfvae.trained import Run
 
 
 @pytest.fixture(autouse=True)

@@ -10,15 +10,15 @@ from conftest import ROOT
 
 from tfvae import build, commands
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.analysis.selection import Selection, information_criterion
 from tfvae.data import synthetic
 from tfvae.data.source import Source
 from tfvae.errors import NonFiniteError, SpecError
-from tfvae.evaluation import Evaluation
-from tfvae.run import Run
-from tfvae.signals import StopSignal
-from tfvae.step import Stepper
-from tfvae.training import Trainer
+from tfvae.trained import Run
+from tfvae.training.loop import Trainer
+from tfvae.training.signals import StopSignal
+from tfvae.training.step import Stepper
 
 SMALL = {'data.examples': 3000, 'data.changes': (1000, 2000), 'data.dims': 5, 'data.segments': (3, 1, 2)}
 SMALL |= {'model.members': (1, 2, 3), 'train.steps': 300, 'train.compile': 'graph'}

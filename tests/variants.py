@@ -11,11 +11,11 @@ import numpy as np
 from conftest import ROOT
 from PIL import Image
 
-from tfvae import catalogue
 from tfvae import spec as spec_lib
-from tfvae.constraint_rules import needs_classifier
-from tfvae.names import SYNTHETIC, TASKS
-from tfvae.schema import flatten
+from tfvae.spec import catalogue, fit
+from tfvae.spec.constraint_rules import needs_classifier
+from tfvae.spec.names import SYNTHETIC, TASKS
+from tfvae.spec.schema import flatten
 
 # <spec>:<words>, in CI: the digits and tables, one variant for each kind of model, inference, family and objective.
 # The defaults of aevb and hit are what many other tests train.
@@ -239,3 +239,9 @@ def jpeg(image: np.ndarray) -> bytes:
   file = io.BytesIO()
   Image.fromarray(image).save(file, 'JPEG')
   return file.getvalue()
+
+
+def lines(path, shape, fields=()):
+  """(the spec, what does not fit)."""
+  spec = spec_lib.load(f'{ROOT}/specs/{path}', dict(fields))
+  return spec, fit.problems(flatten(spec.to_dict()), shape)

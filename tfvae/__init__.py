@@ -17,7 +17,7 @@ _EXPORTS = {
   'export': ('tfvae.commands', 'export'),
   'load': ('tfvae.commands', 'load'),
   'load_spec': ('tfvae.spec', 'load'),
-  'Stopped': ('tfvae.signals', 'Stopped'),
+  'Stopped': ('tfvae.training.signals', 'Stopped'),
 }
 __all__ = [*_EXPORTS]
 

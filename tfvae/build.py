@@ -7,15 +7,16 @@ import importlib
 import math
 import sys
 
-from tfvae import classifiers, fit, memory
+from tfvae import classifiers, memory
 from tfvae.data import misfits
 from tfvae.data.dataset import Dataset, make
 from tfvae.data.loaders import loader
 from tfvae.data.stored import Part
 from tfvae.errors import RunError, SpecError
-from tfvae.names import NAMES, SIGHT
 from tfvae.observation import Observation
-from tfvae.schema import flatten
+from tfvae.spec import fit
+from tfvae.spec.names import NAMES, SIGHT
+from tfvae.spec.schema import flatten
 
 
 def lookup(field: str, name: str):
@@ -163,7 +164,7 @@ def prior(section, family_: str, shape: tuple[int, ...], name: str):
 
 def conditional_prior(join, net_, family_, name: str):
   """p(z_l | z_>l)."""
-  from tfvae.priors import ConditionalPrior
+  from tfvae.models.priors import ConditionalPrior
 
   return ConditionalPrior(join, net_, family_, name=name)
 
@@ -268,7 +269,7 @@ def frozen(spec, observation: Observation, gradient: bool = True, field: str = '
   Raises:
     SpecError: the path is empty, or there is no classifier, not trained or evaluated, or none for this use.
   """
-  return classifiers.frozen(spec, observation, gradient, field)
+  return classifiers.frozen(spec, observation, sys.modules[__name__], gradient, field)
 
 
 def sight(spec, observation: Observation, field: str = 'path', gradient: bool = True, alone: bool = False):

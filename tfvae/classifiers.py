@@ -7,10 +7,12 @@ import hashlib
 import json
 
 from tfvae import spec as spec_lib
-from tfvae.constraint_rules import needs_classifier
 from tfvae.errors import RunError, SpecError
-from tfvae.names import NAMES, TASKS
+from tfvae.making import Make
 from tfvae.observation import Observation
+from tfvae.run.directory import Directory, is_free
+from tfvae.spec.constraint_rules import needs_classifier
+from tfvae.spec.names import NAMES, TASKS
 
 HOW = 'give the workdir of a trained run of specs/classifier.py'
 OF_TURNS = 'mnist_turns'  # the set that spec.classifier.turns is trained on
@@ -22,7 +24,7 @@ def seen(spec, shape: tuple[int, ...]) -> tuple[int, ...]:
   return (*shape[:2], 1) if spec.data.name in TASKS else shape
 
 
-def frozen(spec, observation: Observation, gradient: bool, field: str = 'path'):
+def frozen(spec, observation: Observation, make: Make, gradient: bool, field: str = 'path'):
   """The classifier of a field of spec.classifier. See `build.frozen`; observation: of what it sees."""
   from tfvae.models.frozen import Frozen
 
@@ -30,7 +32,7 @@ def frozen(spec, observation: Observation, gradient: bool, field: str = 'path'):
   if found := _problem(spec, observation.shape, gradient, field):
     raise SpecError([found])
   try:
-    trained = load(path, observation.shape)
+    trained = load(path, make, observation.shape)
   except RunError as error:
     raise SpecError([f'spec.classifier.{field}: {error}']) from None
   made = Frozen(trained, observation)
@@ -97,16 +99,16 @@ def _problem(spec, shape, gradient, field):
   return None
 
 
-def load(workdir: str, shape: tuple[int, ...] | None = None):
+def load(workdir: str, make: Make, shape: tuple[int, ...] | None = None):
   """The classifier of a run of specs/classifier.py, a `Trained`. Reads only, and never trains; no tape watches it.
 
+  make: builds its model.
   shape: that its examples must have. None: any.
 
   Raises:
     RunError: the run is not there, no classifier, not trained or not evaluated, or of examples of another shape.
   """
   from tfvae.quiet import import_tensorflow
-  from tfvae.run import is_free
 
   run = _run(workdir, shape)
   import_tensorflow()
@@ -115,7 +117,7 @@ def load(workdir: str, shape: tuple[int, ...] | None = None):
   from tfvae.models.frozen import Trained
 
   with tf.variable_creator_scope(lambda make_next, **kwargs: make_next(**kwargs | {'trainable': False})):
-    model = run.model
+    model = run.restore(make.model(run.spec, Observation.kept(run.data)))[0]
   model.trainable = False
   fields = {name: value for name, value in spec_lib.changed(run.spec).items() if not is_free(name)}
   digest = hashlib.sha256(json.dumps([fields, run.data], sort_keys=True).encode()).hexdigest()
@@ -125,10 +127,8 @@ def load(workdir: str, shape: tuple[int, ...] | None = None):
 
 
 def _run(workdir, shape):
-  """The Run of a trained classifier of such examples. Raises RunError; reads no weights."""
-  from tfvae.run import Run
-
-  run = Run(workdir)
+  """The directory of a trained classifier of such examples. Raises RunError; reads no weights."""
+  run = Directory(workdir)
   if not run.exists():
     what = 'there is no run in it (no spec.json)' if run.workdir.is_dir() else 'there is no such directory'
     raise RunError(f'got {workdir}: {what}; {HOW}')

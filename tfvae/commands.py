@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from tfvae import build, memory, metrics, workers
+from tfvae import build, memory
 from tfvae import spec as spec_lib
-from tfvae.cluster import cluster_of
 from tfvae.errors import SpecError, UserError, cut
 from tfvae.observation import Observation
 from tfvae.plan import announce, default_workdir
 from tfvae.quiet import import_tensorflow
-from tfvae.run import PLACES, Run, checksum
-from tfvae.schema import flatten, schema, unknown
-from tfvae.signals import StopSignal
+from tfvae.run import metrics
+from tfvae.run.directory import PLACES, checksum
+from tfvae.spec.schema import flatten, schema, unknown
+from tfvae.trained import Run
+from tfvae.training import workers
+from tfvae.training.cluster import cluster_of
+from tfvae.training.signals import StopSignal
 
 # What memory depends on beside the data, most of it first.
 WEIGHTS = "the nets' widths in spec.model and spec.decoder"
@@ -63,7 +66,7 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
       if group.is_chief:
         run.open(spec, overwrite)
       import_tensorflow()
-      from tfvae.training import Trainer
+      from tfvae.training.loop import Trainer
 
       trainer = Trainer(spec, run, data, strategy, group, origin and origin.file.absolute())
       with _course(run, spec.train.steps) as evaluated:
@@ -93,9 +96,9 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     stop.at_once = f'stopped; what was finished is kept in {run.workdir}, and the same command goes on from there'
     run.lock()
     import_tensorflow()
-    from tfvae.checkpoint_files import steps
-    from tfvae.evaluation import Evaluation, complete
-    from tfvae.progress import watch
+    from tfvae.analysis.evaluation import Evaluation, complete
+    from tfvae.run.checkpoint_files import steps
+    from tfvae.training.progress import watch
 
     model, split = build.model(spec, data.observation), spec.eval.split
     evaluation = Evaluation(model, build.source(spec, data), spec)
@@ -133,8 +136,8 @@ def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
   with _closing(run, 'spec.sample.num, spec.sample.points or spec.eval.batch_size'):
     run.lock()
     import_tensorflow()
-    from tfvae.evaluation import Evaluation
-    from tfvae.sampling import Sampler, in_8_bits
+    from tfvae.analysis.evaluation import Evaluation
+    from tfvae.analysis.sampling import Sampler, in_8_bits
 
     model, step, source = build.model(spec, data.observation), spec.eval.checkpoint, build.source(spec, data)
     model, step = run.restore(model, step=int(step) if step.isdecimal() else None)
@@ -305,14 +308,14 @@ def _conclude(run, step, split, numbers, is_last=True):
     print(f'  all in {path}')
   if is_last:
     if split == run.spec.eval.split:
-      from tfvae.events import show_trial
+      from tfvae.run.events import show_trial
 
       show_trial(run, step, numbers)
     if lines := _constraints(run):
       print('\n'.join(lines))
     if paths := _draw(run, split):
       print(f'figures in {run.figures}: {", ".join(drawn.name for drawn in paths)}')
-      from tfvae.events import Events
+      from tfvae.run.events import Events
 
       with contextlib.closing(Events(run.figures)) as events:
         events.files(step, paths)
@@ -339,7 +342,7 @@ def _course(run, steps):
   It draws how training goes and shows that in TensorBoard, `MOST_DRAWN` times at most. Nothing that goes wrong there
   stops training.
   """
-  from tfvae.events import Events
+  from tfvae.run.events import Events
 
   last = 0
   with contextlib.closing(Events(run.figures)) as events:

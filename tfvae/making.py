@@ -11,6 +11,9 @@ class Make(Protocol):
   A section is a part of a spec. `name` is that of the Keras layer, which its initial weights depend on.
   """
 
+  def model(self, spec, observation: Observation):
+    """A model of such examples, its weights drawn from spec.seed."""
+
   def latent_shape(self, section) -> tuple[int, ...]:
     """Of z, by the section of its layer."""
 

@@ -5,11 +5,12 @@ import json
 import pathlib
 import re
 
-from tfvae import catalogue, environment
 from tfvae import spec as spec_lib
-from tfvae.checkpoint_files import steps
 from tfvae.errors import SpecError
-from tfvae.run import Run, is_free
+from tfvae.run import environment
+from tfvae.run.checkpoint_files import steps
+from tfvae.run.directory import Directory, is_free
+from tfvae.spec import catalogue
 
 MOST_BYTES = 120  # of the name of a directory; file systems allow 255, and files in it have their own names
 
@@ -39,7 +40,7 @@ def default_workdir(origin: spec_lib.Origin | None) -> pathlib.Path:
   return pathlib.Path('runs') / safe
 
 
-def announce(spec, origin, run: Run, overwrite: bool) -> str:
+def announce(spec, origin, run: Directory, overwrite: bool) -> str:
   """What training is about to do: the data, the spec, the run directory, a line each."""
   lines = [f'data:    {_data(spec.data)}']
   if origin is not None:

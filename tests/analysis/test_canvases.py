@@ -15,7 +15,7 @@ from tfvae.analysis.information import UnitInformation
 from tfvae.analysis.samples import Samples
 from tfvae.errors import SpecError, UserError
 from tfvae.noise import stateless
-from tfvae.training import write_events
+from tfvae.training.loop import write_events
 
 STEPS = 2
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tfvae import build, commands
 from tfvae import spec as spec_lib
-from tfvae.evaluation import Evaluation
+from tfvae.analysis.evaluation import Evaluation
 
 
 def linear(**fields):

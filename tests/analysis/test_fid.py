@@ -13,14 +13,14 @@ import tensorflow as tf
 from tfvae import build, classifiers, commands
 from tfvae import spec as spec_lib
 from tfvae.analysis import extractors
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.analysis.fid import Fid
 from tfvae.errors import SpecError
-from tfvae.evaluation import Evaluation
 from tfvae.models.frozen import Frozen
 from tfvae.models.sight import Sight
 from tfvae.nets import inception
 from tfvae.observation import Observation
-from tfvae.run import Run
+from tfvae.trained import Run
 
 
 class Pixels(extractors.Extractor):
@@ -108,7 +108,7 @@ def test_a_model_that_copies_has_distance_zero(tiny, classifier_run):
   numbers = evaluate(evaluator, spec, source, Copies(), 'test').numbers
   assert numbers['fid_samples/reconstruction'] == 297
   x = [build.dataset(spec).splits[split]['x'] / np.float32(16) for split in ('test', 'train')]
-  features = [classifiers.load(classifier_run).model.features(part).numpy() for part in x]
+  features = [classifiers.load(classifier_run, build).model.features(part).numpy() for part in x]
   assert numbers['fid/classifier/reconstruction'] == pytest.approx(by_hand(*features), rel=1e-3)
 
 
@@ -130,7 +130,7 @@ def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch,
   run = commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
   printed = capsys.readouterr().out
   assert '12 prior images for 16 features' in printed and 'reference examples' not in printed
-  trained = classifiers.load(classifier_run)
+  trained = classifiers.load(classifier_run, build)
   assert run.evaluation['fid/classifier/prior'] > 0 and run.evaluation['fid_classifier_accuracy'] == trained.accuracy
   assert str(run.arrays('fid', 'test')['fid_classifier_hash']) == trained.hash
   (kept,) = (run.workdir / 'reference').glob('*.npz')
@@ -176,7 +176,7 @@ def test_another_classifier_is_noticed(tiny, classifier_run):
   spec, _, _ = make(tiny, classifier_run)
   (evaluator,) = build.evaluators(spec, Observation((8, 8, 1)))
   before = json.dumps(evaluator.settings())
-  trained = classifiers.load(classifier_run)
+  trained = classifiers.load(classifier_run, build)
   trained.model.head.map.bias.assign_add(np.ones(10))
   observation = Observation((8, 8, 1))
   other = extractors.ClassifierFeatures(Sight(Frozen(trained, observation), observation))
@@ -341,7 +341,7 @@ def test_a_task_by_what_the_classifier_sees(tiny, classifier_run, task):
   x = source.first('test', 30)['x']
   found = extractor(x)
   assert found.shape == (30, extractor.size) == (30, 16 * views)
-  features = classifiers.load(classifier_run).model.features
+  features = classifiers.load(classifier_run, build).model.features
   if task != 'color_mnist':
     wanted = np.concatenate([features(x[..., i : i + 1]) for i in range(views)], -1)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)

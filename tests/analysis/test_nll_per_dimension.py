@@ -9,11 +9,11 @@ from scipy import optimize, stats
 
 from tfvae import build
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluation import Abandoned, Evaluation
 from tfvae.analysis.evaluator import Split
 from tfvae.data.dataset import Stored
 from tfvae.data.dataset import make as make_dataset
 from tfvae.errors import SpecError
-from tfvae.evaluation import Abandoned, Evaluation
 
 NAME = 'nll_per_dimension'
 

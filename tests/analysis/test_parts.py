@@ -7,10 +7,10 @@ import tensorflow as tf
 from tfvae import build, memory
 from tfvae import spec as spec_lib
 from tfvae.analysis import evaluator as evaluator_lib
+from tfvae.analysis.evaluation import Abandoned, Evaluation
 from tfvae.analysis.evaluator import Split, widest
 from tfvae.analysis.latents import _square_of_mean
 from tfvae.errors import UserError
-from tfvae.evaluation import Abandoned, Evaluation
 from tfvae.noise import Noise, stateless
 from tfvae.observation import Observation
 

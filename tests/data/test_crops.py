@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
-from test_devices import assert_same_numbers
+from runs import assert_same_numbers, assert_same_run, interrupted_at, rows_of
 from test_folder import section_of, triangular, write
 from test_source import assert_same, batches
-from test_training import assert_same_run, interrupted_at, rows_of
 
 from tfvae import commands
 from tfvae import spec as spec_lib

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_source import assert_same, batches, section
 
-from tfvae import build, commands, formats, memory
+from tfvae import build, commands, memory
 from tfvae import spec as spec_lib
 from tfvae.analysis.evaluator import Split, moments
 from tfvae.analysis.fid import Fid
@@ -19,9 +19,10 @@ from tfvae.data.dataset import Part, Stored, make
 from tfvae.data.source import Source
 from tfvae.data.tasks import SETS
 from tfvae.errors import RunError, SpecError, UserError
-from tfvae.files import Damaged
 from tfvae.observation import Observation
-from tfvae.training import Trainer
+from tfvae.run import formats
+from tfvae.run.files import Damaged
+from tfvae.training.loop import Trainer
 
 N, TEST = 23, 9
 OWN = {'context': 'own', 'target': 'own'}

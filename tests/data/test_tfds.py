@@ -21,7 +21,7 @@ from tfvae.data import reading, tfds_files
 from tfvae.data.dataset import Part, make
 from tfvae.data.tfds import TFRecords, load
 from tfvae.errors import UserError
-from tfvae.run import Run
+from tfvae.trained import Run
 
 
 class TfvaeFake(tfds.core.GeneratorBasedBuilder):

@@ -12,7 +12,7 @@ from tfvae import spec as spec_lib
 from tfvae.analysis.evaluator import Split
 from tfvae.families.categorical import OneHot, independent
 from tfvae.families.estimators import GumbelSoftmax, StraightThrough, StraightThroughGumbel
-from tfvae.priors import LearnedCategories, StandardCategories
+from tfvae.models.priors import LearnedCategories, StandardCategories
 
 GROUPS, CATEGORIES = 3, 4
 FAMILY = OneHot((GROUPS, CATEGORIES), name='q')

@@ -10,8 +10,8 @@ from conftest import ROOT
 from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.errors import SpecError
-from tfvae.evaluation import Evaluation
 from tfvae.observation import Observation
 
 NOISE = noise_lib.stateless(0, 0)

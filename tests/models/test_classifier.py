@@ -12,7 +12,7 @@ from tfvae import build, classifiers, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, SpecError, UserError
 from tfvae.observation import Observation
-from tfvae.run import Run
+from tfvae.trained import Run
 
 
 def load(**fields):
@@ -45,7 +45,7 @@ def test_features_lead_to_logits():
 
 def test_it_is_restored_and_nothing_is_changed(classifier_run):
   before = {path: path.stat().st_mtime_ns for path in classifier_run.rglob('*')}
-  trained = classifiers.load(classifier_run, (8, 8, 1))
+  trained = classifiers.load(classifier_run, build, (8, 8, 1))
   assert {path: path.stat().st_mtime_ns for path in classifier_run.rglob('*')} == before
   assert trained.accuracy == Run(classifier_run).evaluation['accuracy'] and trained.split == 'test'
   assert trained.scaling == {'center': 0.0, 'width': 16.0}
@@ -55,34 +55,34 @@ def test_it_is_restored_and_nothing_is_changed(classifier_run):
 
 def test_its_hash_is_that_of_spec_and_data(classifier_run, tmp_path):
   shutil.copytree(classifier_run, tmp_path / 'copy')
-  path, wanted = tmp_path / 'copy' / 'spec.json', classifiers.load(classifier_run).hash
+  path, wanted = tmp_path / 'copy' / 'spec.json', classifiers.load(classifier_run, build).hash
   values = json.loads(path.read_text())
   values['eval']['num_images'] = 3
   path.write_text(json.dumps(values))
-  assert classifiers.load(tmp_path / 'copy').hash == wanted
+  assert classifiers.load(tmp_path / 'copy', build).hash == wanted
   values['seed'] = 7
   path.write_text(json.dumps(values))
-  assert classifiers.load(tmp_path / 'copy').hash != wanted
+  assert classifiers.load(tmp_path / 'copy', build).hash != wanted
 
 
 def test_what_is_no_trained_classifier(classifier_run, tiny, tmp_path):
   with pytest.raises(RunError, match='no such directory'):
-    classifiers.load(tmp_path / 'nowhere')
+    classifiers.load(tmp_path / 'nowhere', build)
   with pytest.raises(RunError, match='no run in it'):
-    classifiers.load(tmp_path)
+    classifiers.load(tmp_path, build)
   with pytest.raises(RunError, match='examples of 8 x 8 x 1, but these are 28 x 28 x 1'):
-    classifiers.load(classifier_run, (28, 28, 1))
+    classifiers.load(classifier_run, build, (28, 28, 1))
   copy = tmp_path / 'copy'
   shutil.copytree(classifier_run, copy)
   (copy / 'evaluation.json').unlink()
   with pytest.raises(RunError, match='no accuracy yet'):
-    classifiers.load(copy)
+    classifiers.load(copy, build)
   shutil.rmtree(copy / 'checkpoints')
   with pytest.raises(RunError, match='has no checkpoint, but the run had saved'):
-    classifiers.load(copy)
+    classifiers.load(copy, build)
   (copy / 'spec.json').write_text(spec_lib.to_json(tiny))
   with pytest.raises(RunError, match='is hierarchy, not classifier'):
-    classifiers.load(copy)
+    classifiers.load(copy, build)
 
 
 def test_it_has_no_verbs(classifier_run):

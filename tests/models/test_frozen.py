@@ -15,7 +15,7 @@ from tfvae.errors import RunError, SpecError
 from tfvae.models.frozen import Frozen, Trained
 from tfvae.objectives.terms import Rates
 from tfvae.observation import Observation
-from tfvae.run import Run
+from tfvae.trained import Run
 
 SHAPE = (8, 8, 1)
 
@@ -52,7 +52,7 @@ def edited(classifier_run, path, section, **fields):
 
 
 def test_it_is_the_classifier_of_the_run(classifier_run):
-  found, trained, x = frozen(classifier_run), classifiers.load(classifier_run), images(5)
+  found, trained, x = frozen(classifier_run), classifiers.load(classifier_run, build), images(5)
   np.testing.assert_array_equal(found.features(x), trained.model.features(x))
   np.testing.assert_array_equal(found.logits(x), trained.model.logits(x))
   np.testing.assert_allclose(found.probabilities(x), tf.nn.softmax(trained.model.logits(x)), rtol=1e-6)
@@ -168,7 +168,7 @@ def test_its_identity(classifier_run, tmp_path):
   assert frozen(tmp_path / 'copy').identity == own
   assert frozen(edited(classifier_run, tmp_path / 'drawn', 'eval', num_images=3)).identity == own
   assert frozen(edited(classifier_run, tmp_path / 'other', 'train', learning_rate=0.5)).identity != own
-  trained = classifiers.load(classifier_run)
+  trained = classifiers.load(classifier_run, build)
   trained.model.head.map.bias.assign_add(np.ones(10))
   assert Frozen(trained, Observation(SHAPE)).identity != own
 

@@ -9,12 +9,13 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from tfvae import build, fit
+from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 from tfvae.observation import Observation
-from tfvae.schema import flatten
+from tfvae.spec import fit
+from tfvae.spec.schema import flatten
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHAPE = (8, 8, 1)

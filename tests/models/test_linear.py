@@ -10,13 +10,13 @@ from conftest import ROOT
 from tfvae import build, commands
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.analysis.evaluator import Split
 from tfvae.data.dataset import Stored, make
 from tfvae.errors import SpecError
-from tfvae.evaluation import Evaluation
 from tfvae.nets.unit_norm import UnitNormPenalty
 from tfvae.observation import Observation
-from tfvae.step import Stepper
+from tfvae.training.step import Stepper
 
 D, H = 5, 2
 

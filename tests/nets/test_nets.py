@@ -9,7 +9,7 @@ from tfvae.errors import UserError
 from tfvae.nets.conv import Conv
 from tfvae.nets.heads import Head, Join
 from tfvae.nets.mlp import Linear, Mlp
-from tfvae.sides import first_side, plan
+from tfvae.spec.sides import first_side, plan
 
 
 @pytest.mark.parametrize(

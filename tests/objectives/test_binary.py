@@ -9,9 +9,9 @@ import tensorflow as tf
 from tfvae import build
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.analysis.players import Players
 from tfvae.data.dataset import Stored, make
-from tfvae.evaluation import Evaluation
 from tfvae.models.chain import Chain
 from tfvae.models.enumeration import log_densities, states
 from tfvae.objectives.elbo import Elbo

@@ -12,9 +12,9 @@ from test_binary import ALL_X, PIXELS, _gradients, data, exact, gradient_of
 from tfvae import build, commands
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.data.dataset import Stored, make
 from tfvae.errors import SpecError
-from tfvae.evaluation import Evaluation
 from tfvae.families.estimators import GumbelSoftmax, ScoreFunction, StraightThrough
 from tfvae.models.chain import Chain
 from tfvae.models.enumeration import states

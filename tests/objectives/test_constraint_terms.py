@@ -15,9 +15,9 @@ from test_binary import tiny as binary
 from tfvae import build, commands
 from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
+from tfvae.analysis.evaluation import Evaluation
 from tfvae.analysis.evaluator import Samples, Split
 from tfvae.errors import SpecError
-from tfvae.evaluation import Evaluation
 from tfvae.models.enumeration import states
 from tfvae.models.frozen import Frozen, Trained
 from tfvae.models.trace import Trace

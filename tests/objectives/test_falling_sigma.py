@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import tiny_spec
-from test_training import rows_of, variables_of
+from runs import rows_of, variables_of
 
 from tfvae import build, commands
 from tfvae import spec as spec_lib

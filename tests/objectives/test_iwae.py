@@ -16,7 +16,7 @@ from tfvae import noise as noise_lib
 from tfvae import spec as spec_lib
 from tfvae.objectives.iwae import Iwae
 from tfvae.observation import Observation
-from tfvae.step import Stepper
+from tfvae.training.step import Stepper
 
 STEP = tf.constant(0, tf.int64)
 NOISE = noise_lib.stateless(0, 0)

@@ -7,12 +7,12 @@ import pytest
 
 from tfvae import commands
 from tfvae import spec as spec_lib
-from tfvae.names import NAMES
 from tfvae.report import course as figures_of
 from tfvae.report import figures, verdicts
 from tfvae.report.constraints import judge, table
 from tfvae.report.verdicts import BEYOND, END, KINDS, MOVING, SWINGS, WARM_UP, Series, at_end, is_met, mean, settled
-from tfvae.run import Run
+from tfvae.spec.names import NAMES
+from tfvae.trained import Run
 
 RANGE = (1e-6, 1e12)
 STEPS = np.arange(100, 10_001, 100)

@@ -14,7 +14,7 @@ from tfvae import spec as spec_lib
 from tfvae.report import figures
 from tfvae.report.figures import draw
 from tfvae.report.images import grid
-from tfvae.run import Run
+from tfvae.trained import Run
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -83,7 +83,8 @@ def test_vectors_have_no_pictures_and_no_metrics_no_curves(run):
 
 def test_drawing_needs_no_tensorflow(run):
   code = (
-    f'import sys; from tfvae.run import Run; from tfvae.report.figures import draw; draw(Run({str(run.workdir)!r}));'
+    'import sys; from tfvae.run.directory import Directory; from tfvae.report.figures import draw; '
+    f'draw(Directory({str(run.workdir)!r}));'
     'assert "tensorflow" not in sys.modules and "sklearn" not in sys.modules'
   )
   subprocess.run([sys.executable, '-c', code], check=True)

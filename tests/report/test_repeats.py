@@ -10,7 +10,7 @@ from tfvae import commands
 from tfvae import spec as spec_lib
 from tfvae.errors import UserError
 from tfvae.report import repeats
-from tfvae.run import Run
+from tfvae.trained import Run
 
 START = {'versions': {}}
 

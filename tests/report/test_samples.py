@@ -8,11 +8,11 @@ from tfvae.report import contexts
 from tfvae.report import samples as report
 from tfvae.report.images import grid
 from tfvae.report.sheet import EDGE, GAP, LINE
-from tfvae.run import Run
+from tfvae.trained import Run
 
 
 def arrays(example):
-  """What tfvae.sampling leaves of a two-layer model, for examples of a shape."""
+  """What tfvae.analysis.sampling leaves of a two-layer model, for examples of a shape."""
   rng = np.random.default_rng(0)
   about = {'value_range': np.array([0, 1]), 'split': np.array('test')}
   x = lambda *lead: rng.random((*lead, *example))

@@ -6,11 +6,11 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from tfvae import paths
 from tfvae.errors import SpecError, cut
 from tfvae.making import Make
 from tfvae.nets import inception, torch_weights
 from tfvae.observation import Observation
+from tfvae.spec import paths
 
 
 class Extractor(abc.ABC):

@@ -5,8 +5,8 @@ import tensorflow as tf
 from scipy import special
 
 from tfvae.analysis.evaluator import Evaluator, Found
-from tfvae.metrics import DECODED, HOLE
 from tfvae.noise import stateless
+from tfvae.run.metrics import DECODED, HOLE
 
 REACH = 4.0  # the plane that is looked at: so many standard deviations of the prior to each side
 SIDE = 161  # of the grid on which densities are found

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfvae import paths
 from tfvae.data import columns
 from tfvae.data.stored import Stored
 from tfvae.errors import UserError, cut, short
-from tfvae.schema import SEPARATORS
+from tfvae.spec import paths
+from tfvae.spec.schema import SEPARATORS
 
 BLOCK_SIZE = 2**22  # bytes that pyarrow parses at a time
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfvae import paths
 from tfvae.data import images
 from tfvae.data.stored import Reader, Stored, words
 from tfvae.errors import UserError, cut
 from tfvae.quiet import import_tensorflow
+from tfvae.spec import paths
 
 EXTENSIONS = ('.png', '.jpg', '.jpeg', '.bmp', '.gif')
 FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF')

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfvae.data.dataset import Dataset
 from tfvae.data.stored import Part, some
-from tfvae.names import NAMES
+from tfvae.spec.names import NAMES
 
 GIVE_LABELS = {'table': ', or name their column (spec.data.label; in an NPZ file the arrays label and label_test)'}
 

@@ -4,10 +4,10 @@ import zipfile
 
 import numpy as np
 
-from tfvae import paths
 from tfvae.data import columns, fields
 from tfvae.data.stored import Stored
 from tfvae.errors import UserError, cut, nearest, short
+from tfvae.spec import paths
 
 
 def load(path, section):

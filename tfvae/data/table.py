@@ -5,10 +5,11 @@ import zipfile
 
 import numpy as np
 
-from tfvae import memory, paths
+from tfvae import memory
 from tfvae.data import csv_table, npz
 from tfvae.data.stored import Stored
 from tfvae.errors import UserError, nearest, short
+from tfvae.spec import paths
 
 SUFFIXES = ('.csv', '.gz', '.tsv', '.npz')  # of what may be meant where a file is not there
 

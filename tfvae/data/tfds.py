@@ -11,12 +11,12 @@ import threading
 
 import numpy as np
 
-from tfvae import catalogue, paths
 from tfvae.data import images, tfds_files
 from tfvae.data.stored import Reader, Stored, words
 from tfvae.errors import UserError, cut
-from tfvae.files import read_json
 from tfvae.quiet import import_tensorflow
+from tfvae.run.files import read_json
+from tfvae.spec import catalogue, paths
 
 SPLITS = ('train', 'test', 'validation')
 

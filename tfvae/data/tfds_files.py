@@ -3,9 +3,9 @@
 import json
 import pathlib
 
-from tfvae import paths
 from tfvae.errors import UserError, cut
-from tfvae.files import read_json
+from tfvae.run.files import read_json
+from tfvae.spec import paths
 
 
 def check(path: pathlib.Path) -> None:

@@ -4,10 +4,10 @@ from tfvae.making import Make
 from tfvae.models.decoder import Decoder
 from tfvae.models.latent import LatentLayer
 from tfvae.models.standardized import Standardized
-from tfvae.names import NAMES
 from tfvae.nets.heads import Join
 from tfvae.nets.unit_norm import constrain
 from tfvae.observation import Observation
+from tfvae.spec.names import NAMES
 
 
 def latent_layers(spec, observation: Observation, order, make: Make) -> list[LatentLayer]:

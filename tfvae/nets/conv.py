@@ -3,7 +3,7 @@
 import keras
 
 from tfvae.errors import UserError
-from tfvae.sides import first_side, plan, way, widths
+from tfvae.spec.sides import first_side, plan, way, widths
 
 KINDS = {  # of `sides.Step`: the layer, its stride and its padding
   'keep': (keras.layers.Conv2D, 1, 'same'),
@@ -24,7 +24,7 @@ class Conv(keras.layers.Layer):
     repeat: whether a way that needs more layers than `hidden` has gets them, with the last channels.
 
   Raises:
-    UserError: at build, where the sizes do not fit together. `tfvae.fit` says so of a spec before it is built.
+    UserError: at build, where the sizes do not fit together. `tfvae.spec.fit` says so of a spec before it is built.
   """
 
   skip, split = False, 0

@@ -3,7 +3,7 @@
 import keras
 
 from tfvae.errors import UserError
-from tfvae.sides import stages
+from tfvae.spec.sides import stages
 
 GROUPS = 8  # of channels, that are normalised together; fewer where they would be smaller than this:
 LEAST = 4
@@ -24,7 +24,7 @@ class Residual(keras.layers.Layer):
     grid: side of the map that it leads to. 0: a vector.
 
   Raises:
-    UserError: at build, where the stages do not lead there. `tfvae.fit` says so of a spec before it is built.
+    UserError: at build, where the stages do not lead there. `tfvae.spec.fit` says so of a spec before it is built.
   """
 
   skip, split = False, 0

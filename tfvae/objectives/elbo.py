@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from tfvae.constraint_rules import drops
 from tfvae.families.estimators import Estimator
 from tfvae.making import Make
 from tfvae.objectives.bound import Bound
@@ -12,6 +11,7 @@ from tfvae.objectives.objective import Watcher
 from tfvae.objectives.terms import Distortion, Rates, Seen, Term
 from tfvae.objectives.watchers import watchers_of
 from tfvae.schedules import annealing
+from tfvae.spec.constraint_rules import drops
 
 
 class Elbo(Bound):

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfvae.constraint_rules import drops
 from tfvae.errors import SpecError
 from tfvae.making import Make
 from tfvae.models.sight import Sight, leading
 from tfvae.nets.patches import patches
 from tfvae.objectives.terms import Seen, number
 from tfvae.observation import Observation
+from tfvae.spec.constraint_rules import drops
 
 
 class Measure(abc.ABC):

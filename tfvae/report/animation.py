@@ -5,15 +5,15 @@ import pathlib
 
 import numpy as np
 
-from tfvae.files import atomic
 from tfvae.report.axes import figure
 from tfvae.report.entropies import by_entropy
-from tfvae.run import Run
+from tfvae.run.directory import Directory
+from tfvae.run.files import atomic
 
 MILLISECONDS = 300  # of a frame; the last one stays ten times as long
 
 
-def latent_space(run: Run) -> pathlib.Path | None:
+def latent_space(run: Directory) -> pathlib.Path | None:
   """Writes figures/latent_space.gif: where q puts the points of spec.eval.split at each evaluation; its path.
 
   The two units are those with the least entropy at the end (the first two, where it has no closed form); colours are

@@ -6,12 +6,12 @@ from tfvae.data.images import spread
 from tfvae.report import contexts
 from tfvae.report.images import grid, is_stack, some
 from tfvae.report.sheet import Panel, sheet
-from tfvae.run import Run
+from tfvae.run.directory import Directory
 
 ROWS, COLUMNS = 8, 10  # at most; fewer steps of pictures that are several images
 
 
-def canvases(run: Run, split: str):
+def canvases(run: Directory, split: str):
   """E[x | z_<=t] after each step t of reconstructions of a split, and of samples of the prior."""
   arrays = run.arrays('canvases', split)
   if not arrays:

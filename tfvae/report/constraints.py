@@ -22,7 +22,7 @@ from tfvae.report.verdicts import (
   settled,
   why_not,
 )
-from tfvae.run import Run
+from tfvae.run.directory import Directory
 
 # What BEYOND is called where more is better, and of rates.
 ABOVE, NOT_HELD = 'above what the model reaches', 'cannot be held'
@@ -100,7 +100,7 @@ def kind_of(name: str) -> Kind:
   return KINDS[name.partition('/')[0]]
 
 
-def judge(run: Run) -> list[Judged]:
+def judge(run: Directory) -> list[Judged]:
   """What became of each constraint of a run, by metrics.jsonl and its evaluations; none where it has no constraints."""
   metrics, spec = run.metrics, run.spec
   judged = []
@@ -165,7 +165,7 @@ def words(spec, name: str, threshold: float) -> str:
 # The table.
 
 
-def table(run: Run) -> list[str]:
+def table(run: Directory) -> list[str]:
   """Lines for a person: a row for each constraint, and below it why it is not met; none where there are none."""
   judged = judge(run)
   if not judged:

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfvae.report.constraints import names, relative, words
 from tfvae.report.verdicts import MET
-from tfvae.run import Run
+from tfvae.run.directory import Directory
 
 CLOSE = 10  # an end of the range of multipliers within this factor of them is drawn
 LINEAR = 0.1  # C in units of the threshold: linear up to here, logarithmic beyond
@@ -14,7 +14,7 @@ FEWEST = 4  # points that make a way
 NLL = 'nll_per_dimension'
 
 
-def constraints(run: Run):
+def constraints(run: Directory):
   """Of each constraint C and its average in units of the threshold, and its multiplier; and the betas in effect."""
   metrics = run.metrics
   found = [name for name in names(metrics) if np.isfinite(relative(metrics['train'], name)).any()]
@@ -113,7 +113,7 @@ def _logarithmic(axis, series):
   axis.grid(alpha=0.3)
 
 
-def information_plane(run: Run):
+def information_plane(run: Directory):
   """Rate against NLL over training, coloured by the step.
 
   NLL is `nll_per_dimension` of evaluations where there are at least four; else, of the lines of training, that of a

@@ -3,13 +3,13 @@
 import numpy as np
 
 from tfvae.report.axes import figure
-from tfvae.run import Run
+from tfvae.run.directory import Directory
 
 TRAIN = 'train (evaluated)'
 COLLAPSED, ACTIVE = '0.6', 'C0'
 
 
-def entropies(run: Run):
+def entropies(run: Directory):
   """The ELBO against the sum of entropies, the three entropies, and the two halves of their difference."""
   metrics = {split: values for split, values in run.metrics.items() if 'entropy_sum' in values and 'elbo' in values}
   if not metrics or max(len(values['step']) for values in metrics.values()) < 2:
@@ -51,7 +51,7 @@ def _most(values):
   return low - margin, high + margin
 
 
-def units(run: Run, split: str):
+def units(run: Directory, split: str):
   """Of one latent vector: the encoder's entropies over training, active units, those at the end, and samples of q."""
   arrays, layer = run.arrays('latents', split), run.spec.model.layers[0]
   key = f'encoder_entropy/{layer}/0'
@@ -96,7 +96,7 @@ def units(run: Run, split: str):
   return drawn
 
 
-def estimates(run: Run, split: str):
+def estimates(run: Directory, split: str):
   """Estimates of the ELBO and of the sum of entropies from few and from many samples, and their spread."""
   arrays = run.arrays('estimates', split)
   if not arrays:
@@ -125,7 +125,7 @@ def by_entropy(arrays: dict[str, np.ndarray]) -> np.ndarray:
   return np.argsort(arrays['entropy']) if 'entropy' in arrays else np.arange(arrays['z'].shape[1])
 
 
-def points(run: Run, split: str):
+def points(run: Directory, split: str):
   """Data that are vectors, samples of the model, and where q puts the data, coloured by their labels."""
   arrays = run.arrays('points', split)
   if not arrays:

@@ -6,8 +6,6 @@ import pathlib
 import numpy as np
 
 from tfvae.data.images import spread
-from tfvae.files import atomic
-from tfvae.metrics import LOOSE, is_loose
 from tfvae.report import contexts
 from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot, told
@@ -19,10 +17,12 @@ from tfvae.report.latents import latents, unit_information
 from tfvae.report.selection import selection
 from tfvae.report.task import task
 from tfvae.report.tiles import tiles
-from tfvae.run import Run
+from tfvae.run.directory import Directory
+from tfvae.run.files import atomic
+from tfvae.run.metrics import LOOSE, is_loose
 
 
-def draw(run: Run, split: str | None = None, during: bool = False) -> list[pathlib.Path]:
+def draw(run: Directory, split: str | None = None, during: bool = False) -> list[pathlib.Path]:
   """Draws every figure for which the run has the numbers; returns the paths of those that were drawn.
 
   A figure of a split says which; of another split than spec.eval.split it is called <name>-<split>.png.
@@ -65,7 +65,7 @@ def draw(run: Run, split: str | None = None, during: bool = False) -> list[pathl
   return paths
 
 
-def curves(run: Run):
+def curves(run: Directory):
   """The ELBO and its parts, and the losses of two players, over training."""
   metrics = run.metrics
   if 'train' not in metrics:
@@ -102,7 +102,7 @@ def _limits(series):
   return low - margin, high + margin
 
 
-def rates(run: Run):
+def rates(run: Directory):
   """The rate of each layer over training, and beside it the last ones with their betas; of one that repeats those of
   its steps.
   """
@@ -181,7 +181,7 @@ def _side_by_side(run, arrays, titles):
   return drawn
 
 
-def reconstructions(run: Run, split: str):
+def reconstructions(run: Directory, split: str):
   """Examples of the evaluated split (their targets, where there are such) and their reconstructions."""
   samples = run.arrays('samples', split)
   if not samples or samples['x'].ndim != 4:
@@ -191,7 +191,7 @@ def reconstructions(run: Run, split: str):
   return _side_by_side(run, samples, titles)
 
 
-def prior_samples(run: Run):
+def prior_samples(run: Directory):
   """Means of p(x | z) at samples of the prior."""
   samples = run.arrays('samples', run.spec.eval.split)
   if not samples or samples['prior'].ndim != 4:
@@ -217,7 +217,7 @@ def prior_samples(run: Run):
   return drawn
 
 
-def limiting(run: Run):
+def limiting(run: Directory):
   """Samples of the prior, and where the chains z, x, z, ... that begin there are after eval.limiting_steps steps."""
   arrays = run.arrays('limiting', run.spec.eval.split)
   if not arrays or arrays['prior'].ndim != 4:
@@ -226,7 +226,7 @@ def limiting(run: Run):
   return _side_by_side(run, arrays, titles)
 
 
-def log_evidence(run: Run, split: str):
+def log_evidence(run: Directory, split: str):
   """The estimates of log p(x) of the examples, and how many samples they effectively rest on."""
   arrays = run.arrays('log_evidence', split)
   if not arrays:

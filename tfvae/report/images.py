@@ -8,10 +8,10 @@ import numpy as np
 from tfvae.data.images import spread
 from tfvae.errors import RunError
 from tfvae.observation import Observation
-from tfvae.run import Run
+from tfvae.run.directory import Directory
 
 
-def is_stack(run: Run) -> bool:
+def is_stack(run: Directory) -> bool:
   """Whether three channels of the run's images are three images (`Observation.stack`)."""
   with contextlib.suppress(RunError):  # data.json is damaged, which whoever needs more of it says
     return Observation.kept(run.data).stack if run.data else False

@@ -4,10 +4,10 @@ import numpy as np
 
 from tfvae.report.axes import figure
 from tfvae.report.images import some
-from tfvae.run import Run
+from tfvae.run.directory import Directory
 
 
-def unit_information(run: Run, split: str):
+def unit_information(run: Directory, split: str):
   """The mutual information of each unit with its parents, under p and under q, sorted, below its largest value."""
   arrays = run.arrays('unit_information', split)
   if not arrays:
@@ -34,7 +34,7 @@ def unit_information(run: Run, split: str):
   return drawn
 
 
-def latents(run: Run, split: str):
+def latents(run: Directory, split: str):
   """Of each layer: the moments of the aggregate posterior, encoder entropies, and correlations of the units."""
   arrays = run.arrays('latents', split)
   layers = [layer for layer in run.spec.model.layers if {f'{layer}.covariance', f'{layer}/1.mean'} & arrays.keys()]

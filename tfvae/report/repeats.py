@@ -7,11 +7,11 @@ import numpy as np
 
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, UserError
-from tfvae.files import atomic, write
 from tfvae.report.axes import figure, plain
 from tfvae.report.entropies import TRAIN
-from tfvae.run import Run, is_free
-from tfvae.schema import flatten
+from tfvae.run.directory import Directory, is_free
+from tfvae.run.files import atomic, write
+from tfvae.spec.schema import flatten
 
 SEEDS = ('seed', 'data.seed')
 SHOWN = {  # of evaluations in mid-training
@@ -22,13 +22,13 @@ SHOWN = {  # of evaluations in mid-training
 }
 
 
-def runs_below(directory: pathlib.Path) -> list[Run]:
+def runs_below(directory: pathlib.Path) -> list[Directory]:
   """The runs in a directory's subdirectories, or in those of these, by name."""
   paths = sorted({path.parent for pattern in ('*/spec.json', '*/*/spec.json') for path in directory.glob(pattern)})
-  return [Run(path) for path in paths]
+  return [Directory(path) for path in paths]
 
 
-def usable(runs: list[Run]) -> tuple[list[Run], list[str]]:
+def usable(runs: list[Directory]) -> tuple[list[Directory], list[str]]:
   """The runs that count, and what is wrong with each of the others, a line each.
 
   Left out are those that cannot be read, and those that repeat nothing: of several with the same spec, seeds and all,
@@ -52,7 +52,7 @@ def usable(runs: list[Run]) -> tuple[list[Run], list[str]]:
   return sorted(chosen, key=lambda run: run.workdir), problems
 
 
-def groups(runs: list[Run]) -> dict[str, list[Run]]:
+def groups(runs: list[Directory]) -> dict[str, list[Directory]]:
   """The runs that differ in nothing but their seeds, and in what numbers do not depend on, under a name of theirs.
 
   The name is the directory's that holds just these runs, or says in which fields the group differs from the first.
@@ -76,7 +76,7 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
   return named
 
 
-def _differences(a: Run, b: Run, but: tuple[str, ...] = SEEDS) -> list[str]:
+def _differences(a: Directory, b: Directory, but: tuple[str, ...] = SEEDS) -> list[str]:
   """The fields that tell two runs apart; with other data, or another classifier, a run is no repeat, though it does not
   depend on where they are.
   """
@@ -84,7 +84,7 @@ def _differences(a: Run, b: Run, but: tuple[str, ...] = SEEDS) -> list[str]:
   return [name for name in names if name not in but and (name in ('data.path', 'classifier.path') or not is_free(name))]
 
 
-def summary(group: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
+def summary(group: list[Directory]) -> dict[str, dict[str, dict[str, float]]]:
   """split: metric: mean, standard deviation (None of one run) and number of a group's last evaluations."""
   found = {}
   for run in group:
@@ -105,7 +105,7 @@ def summary(group: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
   }
 
 
-def curve(group: list[Run], name: str) -> tuple[np.ndarray, np.ndarray] | None:
+def curve(group: list[Directory], name: str) -> tuple[np.ndarray, np.ndarray] | None:
   """Steps [K] and the values [runs, K] of a metric in the evaluations that all of a group's runs have; None: none.
 
   Of the training split where that is evaluated, else of spec.eval.split.

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvae.errors import RunError
-from tfvae.files import atomic
 from tfvae.report import contexts
 from tfvae.report.axes import told
 from tfvae.report.images import is_stack, some
 from tfvae.report.sheet import DPI, FONT, Panel, sheet
-from tfvae.run import Run
+from tfvae.run.directory import Directory
+from tfvae.run.files import atomic
 
 MOST = {
   'samples': 400,
@@ -32,7 +32,7 @@ MOST = {
 }
 
 
-def draw(run: Run, names: list[str] | None = None) -> list[pathlib.Path]:
+def draw(run: Directory, names: list[str] | None = None) -> list[pathlib.Path]:
   """Draws samples/<name>.png from samples/<name>.npz (None: of all that are there); returns the paths."""
   import matplotlib
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from tfvae.report.axes import figure, plain
-from tfvae.run import Run
+from tfvae.run.directory import Directory
 
 
-def selection(run: Run):
+def selection(run: Directory):
   """Members on a stream: ELBO and entropies, BIC from each, and the size that it selects, over training."""
   spec, train = run.spec, run.metrics.get('train', {})
   if not spec.model.members or 'step' not in train:

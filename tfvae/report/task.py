@@ -2,14 +2,14 @@
 
 from tfvae.report.axes import figure
 from tfvae.report.images import grid, is_stack
-from tfvae.run import Run
+from tfvae.run.directory import Directory
 
 MOST = 12  # contexts
 ROW = 0.5  # inches
 DEGREES = 30  # of one turn
 
 
-def task(run: Run, split: str):
+def task(run: Directory, split: str):
   """A row for each context: its label, the context where it is an image, its target, and samples for it."""
   arrays = run.arrays('task', split)
   if not arrays:

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from tfvae.metrics import DECODED, HOLE
 from tfvae.report.axes import figure
 from tfvae.report.images import grid, is_stack
-from tfvae.run import Run
+from tfvae.run.directory import Directory
+from tfvae.run.metrics import DECODED, HOLE
 
 EDGE = -np.log10(HOLE)
 FEW = 10  # examples that have a colour each; of more, labels have
 
 
-def tiles(run: Run, split: str):
+def tiles(run: Directory, split: str):
   """Of one layer of two units: samples of q, q(z) against p(z) with its holes, and E[x | z]."""
   arrays = run.arrays('tiles', split)
   if not arrays:
