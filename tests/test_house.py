@@ -227,9 +227,9 @@ def test_nobody_reaches_inside_a_distribution():
 
 KINDS = {'bernoulli', 'bits', 'categorical', 'one-hot'}
 BRANCHES = {  # (file, function): what is asked there
-  ('spec/discrete_rules.py', '_log_states'): 'how many states a layer has',
-  ('spec/discrete_rules.py', 'layer_rule'): 'which fields of a layer are for categories, or for bits',
-  ('spec/rules.py', '_levels_rule'): 'the word of a message',
+  ('spec/rules/discrete.py', '_log_states'): 'how many states a layer has',
+  ('spec/rules/discrete.py', 'layer_rule'): 'which fields of a layer are for categories, or for bits',
+  ('spec/rules/data.py', 'levels_rule'): 'the word of a message',
   ('data/misfits.py', 'problems'): 'the data that a likelihood is for',
 }
 
@@ -274,4 +274,4 @@ def test_the_bottom_layer_is_told_by_its_place():
       spelt = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts
       if named or (spelt and re.search(r'\bz1\b', node.value)):
         found.add(file)
-  assert found <= {'spec/schema.py', 'spec/loading.py'}
+  assert found <= {'spec/fields/model.py', 'spec/schema.py', 'spec/loading.py'}

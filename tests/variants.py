@@ -13,9 +13,9 @@ from PIL import Image
 
 from tfvae import spec as spec_lib
 from tfvae.spec import catalogue, fit
-from tfvae.spec.constraint_rules import needs_classifier
+from tfvae.spec.fields.field import flatten
 from tfvae.spec.names import SYNTHETIC, TASKS
-from tfvae.spec.schema import flatten
+from tfvae.spec.rules.constraint import needs_classifier
 
 # <spec>:<words>, in CI: the digits and tables, one variant for each kind of model, inference, family and objective.
 # The defaults of aevb and hit are what many other tests train.

@@ -15,8 +15,8 @@ from tfvae.data.stored import Part
 from tfvae.errors import RunError, SpecError
 from tfvae.observation import Observation
 from tfvae.spec import fit
+from tfvae.spec.fields.field import flatten
 from tfvae.spec.names import NAMES, SIGHT
-from tfvae.spec.schema import flatten
 
 
 def lookup(field: str, name: str):

@@ -11,8 +11,8 @@ from tfvae.errors import RunError, SpecError
 from tfvae.making import Make
 from tfvae.observation import Observation
 from tfvae.run.directory import Directory, is_free
-from tfvae.spec.constraint_rules import needs_classifier
 from tfvae.spec.names import NAMES, TASKS
+from tfvae.spec.rules.constraint import needs_classifier
 
 HOW = 'give the workdir of a trained run of specs/classifier.py'
 OF_TURNS = 'mnist_turns'  # the set that spec.classifier.turns is trained on

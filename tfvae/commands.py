@@ -18,7 +18,8 @@ from tfvae.plan import announce, default_workdir
 from tfvae.quiet import import_tensorflow
 from tfvae.run import metrics
 from tfvae.run.directory import PLACES, checksum
-from tfvae.spec.schema import flatten, schema, unknown
+from tfvae.spec.fields.field import flatten
+from tfvae.spec.schema import schema, unknown
 from tfvae.trained import Run
 from tfvae.training import workers
 from tfvae.training.cluster import cluster_of

@@ -15,7 +15,7 @@ from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 from tfvae.observation import Observation
 from tfvae.spec import fit
-from tfvae.spec.schema import flatten
+from tfvae.spec.fields.field import flatten
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHAPE = (8, 8, 1)

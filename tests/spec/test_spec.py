@@ -64,7 +64,7 @@ def test_fields_are_read_by_the_names_that_they_had():
 
 def test_the_spec_of_a_run_of_that_time():
   """As specs/aevb.py with FID was written to spec.json before there were constraints."""
-  spec = spec_lib.read(ROOT / 'tests/old_spec.json')
+  spec = spec_lib.read(ROOT / 'tests/spec/old_spec.json')
   assert spec.classifier.path == 'runs/classifier-mnist' and spec.eval.evaluators == ('bounds', 'fid')
   assert spec.constraint.names == () and spec.model.z1.encoder.blocks == 2
 

@@ -22,7 +22,7 @@ from tfvae.data import columns
 from tfvae.data.stored import Stored
 from tfvae.errors import UserError, cut, short
 from tfvae.spec import paths
-from tfvae.spec.schema import SEPARATORS
+from tfvae.spec.fields.data import SEPARATORS
 
 BLOCK_SIZE = 2**22  # bytes that pyarrow parses at a time
 

@@ -11,7 +11,7 @@ from tfvae.objectives.objective import Watcher
 from tfvae.objectives.terms import Distortion, Rates, Seen, Term
 from tfvae.objectives.watchers import watchers_of
 from tfvae.schedules import annealing
-from tfvae.spec.constraint_rules import drops
+from tfvae.spec.rules.constraint import drops
 
 
 class Elbo(Bound):

@@ -12,7 +12,7 @@ from tfvae.models.sight import Sight, leading
 from tfvae.nets.patches import patches
 from tfvae.objectives.terms import Seen, number
 from tfvae.observation import Observation
-from tfvae.spec.constraint_rules import drops
+from tfvae.spec.rules.constraint import drops
 
 
 class Measure(abc.ABC):

@@ -11,7 +11,7 @@ from tfvae.report.axes import figure, plain
 from tfvae.report.entropies import TRAIN
 from tfvae.run.directory import Directory, is_free
 from tfvae.run.files import atomic, write
-from tfvae.spec.schema import flatten
+from tfvae.spec.fields.field import flatten
 
 SEEDS = ('seed', 'data.seed')
 SHOWN = {  # of evaluations in mid-training

@@ -17,7 +17,7 @@ from tfvae.run.checkpoint_files import LIST, gone, newest, parts
 from tfvae.run.files import Damaged, is_temporary, read_json, why, write, writing
 from tfvae.run.lock import Lock
 from tfvae.run.records import Records
-from tfvae.spec.schema import flatten
+from tfvae.spec.fields.field import flatten
 
 # A resumed run may differ in these: its numbers do not depend on them, but for rounding where the devices differ.
 # Where the data are, and are held; where a frozen classifier is (which one it is, the run keeps).

@@ -13,9 +13,11 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from tfvae.errors import SpecError, cut, nearest, short
 from tfvae.spec import catalogue, specfile
+from tfvae.spec.fields.field import flatten
+from tfvae.spec.fields.model import layers_problem
 from tfvae.spec.names import TASKS
 from tfvae.spec.rules import RULES
-from tfvae.spec.schema import RENAMED, flatten, layers_problem, schema, unknown
+from tfvae.spec.schema import RENAMED, schema, unknown
 
 
 def base(layers: tuple[str, ...] = ('z2', 'z1')) -> ConfigDict:

@@ -10,7 +10,9 @@ import traceback
 from ml_collections import ConfigDict
 
 from tfvae.errors import SpecError, UserError, cut, nearest, short
-from tfvae.spec.schema import flatten, layers_problem, schema, unknown
+from tfvae.spec.fields.field import flatten
+from tfvae.spec.fields.model import layers_problem
+from tfvae.spec.schema import schema, unknown
 
 
 def split(path: str | os.PathLike) -> tuple[pathlib.Path, str]:

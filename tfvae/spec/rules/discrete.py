@@ -2,8 +2,8 @@
 
 import math
 
+from tfvae.spec.fields.sample import SAMPLES
 from tfvae.spec.names import MOST_STATES, NAMES
-from tfvae.spec.schema import SAMPLES
 
 LOWEST = 1e-6  # temperature: float32 would take much less for 0
 WORDS = {'real': 'Gaussian', 'bits': 'bits', 'one-hot': 'categories'}

@@ -1,0 +1,100 @@
+"""A field, and trees of them."""
+
+from typing import Any, NamedTuple
+
+from tfvae.errors import nearest, short
+
+LARGEST = 3e38  # a float32's
+LONGEST = 4096  # characters of a text: a path may have no more
+FRACTION = 'a fraction of train.steps'
+
+
+class Field(NamedTuple):
+  """One field. Bounds and choices hold for each element of a tuple."""
+
+  default: Any
+  doc: str
+  choices: tuple[str, ...] = ()
+  low: float | None = None  # inclusive
+  high: float | None = None  # inclusive
+  above: float | None = None  # exclusive
+  below: float | None = None  # exclusive
+  item: type | None = None  # of a tuple's elements
+  most: int = 100  # elements of a tuple
+  unit: str = ''  # what its numbers are, where the bounds alone do not tell what to write
+
+  @property
+  def type(self) -> type:
+    return type(self.default)
+
+  def allowed(self) -> str:
+    """What the field may be, for messages and documentation."""
+    words = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'text'}
+    if self.choices:
+      what = ' | '.join(self.choices)
+    else:
+      what = words[self.item or self.type]
+      limits = [(self.low, '>='), (self.above, '>'), (self.high, '<='), (self.below, '<')]
+      limits = [f'{sign} {limit}' for limit, sign in limits if limit is not None]
+      what += f' {" and ".join(limits)}' if limits else ''
+      what += f' ({self.unit})' if self.unit else ''
+    return f'a tuple, each element {what}' if self.type is tuple else what
+
+  def problem(self, value: Any) -> str | None:
+    """What is wrong with `value`, or None."""
+    if self.type is not tuple:
+      return self._problem(value, self.type)
+    if not isinstance(value, (tuple, list)):
+      example = (value,) if self._problem(value, self.item) is None else self.default
+      return f'got {short(value)}; allowed: {self.allowed()}' + (f', such as {short(example)}' if example else '')
+    if len(value) > self.most:
+      return f'got {len(value)} elements; allowed: at most {self.most}'
+    return next((p for p in (self._problem(v, self.item) for v in value) if p), None)
+
+  def _problem(self, value, kind):
+    right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if kind is float:
+      right = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+      if right and abs(value) > LARGEST:
+        return f'got {short(value)}; allowed: {self.allowed()}, and not beyond {LARGEST:g} (float32)'
+    if right and self.choices:
+      right = value in self.choices
+    elif right and kind is str and (len(value) > LONGEST or '\0' in value):
+      return f'got {short(value)}; allowed: text of at most {LONGEST} characters, none of them null'
+    elif right and kind in (int, float):
+      right = (
+        (self.low is None or value >= self.low)
+        and (self.high is None or value <= self.high)
+        and (self.above is None or value > self.above)
+        and (self.below is None or value < self.below)
+      )
+    if right:
+      return None
+    hint = nearest(value, self.choices) if isinstance(value, str) else ''
+    return f'got {short(value)}; allowed: {self.allowed()}.{hint}'
+
+  def parse(self, text: str) -> Any:
+    """The value that a flag's text stands for; the text itself where it cannot be read."""
+    if self.type is not tuple:
+      return _parse(text, self.type)
+    text = text.strip()
+    if text[:1] + text[-1:] in ('()', '[]'):
+      text = text[1:-1]
+    return tuple(_parse(t.strip().strip('\'"'), self.item) for t in text.split(',') if t.strip())
+
+
+def _parse(text, kind):
+  if kind is bool:
+    return {'true': True, 't': True, '1': True, 'false': False, 'f': False, '0': False}.get(text.lower(), text)
+  try:
+    return kind(text)
+  except ValueError:
+    return text
+
+
+def flatten(tree: dict, prefix: str = '') -> dict:
+  """{'train.steps': leaf, ...} of nested dicts."""
+  flat = {}
+  for name, node in tree.items():
+    flat.update(flatten(node, f'{prefix}{name}.') if isinstance(node, dict) else {prefix + name: node})
+  return flat
