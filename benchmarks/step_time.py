@@ -55,7 +55,7 @@ sys.path.insert(0, str(ROOT))
 
 from tfvae import spec as spec_lib  # noqa: E402
 from tfvae.spec import catalogue  # noqa: E402
-from tfvae.spec.names import SYNTHETIC  # noqa: E402
+from tfvae.spec.entries import SYNTHETIC  # noqa: E402
 
 
 class Case(NamedTuple):

@@ -41,7 +41,7 @@ import math
 
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
-from tfvae.spec.names import SYNTHETIC
+from tfvae.spec.entries import SYNTHETIC
 
 POINTS = ('1d_gauss', 'line', 'circle', '8gauss', 'cosine', 'eight', 'swiss_roll', 'spiral_3d', 'manifold')
 VAES = ('vae1', 'vae0', 'vae2', 'vae3', 'vae3_latent')

@@ -205,7 +205,7 @@ def digits(layers, words):
   spec.train.steps = 3000
   spec.train.learning_rate = 1e-3
   spec.eval.evaluators = (*spec.eval.evaluators, 'log_evidence')
-  spec.eval.evidence_samples = 300
+  spec.eval.log_evidence.samples = 300
   return spec
 
 

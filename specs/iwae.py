@@ -78,6 +78,6 @@ def get_config(variant=''):
   spec.train.log_every = 1000 if mnist else 100
   spec.eval.every = 100_000 if mnist else 1000
   spec.eval.evaluators = (*spec.eval.evaluators, 'log_evidence')
-  spec.eval.evidence_samples = 5000
-  spec.eval.evidence_examples = 1000 if mnist else 0
+  spec.eval.log_evidence.samples = 5000
+  spec.eval.log_evidence.examples = 1000 if mnist else 0
   return spec

@@ -71,7 +71,7 @@ def get_config(variant=''):
       spec.train.schedule, spec.train.schedule_final = 'cosine', 0.01
     else:
       spec.data.batch_size, spec.train.steps, spec.train.learning_rate = 256, 10_000, 3e-4
-      spec.eval.fid_samples = 10_000
+      spec.eval.fid.samples = 10_000
   else:
     z2.dim, z1.dim = (50, 200) if 'paper' in words else (30, 100)
     wide = 600 if name == 'mnist' else 1000
@@ -94,7 +94,7 @@ def get_config(variant=''):
   spec.eval.every = spec.train.steps // 10
   spec.eval.during = ('bounds', 'constraints', 'players', 'limiting')
   spec.eval.evaluators = ('bounds', 'players', 'entropies', 'unit_information', 'samples', 'limiting')
-  spec.eval.limiting_steps = 300 if name in ('digits', 'small_mnist') else 1000
-  spec.eval.fid_of, spec.eval.fid_reference = ('prior', 'limiting'), 'train'  # which is both splits, by data.pool
+  spec.eval.limiting.steps = 300 if name in ('digits', 'small_mnist') else 1000
+  spec.eval.fid.of, spec.eval.fid.reference = ('prior', 'limiting'), 'train'  # which is both splits, by data.pool
   spec.sample.what = ('prior', 'limiting', 'reconstructions', 'codes', 'projector')
   return spec

@@ -53,13 +53,13 @@ CUTS = {  # fields, and the most that a test allows
   'train': {'train.steps': 2, 'train.checkpoint_every': 2},
   'eval': {
     'eval.num_samples': 2,
-    'eval.evidence_samples': 4,
-    'eval.evidence_examples': 20,
-    'eval.limiting_steps': 2,
-    'eval.fid_samples': 150,
-    'eval.fid_reference': 'test',  # less than `train`
-    'eval.estimate_runs': 2,
-    'eval.estimate_samples': (2, 3),
+    'eval.log_evidence.samples': 4,
+    'eval.log_evidence.examples': 20,
+    'eval.limiting.steps': 2,
+    'eval.fid.samples': 150,
+    'eval.fid.reference': 'test',  # less than `train`
+    'eval.estimates.runs': 2,
+    'eval.estimates.samples': (2, 3),
     'eval.num_points': 200,
   },
   'sample': {'sample.num': 10, 'sample.points': 100, 'sample.units': 2},

@@ -151,7 +151,7 @@ def test_a_run_s_whole_life_in_a_directory_with_the_name_of_a_pattern(
   shutil.copytree(classifier_run, tmp_path / f'c{name}')
   before = {path: everything(path) for path in tmp_path.iterdir()}
   monkeypatch.chdir(tmp_path)  # a relative path, as users give it
-  fields = {'eval.evaluators': ('bounds', 'fid'), 'classifier.path': f'c{name}', 'eval.fid_samples': 12}
+  fields = {'eval.evaluators': ('bounds', 'fid'), 'classifier.path': f'c{name}', 'eval.fid.samples': 12}
   commands.train(short(**{'train.steps': 20}), name)
   commands.train(short(**fields), name)
   assert 'at step 20' in capsys.readouterr().out

@@ -104,7 +104,7 @@ def test_bits_that_never_change_tell_nothing():
 
 
 def test_samples_files_and_codes(run):
-  fields = {'sample.num': 12, 'sample.files': ('png', 'npz'), 'sample.points': 30, 'eval.limiting_steps': 5}
+  fields = {'sample.num': 12, 'sample.files': ('png', 'npz'), 'sample.points': 30, 'eval.limiting.steps': 5}
   made = commands.sample(run.workdir, fields)
   assert set(made) == {'prior', 'limiting', 'reconstructions', 'codes'}
   with np.load(run.samples / 'limiting-uint8.npz') as archive:
@@ -124,7 +124,12 @@ def test_samples_files_and_codes(run):
 def test_posterior_by_enumeration(tmp_path):
   """exact log p(x) >= the ELBO, by KL(q || p(z | x)); beside importance sampling."""
   fields = {'model.z2.dim': 3, 'model.z1.dim': 5, 'eval.evaluators': ('bounds', 'posterior', 'log_evidence')}
-  fields |= {'eval.during': (), 'eval.posterior_examples': 20, 'eval.evidence_examples': 20, 'eval.num_samples': 200}
+  fields |= {
+    'eval.during': (),
+    'eval.posterior.examples': 20,
+    'eval.log_evidence.examples': 20,
+    'eval.num_samples': 200,
+  }
   found = commands.train(load(**fields), tmp_path / 'run').evaluation
   assert found['posterior_kl'] > 0 and found['posterior_kl_reverse'] > 0 and 0 < found['posterior_distance'] < 1
   assert found['exact_log_likelihood'] - found['posterior_kl'] == pytest.approx(found['elbo_exact'], abs=1e-4)

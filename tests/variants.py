@@ -13,8 +13,8 @@ from PIL import Image
 
 from tfvae import spec as spec_lib
 from tfvae.spec import catalogue, fit
+from tfvae.spec.entries import SYNTHETIC, TASKS
 from tfvae.spec.fields.field import flatten
-from tfvae.spec.names import SYNTHETIC, TASKS
 from tfvae.spec.rules.constraint import needs_classifier
 
 # <spec>:<words>, in CI: the digits and tables, one variant for each kind of model, inference, family and objective.
@@ -182,7 +182,12 @@ def small(own) -> dict:
   Real data are read when they are needed, and 0.5% of them, set aside, are evaluated in place of the test split.
   """
   fields = {'train.steps': 2, 'train.log_every': 1, 'train.checkpoint_every': 1, 'train.keep': 2, 'eval.every': 0}
-  fields |= {'eval.evidence_samples': 4, 'eval.evidence_examples': 20, 'eval.limiting_steps': 2, 'eval.also': ()}
+  fields |= {
+    'eval.log_evidence.samples': 4,
+    'eval.log_evidence.examples': 20,
+    'eval.limiting.steps': 2,
+    'eval.also': (),
+  }
   most = {'eval.num_samples': 2, 'eval.batch_size': 100, 'data.batch_size': 6}  # 0 stays 0
   fields |= {name: min(flatten(own.to_dict())[name], value) for name, value in most.items()}
   if own.model.classifier.kind == 'residual':

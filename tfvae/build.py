@@ -11,16 +11,16 @@ from tfvae import classifiers, memory
 from tfvae.data import misfits
 from tfvae.data.dataset import Dataset, make
 from tfvae.data.loaders import loader
-from tfvae.data.stored import Part
 from tfvae.errors import RunError, SpecError
 from tfvae.observation import Observation
 from tfvae.spec import fit
+from tfvae.spec.entries import NAMES, SIGHT
+from tfvae.spec.evaluators import entry, kind
 from tfvae.spec.fields.field import flatten
-from tfvae.spec.names import NAMES, SIGHT
 
 
 def lookup(field: str, name: str):
-  """What `name` stands for in a table of `names.py`."""
+  """What `name` stands for in a table of `entries.py`."""
   entry = NAMES[field][name]
   return _object(entry if isinstance(entry, str) else entry.path)
 
@@ -54,7 +54,9 @@ def check(spec) -> None:
   except Exception:  # a file that is not there, or not right: loading it says what is wrong
     shape = None
   found = fit.problems(flatten(spec.to_dict()), shape) if shape else []
-  of_fid = 'fid' in spec.eval.evaluators and 'classifier' in spec.eval.fid_extractors
+  of_fid = any(
+    'classifier' in spec.eval[name].extractors for name in spec.eval.evaluators if 'reference' in entry(name).needs
+  )
   of_fid = of_fid and (not shape or len(shape) == 3)  # what are no images fid is not for
   found += classifiers.problems(spec, shape if shape and None not in shape else None, of_fid)
   if found:
@@ -63,45 +65,8 @@ def check(spec) -> None:
 
 def problems(spec, data: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
-  found = misfits.problems(spec, data, classifiers.classes(spec)) + fit.problems(
-    flatten(spec.to_dict()), data.shape, data.context
-  )
-  if 'fid' in spec.eval.evaluators:
-    if len(data.shape) != 3:
-      found.append(f'spec.eval.evaluators: got fid, which compares images, but {data.name} are none; leave it out')
-    elif data.stack or data.shape[-1] not in (1, 3):
-      found += [
-        f'spec.eval.fid_extractors: got {name}, which takes one grey or colour image, but examples of {data.name} are '
-        f'{data.shape[-1]} images; use classifier, or leave fid out'
-        for name in spec.eval.fid_extractors
-        if name != 'classifier'
-      ]
-    if absent := set(spec.eval.fid_reference.split('+')) - set(data.splits):
-      found.append(
-        f'spec.eval.fid_reference: got {spec.eval.fid_reference}, but {data.name} has no {", ".join(absent)} split; '
-        f'its splits: {", ".join(data.splits)}'
-      )
-  if 'ppca' in spec.eval.evaluators and (problem := _ppca_problem(spec, data)):
-    layer = spec.model.layers[-1]
-    found.append(f'spec.model.{layer}.dim: got {spec.model[layer].dim}; {problem}')
-  return found
-
-
-def _ppca_problem(spec, data):
-  """Why probabilistic PCA with so many units has no maximum on the training split, or None."""
-  from tfvae.theory import ppca
-
-  dims, part, more = math.prod(data.shape), data.splits['train'], 'use fewer, or leave out the evaluator ppca'
-  units = spec.model[spec.model.layers[-1]].dim
-  if units >= dims:
-    return f'allowed: less than the {dims} dimensions of {data.name}, so that a noise variance is left; {more}'
-  if isinstance(part, Part) or dims > 2000:
-    return None  # read when needed, or slow: the evaluator will say
-  try:
-    ppca.noise_variance(ppca.spectrum(part['x']), units)
-  except ValueError as error:
-    return f'{error} ({data.name}); {more}'
-  return None
+  found = misfits.problems(spec, data, classifiers.classes(spec))
+  return found + fit.problems(flatten(spec.to_dict()), data.shape, data.context)
 
 
 def source(spec, data: Dataset):
@@ -242,10 +207,12 @@ def evaluators(spec, observation: Observation, run=None, is_trained: bool = Fals
   """
   chosen = (*spec.eval.evaluators, *(['constraints'] if spec.constraint.names else []))
   found = []
-  for name in (name for name in NAMES['eval.evaluators'] if name in chosen):
+  table = list(NAMES['eval.evaluators'])
+  for name in sorted(dict.fromkeys(chosen), key=lambda name: table.index(kind(name))):
     try:
-      evaluator = lookup('eval.evaluators', name).from_spec(spec, observation, sys.modules[__name__], run)
-      if is_trained and name == 'constraints':
+      evaluator = lookup('eval.evaluators', kind(name)).from_spec(spec, observation, sys.modules[__name__], run, name)
+      evaluator.name = name
+      if is_trained and kind(name) == 'constraints':
         run.require_frozen(evaluator.frozen, spec)
       found.append(evaluator)
     except (SpecError, RunError) as error:
@@ -255,9 +222,12 @@ def evaluators(spec, observation: Observation, run=None, is_trained: bool = Fals
   return found
 
 
-def extractor(name: str, spec, shape: tuple[int, ...]):
-  """Features of images of `shape`, in [0, 1]. Raises SpecError where weights cannot be read."""
-  return lookup('eval.fid_extractors', name).from_spec(spec, shape, sys.modules[__name__])
+def extractor(name: str, spec, section, shape: tuple[int, ...]):
+  """Features of images of `shape`, in [0, 1]. Raises SpecError where weights cannot be read.
+
+  section: of spec.eval, which has the files of weights.
+  """
+  return lookup('eval.fid.extractors', name).from_spec(spec, section, shape, sys.modules[__name__])
 
 
 def frozen(spec, observation: Observation, gradient: bool = True, field: str = 'path'):

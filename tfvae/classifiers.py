@@ -11,7 +11,8 @@ from tfvae.errors import RunError, SpecError
 from tfvae.making import Make
 from tfvae.observation import Observation
 from tfvae.run.directory import Directory, is_free
-from tfvae.spec.names import NAMES, TASKS
+from tfvae.spec.entries import NAMES, TASKS
+from tfvae.spec.evaluators import kind
 from tfvae.spec.rules.constraint import needs_classifier
 
 HOW = 'give the workdir of a trained run of specs/classifier.py'
@@ -55,7 +56,7 @@ def problems(spec, shape: tuple[int, ...] | None, of_fid: bool = False) -> list[
   of_fid: whether `fid` takes its features.
   """
   shape, found = shape and seen(spec, shape), []
-  if _is_needed(spec) or of_fid or ('task' in spec.eval.evaluators and spec.classifier.path):
+  if _is_needed(spec) or of_fid or ('task' in map(kind, spec.eval.evaluators) and spec.classifier.path):
     found.append(_problem(spec, shape, _is_needed(spec), 'path'))
   if spec.classifier.turns:
     found.append(_problem(spec, shape, False, 'turns'))

@@ -1,6 +1,7 @@
 """What a user asks for, from the command line and from Python: cheap checks first, TensorFlow after them."""
 
 import contextlib
+import json
 import math
 import os
 import pathlib
@@ -18,6 +19,7 @@ from tfvae.plan import announce, default_workdir
 from tfvae.quiet import import_tensorflow
 from tfvae.run import metrics
 from tfvae.run.directory import PLACES, checksum
+from tfvae.spec.evaluators import EVALUATORS
 from tfvae.spec.fields.field import flatten
 from tfvae.spec.schema import schema, unknown
 from tfvae.trained import Run
@@ -97,7 +99,7 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     stop.at_once = f'stopped; what was finished is kept in {run.workdir}, and the same command goes on from there'
     run.lock()
     import_tensorflow()
-    from tfvae.analysis.evaluation import Evaluation, complete
+    from tfvae.analysis.evaluation import Evaluation, by_split, complete
     from tfvae.run.checkpoint_files import steps
     from tfvae.training.progress import watch
 
@@ -107,10 +109,12 @@ def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = (
     chosen = {'newest': [None], 'all': sorted(steps(run.checkpoints)) or [None]}.get(spec.eval.checkpoint)
     for wanted in chosen or [int(spec.eval.checkpoint)]:
       _, step = run.restore(model, step=wanted)
-      numbers = complete(evaluation, evaluators, run, step, split, watch)
       is_last = wanted == (chosen or [wanted])[-1]
-      _conclude(run, step, split, numbers, is_last)
-  return numbers
+      found = {}
+      for of, own in by_split(evaluators, [split]).items():
+        found[of] = complete(evaluation, own, run, step, of, watch)
+        _conclude(run, step, of, found[of], is_last)
+  return found[split]
 
 
 def sample(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ()) -> dict[str, dict[str, np.ndarray]]:
@@ -217,8 +221,15 @@ def export(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
 
 
 def show(spec) -> None:
-  """Prints the resolved spec at once, then the data's size and the model's weights."""
-  print(spec_lib.to_json(spec), end='', flush=True)
+  """Prints the resolved spec at once, then the data's size and the model's weights.
+
+  Without the sections of evaluators that are not chosen, where they are at their defaults.
+  """
+  shown, fields = json.loads(spec_lib.to_json(spec)), spec_lib.changed(spec)
+  for name in EVALUATORS:
+    if name not in spec.eval.evaluators and not any(field.startswith(f'eval.{name}.') for field in fields):
+      del shown['eval'][name]
+  print(json.dumps(shown, indent=2), flush=True)
   build.check(spec)
   data = build.dataset(spec)
   context = data.observation.context

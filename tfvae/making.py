@@ -47,7 +47,7 @@ class Make(Protocol):
   def estimator(self, spec):
     """An `Estimator` of the gradient through samples."""
 
-  def extractor(self, name: str, spec, shape: tuple[int, ...]):
+  def extractor(self, name: str, spec, section, shape: tuple[int, ...]):
     """An `Extractor` of the features of images."""
 
   def frozen(self, spec, observation: Observation, gradient: bool = True, field: str = 'path'):

@@ -15,7 +15,7 @@ from tfvae.analysis.information import UnitInformation
 from tfvae.analysis.samples import Samples
 from tfvae.errors import SpecError, UserError
 from tfvae.noise import stateless
-from tfvae.training.loop import write_events
+from tfvae.report.tensorboard import show
 
 STEPS = 2
 
@@ -122,7 +122,7 @@ def test_pictures_in_tensorboard(drawing):
     numbers = histograms = lambda *of: None
     images = lambda self, step, images: shown.update(images)
 
-  write_events(Events(), 7, {}, {'canvases': drawing[-1]}, False)
+  show(Events(), 7, {}, {'canvases': drawing[-1]}, False)
   assert {name: image.shape for name, image in shown.items()} == dict.fromkeys(
     ('canvases', 'prior_canvases'), (8 * 9 - 1, STEPS * 9 - 1, 1)
   )

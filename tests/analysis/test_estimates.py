@@ -14,8 +14,8 @@ def linear(**fields):
   fields = {
     'data.examples': 300,
     'data.batch_size': 100,
-    'eval.estimate_runs': 30,
-    'eval.estimate_samples': (10, 150),
+    'eval.estimates.runs': 30,
+    'eval.estimates.samples': (10, 150),
   } | fields
   spec = spec_lib.load(ROOT / 'specs/linear.py', fields)
   data = build.dataset(spec)
@@ -27,7 +27,7 @@ def linear(**fields):
 
 
 def test_estimates_are_unbiased_and_their_spread_falls_with_the_root_of_the_samples():
-  spec, evaluation = linear(**{'eval.estimate_examples': 40})
+  spec, evaluation = linear(**{'eval.estimates.examples': 40})
   evaluator = build.lookup('eval.evaluators', 'estimates')(spec)
   ((_, found),) = evaluation.run('train', [evaluator])
   few, many = found.arrays['elbo']
@@ -49,7 +49,7 @@ def test_estimates_are_unbiased_and_their_spread_falls_with_the_root_of_the_samp
 
 def test_a_run_of_points_has_all_figures(tmp_path):
   fields = {'data.examples': 600, 'data.batch_size': 100, 'train.steps': 40, 'eval.every': 10, 'eval.num_points': 300}
-  fields |= {'eval.estimate_samples': (5, 120), 'eval.estimate_runs': 3, 'eval.estimate_examples': 20}
+  fields |= {'eval.estimates.samples': (5, 120), 'eval.estimates.runs': 3, 'eval.estimates.examples': 20}
   fields |= {'eval.evaluators': ('bounds', 'entropies', 'latents', 'points', 'estimates'), 'eval.num_samples': 2}
   run = commands.train(spec_lib.load(ROOT / 'specs/entropies.py:spiral_3d', fields), tmp_path / 'run')
   names = {path.stem for path in run.figures.glob('*.png')}

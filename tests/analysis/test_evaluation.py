@@ -114,7 +114,12 @@ def test_every_evaluator_sees_the_same_binary_images(tiny, size, monkeypatch):
   """Those of `bounds` and of `log_evidence`, which has batches of its own, and whatever eval.batch_size is."""
   monkeypatch.setattr('tfvae.analysis.log_evidence.VALUES', 64 * 35)  # 5 examples x 7 samples at once
   fields = {'data.binarize': 'dynamic', 'eval.evaluators': ('bounds', 'log_evidence', 'samples')}
-  fields |= {'eval.batch_size': size, 'eval.evidence_samples': 7, 'eval.evidence_examples': 60, 'eval.num_images': 60}
+  fields |= {
+    'eval.batch_size': size,
+    'eval.log_evidence.samples': 7,
+    'eval.log_evidence.examples': 60,
+    'eval.num_images': 60,
+  }
   spec, source, model = make(tiny, **fields)
   seen, own = {}, Hierarchy.infer
 
@@ -294,7 +299,7 @@ EVERY = 'bounds,reconstruction,entropies,latents,bits_per_dim,log_evidence,sampl
 @pytest.fixture
 def trained(tiny, tmp_path):
   """A run with checkpoints of steps 10, 20 and 30."""
-  tiny.eval.every, tiny.eval.evidence_samples, tiny.train.steps = 0, 20, 30
+  tiny.eval.every, tiny.eval.log_evidence.samples, tiny.train.steps = 0, 20, 30
   return commands.train(tiny, tmp_path / 'run')
 
 
@@ -349,17 +354,17 @@ def test_what_is_there_is_not_sought_again(trained, work, capsys):
   work.clear()
   commands.evaluate(trained.workdir, chosen)
   assert work == [] and files(trained) == before
-  commands.evaluate(trained.workdir, chosen | {'eval.evidence_samples': 30, 'eval.num_images': 5})
+  commands.evaluate(trained.workdir, chosen | {'eval.log_evidence.samples': 30, 'eval.num_images': 5})
   assert work == ['log_evidence', 'samples'] and trained.evaluation['log_evidence_samples'] == 30
   work.clear()
-  commands.evaluate(trained.workdir, chosen | {'eval.split': 'train', 'eval.evidence_examples': 10})
+  commands.evaluate(trained.workdir, chosen | {'eval.split': 'train', 'eval.log_evidence.examples': 10})
   assert work == ['bounds', 'log_evidence', 'samples']
   work.clear()
-  (trained.workdir / 'arrays/samples-test.npz').write_bytes(b'broken')
+  (trained.workdir / 'arrays/samples-test-30.npz').write_bytes(b'broken')
   (trained.workdir / 'evaluations/train-30.json').write_text('{"bounds": ')
-  commands.evaluate(trained.workdir, chosen | {'eval.evidence_samples': 30, 'eval.num_images': 5})
+  commands.evaluate(trained.workdir, chosen | {'eval.log_evidence.samples': 30, 'eval.num_images': 5})
   assert work == ['samples']
-  commands.evaluate(trained.workdir, chosen | {'eval.split': 'train', 'eval.evidence_examples': 10})
+  commands.evaluate(trained.workdir, chosen | {'eval.split': 'train', 'eval.log_evidence.examples': 10})
   assert work == ['samples', 'bounds', 'log_evidence', 'samples']
 
 
@@ -370,7 +375,7 @@ def test_every_checkpoint(trained, work):
   assert len(set(found.values())) == 3 and trained.evaluation['elbo'] == found[30]
   work.clear()
   commands.evaluate(trained.workdir, {'eval.checkpoint': '20', 'eval.evaluators': 'bounds,samples'})
-  assert work == ['samples']  # the arrays were those of step 30
+  assert work == [] and trained.arrays('samples', 'test')  # its own are kept beside those of step 30
   assert trained.evaluation['step'] == 20 and trained.evaluation['elbo'] == found[20]
   with pytest.raises(RunError, match=r'spec.eval.checkpoint: there is no checkpoint of step 25 in .*10, 20, 30'):
     commands.evaluate(trained.workdir, {'eval.checkpoint': '25'})
@@ -402,7 +407,7 @@ def test_an_interruption_loses_only_the_evaluator_at_work(trained, work, monkeyp
 
 
 def test_only_the_chosen_evaluators_run_during_training(tiny, tmp_path, work):
-  tiny.eval.evaluators, tiny.eval.during, tiny.eval.evidence_samples = ('bounds', 'log_evidence'), ('bounds',), 5
+  tiny.eval.evaluators, tiny.eval.during, tiny.eval.log_evidence.samples = ('bounds', 'log_evidence'), ('bounds',), 5
   run = commands.train(tiny, tmp_path / 'run')
   assert work == ['bounds', 'bounds', 'log_evidence']
   rows = run.metrics['test']

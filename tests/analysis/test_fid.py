@@ -74,7 +74,7 @@ def by_hand(a, b):
 @pytest.mark.parametrize('likelihood', ['gaussian', 'bernoulli'])
 def test_prior_samples_by_hand(tiny, classifier_run, likelihood, binarize):
   """Bernoulli: thresholded; Gaussian: clipped. The reference: thresholded where the data are, else grey."""
-  fields = {'decoder.likelihood': likelihood, 'data.binarize': binarize, 'eval.fid_samples': 130, 'eval.batch_size': 60}
+  fields = {'decoder.likelihood': likelihood, 'data.binarize': binarize, 'eval.fid.samples': 130, 'eval.batch_size': 60}
   spec, source, model = make(tiny, classifier_run, **fields)
   pixels = Seen()
   found = evaluate(Fid(spec, [pixels]), spec, source, model)
@@ -100,7 +100,7 @@ def test_a_model_that_copies_has_distance_zero(tiny, classifier_run):
     def infer(self, batch, noise, num_samples):
       return types.SimpleNamespace(px=batch['x'][None])
 
-  fields = {'eval.fid_of': ('reconstruction',), 'eval.batch_size': 400}
+  fields = {'eval.fid.of': ('reconstruction',), 'eval.batch_size': 400}
   spec, source, _ = make(tiny, classifier_run, **fields)
   evaluator = build.evaluators(spec, Observation((8, 8, 1)))[0]
   assert evaluate(evaluator, spec, source, Copies(), 'train').numbers['fid/classifier/reconstruction'] < 1e-9
@@ -114,7 +114,7 @@ def test_a_model_that_copies_has_distance_zero(tiny, classifier_run):
 
 def test_the_limiting_distribution(tiny, classifier_run):
   """Different chains in each batch, and images that the number of steps changes."""
-  fields = {'eval.fid_of': ('limiting',), 'eval.fid_samples': 90, 'eval.batch_size': 45, 'eval.limiting_steps': 3}
+  fields = {'eval.fid.of': ('limiting',), 'eval.fid.samples': 90, 'eval.batch_size': 45, 'eval.limiting.steps': 3}
   spec, source, model = make(tiny, classifier_run, **fields)
   pixels = Seen()
   numbers = evaluate(Fid(spec, [pixels]), spec, source, model).numbers
@@ -125,8 +125,8 @@ def test_the_limiting_distribution(tiny, classifier_run):
 
 def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch, capsys):
   """Numbers, the protocol, a warning that names both numbers; the reference is not looked at a second time."""
-  fields = {'eval.evaluators': ('bounds', 'fid'), 'classifier.path': str(classifier_run), 'eval.fid_samples': 12}
-  fields |= {'eval.fid_of': ('prior', 'reconstruction'), 'train.steps': 10}
+  fields = {'eval.evaluators': ('bounds', 'fid'), 'classifier.path': str(classifier_run), 'eval.fid.samples': 12}
+  fields |= {'eval.fid.of': ('prior', 'reconstruction'), 'train.steps': 10}
   run = commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
   printed = capsys.readouterr().out
   assert '12 prior images for 16 features' in printed and 'reference examples' not in printed
@@ -140,20 +140,20 @@ def test_a_run_keeps_what_was_found(tiny, classifier_run, tmp_path, monkeypatch,
   commands.evaluate(run.workdir)  # nothing to do
   monkeypatch.undo()
   monkeypatch.setattr(Fid, '_reference', lambda self, split: pytest.fail('the reference was looked at'))
-  numbers = commands.evaluate(run.workdir, {'eval.fid_samples': 40})
+  numbers = commands.evaluate(run.workdir, {'eval.fid.samples': 40})
   assert numbers['fid_samples/prior'] == 40 and numbers['fid/classifier/prior'] != values['fid/classifier/prior']
   again = commands.evaluate(run.workdir, {})
   assert again['fid/classifier/prior'] == values['fid/classifier/prior'] and kept.stat().st_mtime_ns == before
   monkeypatch.undo()
 
-  commands.evaluate(run.workdir, {'eval.fid_reference': 'train+test'})
+  commands.evaluate(run.workdir, {'eval.fid.reference': 'train+test'})
   assert Run(run.workdir).evaluation['fid_reference_examples'] == 1797
   assert len(list((run.workdir / 'reference').glob('*.npz'))) == 2
 
 
 def test_what_was_found_under_the_old_name_is_made_again(tiny, classifier_run, tmp_path, monkeypatch):
   """A run of the time when the field was eval.fid_classifier: its numbers are those that they were."""
-  fields = {'eval.evaluators': ('fid',), 'classifier.path': str(classifier_run), 'eval.fid_samples': 12}
+  fields = {'eval.evaluators': ('fid',), 'classifier.path': str(classifier_run), 'eval.fid.samples': 12}
   run = commands.train(spec_lib.resolve(tiny, fields | {'train.steps': 10}), tmp_path / 'run')
   numbers, values = run.evaluation, json.loads((run.workdir / 'spec.json').read_text())
   values['eval']['fid_classifier'] = values.pop('classifier')['path']
@@ -194,16 +194,16 @@ def test_the_same_classifier_elsewhere_is_no_other(tiny, classifier_run, tmp_pat
   ('fields', 'text'),
   [
     ({'classifier.path': ''}, 'spec.classifier.path: is empty'),
-    ({'eval.fid_extractors': ('inception',)}, 'spec.eval.fid_inception: is empty'),
-    ({'eval.fid_extractors': ()}, r'spec.eval.fid_extractors: got \(\)'),
-    ({'eval.fid_of': ('prior', 'prior')}, 'spec.eval.fid_of: got prior,prior'),
-    ({'eval.fid_samples': 1}, 'spec.eval.fid_samples: got 1'),
+    ({'eval.fid.extractors': ('inception',)}, 'spec.eval.fid.inception: is empty'),
+    ({'eval.fid.extractors': ()}, r'spec.eval.fid.extractors: got \(\)'),
+    ({'eval.fid.of': ('prior', 'prior')}, 'spec.eval.fid.of: got prior,prior'),
+    ({'eval.fid.samples': 1}, 'spec.eval.fid.samples: got 1'),
     ({'data.name': 'circle'}, 'got fid, which compares images, but circle'),
     ({'classifier.path': 'nowhere'}, 'spec.classifier.path: got nowhere: there is no such directory'),
-    ({'eval.fid_extractors': ('inception',), 'eval.fid_inception': 'no.pth'}, 'fid_inception: there is no file no.pth'),
+    ({'eval.fid.extractors': ('inception',), 'eval.fid.inception': 'no.pth'}, 'fid.inception: there is no file no.pth'),
     (
-      {'eval.fid_extractors': ('keras_inception',), 'eval.fid_keras_inception': 'no.h5'},
-      'fid_keras_inception: there is no file no.h5; nothing is downloaded',
+      {'eval.fid.extractors': ('keras_inception',), 'eval.fid.keras_inception': 'no.h5'},
+      'fid.keras_inception: there is no file no.h5; nothing is downloaded',
     ),
   ],
 )
@@ -216,7 +216,7 @@ def test_mistakes_are_told_before_training(tiny, classifier_run, tmp_path, field
 
 def test_keras_weights_are_looked_for_in_its_cache(tiny, classifier_run, tmp_path, monkeypatch):
   monkeypatch.setattr(extractors, '_keras_cache', lambda: tmp_path / 'cache.h5')
-  spec, _, _ = make(tiny, classifier_run, **{'eval.fid_extractors': ('keras_inception',)})
+  spec, _, _ = make(tiny, classifier_run, **{'eval.fid.extractors': ('keras_inception',)})
   with pytest.raises(SpecError, match=r'there is no file .*cache.h5'):
     build.evaluators(spec, Observation((8, 8, 1)))
 
@@ -279,7 +279,7 @@ def test_images_are_resized_as_pytorch_does():
 def test_wrong_weights_are_named(network, tiny, classifier_run, tmp_path, monkeypatch):
   monkeypatch.setattr(inception, 'network', lambda: network)
   path = tmp_path / 'weights.npz'
-  fields = {'eval.fid_extractors': ('inception',), 'eval.fid_inception': str(path)}
+  fields = {'eval.fid.extractors': ('inception',), 'eval.fid.inception': str(path)}
   spec, _, _ = make(tiny, classifier_run, **fields)
   first = {name: np.ones(shape) for name, shape in inception.parameter_shapes(network).items() if '1a' in name}
   name = 'Conv2d_1a_3x3.bn.running_var'
@@ -290,7 +290,7 @@ def test_wrong_weights_are_named(network, tiny, classifier_run, tmp_path, monkey
     (np.ones(32), 'the parameter Conv2d_2a_3x3.conv.weight is missing'),
   ):
     np.savez(path, **{k: v for k, v in (first | {name: value}).items() if v is not None})
-    with pytest.raises(SpecError, match=rf'spec.eval.fid_inception: got .*weights.npz: {text}'):
+    with pytest.raises(SpecError, match=rf'spec.eval.fid.inception: got .*weights.npz: {text}'):
       build.evaluators(spec, Observation((8, 8, 1)))
   path.write_text('no weights')
   with pytest.raises(SpecError, match='it cannot be read'):
@@ -300,12 +300,12 @@ def test_wrong_weights_are_named(network, tiny, classifier_run, tmp_path, monkey
 LONG = 'x' * 100_000
 
 
-@pytest.mark.parametrize('field', ['fid_inception', 'fid_keras_inception'])
+@pytest.mark.parametrize('field', ['fid.inception', 'fid.keras_inception'])
 def test_files_of_weights_that_cannot_be(network, tiny, classifier_run, tmp_path, monkeypatch, field):
   """Pipes, directories, paths of all kinds, and files made to be broken, end alike."""
   monkeypatch.setattr(inception, 'network', lambda: network)
   monkeypatch.setattr('keras.applications.InceptionV3', lambda **_: network)
-  name = field.removeprefix('fid_')
+  name = field.removeprefix('fid.')
   os.mkfifo(tmp_path / 'pipe.pth')
   np.savez(tmp_path / 'words.npz', **dict.fromkeys(inception.parameter_shapes(network), np.array(['a'])))
   np.savez(tmp_path / 'objects.npz', x=np.array([{}], object))
@@ -316,10 +316,10 @@ def test_files_of_weights_that_cannot_be(network, tiny, classifier_run, tmp_path
   cases = [(str(tmp_path / file), words) for file, words in [*cases, ('words.npz', ''), ('objects.npz', '')]]
   cases += [('~nouser/a.pth', 'there is no user'), (LONG, 'too long'), ('/no/\udcff.pth', 'there is no file /no/?.pth')]
   for path, words in cases:
-    spec, _, _ = make(tiny, classifier_run, **{'eval.fid_extractors': (name,), 'eval.fid_inception': 'any'})
-    broken = types.SimpleNamespace(eval=types.SimpleNamespace(**spec.eval.to_dict() | {field: path}))
+    spec, _, _ = make(tiny, classifier_run, **{'eval.fid.extractors': (name,), 'eval.fid.inception': 'any'})
+    section = types.SimpleNamespace(**spec.eval.fid.to_dict() | {name: path})
     with pytest.raises(SpecError, match=rf'^spec\.eval\.{field}: ') as error:
-      build.extractor(name, broken, (8, 8, 1))
+      build.extractor(name, spec, section, (8, 8, 1))
     assert words in str(error.value) and len(str(error.value)) < 900 and '\n' not in str(error.value), path
 
 
@@ -333,7 +333,7 @@ VIEWS = {'mnist_sum_hard': 2, 'mnist_triplets': 3, 'color_mnist': 1, 'mnist_rota
 def test_a_task_by_what_the_classifier_sees(tiny, classifier_run, task):
   """Features of each of several images, of a colour image's grey one, and of what is turned as it is."""
   fields = {'data.name': task, 'data.of': 'digits', 'data.examples': 30, 'data.batch_size': 5}
-  fields |= {'data.context': 'none'} | {'eval.fid_samples': 20, 'eval.fid_reference': 'test'}
+  fields |= {'data.context': 'none'} | {'eval.fid.samples': 20, 'eval.fid.reference': 'test'}
   spec, source, model = make(tiny, classifier_run, **fields)
   build.check(spec)
   (evaluator,) = build.evaluators(spec, source.dataset.observation)
@@ -352,9 +352,9 @@ def test_a_task_by_what_the_classifier_sees(tiny, classifier_run, task):
 @pytest.mark.parametrize('task', ['mnist_sum_hard', 'mnist_triplets'])
 def test_inception_takes_one_image(tiny, classifier_run, tmp_path, task, extractor):
   fields = {'data.name': task, 'data.of': 'digits', 'data.examples': 30, 'data.batch_size': 5}
-  fields |= {'eval.evaluators': ('fid',), 'eval.fid_extractors': (extractor,), 'eval.fid_inception': 'weights.npz'}
+  fields |= {'eval.evaluators': ('fid',), 'eval.fid.extractors': (extractor,), 'eval.fid.inception': 'weights.npz'}
   with pytest.raises(
-    SpecError, match=f'spec.eval.fid_extractors: got {extractor}, which takes one grey or colour image'
+    SpecError, match=f'spec.eval.fid.extractors: got {extractor}, which takes one grey or colour image'
   ):
     commands.train(spec_lib.resolve(tiny, fields), tmp_path / 'run')
   assert not (tmp_path / 'run').exists()

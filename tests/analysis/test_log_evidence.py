@@ -26,7 +26,7 @@ def make(x, tmp_path, **fields):
 
 
 def estimate(spec, source, model, samples, **fields):
-  spec = spec_lib.resolve(spec, {'eval.evidence_samples': samples, **fields})
+  spec = spec_lib.resolve(spec, {'eval.log_evidence.samples': samples, **fields})
   return LogEvidence(spec).evaluate(model, Split(source, 'test', spec))
 
 
@@ -107,7 +107,7 @@ def test_memory_does_not_grow_with_the_samples_and_no_sample_is_left_out(linear_
 
   monkeypatch.setattr(Hierarchy, 'infer', infer)
   monkeypatch.setattr(log_evidence, 'VALUES', 6 * 250)
-  found = estimate(*parts, 1030, **{'eval.evidence_examples': 31})
+  found = estimate(*parts, 1030, **{'eval.log_evidence.examples': 31})
   assert set(asked) == {(2, 100), (2, 30)}  # the last chunk; 31 examples are 16 batches, the last one padded
   assert found.arrays['log_evidence'].shape == (31,)
   error = np.abs(found.arrays['log_evidence'] - exact[:31])

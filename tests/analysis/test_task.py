@@ -16,7 +16,7 @@ from tfvae.models.sight import Sight
 
 FIELDS = {'data.name': 'mnist_rotate', 'data.of': 'digits', 'data.examples': 45, 'data.context': 'own'}
 FIELDS |= {'data.batch_size': 5, 'eval.batch_size': 20, 'eval.evaluators': ('task',)}
-FIELDS |= {'eval.num_images': 6, 'eval.task_samples': 3}
+FIELDS |= {'eval.num_images': 6, 'eval.task.samples': 3}
 
 
 class Model:

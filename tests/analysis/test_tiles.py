@@ -15,7 +15,7 @@ from tfvae.analysis.tiles import Tiles
 from tfvae.errors import SpecError
 
 FIELDS = {'model.z1.dim': 2, 'train.precision': 'float64', 'eval.evaluators': ('tiles',), 'eval.batch_size': 7}
-FIELDS |= {'eval.tiles_examples': 10, 'eval.num_images': 5, 'eval.tiles_samples': 400, 'eval.tiles_grid': 4}
+FIELDS |= {'eval.tiles.examples': 10, 'eval.num_images': 5, 'eval.tiles.samples': 400, 'eval.tiles.grid': 4}
 
 
 def made(**fields):
@@ -86,8 +86,8 @@ def test_against_scipy(gaussian):
 
 def test_density_of_a_flow():
   """Its mass on the plane and its mean there are those of its samples."""
-  fields = {'model.z1.flow': 'real_nvp', 'model.z1.flow_hidden': (4,), 'eval.tiles_examples': 5}
-  spec, model, split = made(**fields, **{'eval.tiles_samples': 4000})
+  fields = {'model.z1.flow': 'real_nvp', 'model.z1.flow_hidden': (4,), 'eval.tiles.examples': 5}
+  spec, model, split = made(**fields, **{'eval.tiles.samples': 4000})
   arrays = found(spec, model, split).arrays
   axis = arrays['axis']
   p = stats.norm.pdf(axis) * (axis[1] - axis[0])

@@ -201,7 +201,7 @@ def test_features_are_of_what_is_scored_and_units_of_what_is_encoded():
 
 def test_the_reference_of_fid_are_the_targets():
   source_ = source(images(), target='own')
-  split = Split(source_, 'test', spec_lib.resolve(spec_lib.base(), {'eval.fid_reference': 'test'}))
+  split = Split(source_, 'test', spec_lib.resolve(spec_lib.base(), {'eval.fid.reference': 'test'}))
   (reference, kept), *_ = Fid(split.spec, [])._reference(split)
   np.testing.assert_array_equal(reference, source_.first('test', TEST)['target'])
   assert kept.all()
@@ -360,8 +360,8 @@ def npz(path, **change):
     ({'data.target': 'own', 'eval.evaluators': ('players', 'bounds')}, 'spec.eval.evaluators: got players, the losses'),
     ({'data.target': 'own', 'sample.what': ('limiting',)}, 'spec.sample.what: got limiting, which encodes'),
     (
-      {'data.target': 'own', 'eval.evaluators': ('fid',), 'eval.fid_of': ('limiting',), 'classifier.path': 'x'},
-      'spec.eval.fid_of: got limiting, which encodes',
+      {'data.target': 'own', 'eval.evaluators': ('fid',), 'eval.fid.of': ('limiting',), 'classifier.path': 'x'},
+      'spec.eval.fid.of: got limiting, which encodes',
     ),
     ({'data.target': 'own', 'objective.chains': 3}, 'spec.objective.chains: got 3, which encodes'),
     ({'data.target': 'own', 'objective.name': 'symmetric'}, 'spec.objective.name: got symmetric, which encodes'),

@@ -7,7 +7,7 @@ from tfvae import build
 from tfvae import spec as spec_lib
 from tfvae.data import synthetic
 from tfvae.errors import SpecError, UserError
-from tfvae.spec.names import SYNTHETIC
+from tfvae.spec.entries import SYNTHETIC
 
 
 def section(name, **fields):

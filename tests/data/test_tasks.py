@@ -10,7 +10,7 @@ from tfvae import spec as spec_lib
 from tfvae.data import digits, tasks
 from tfvae.data.dataset import Stored
 from tfvae.errors import SpecError, UserError
-from tfvae.spec.names import TASKS
+from tfvae.spec.entries import TASKS
 
 N = 60
 

@@ -174,8 +174,8 @@ def test_an_optimal_prior_has_the_second_moments_of_samples():
 @pytest.fixture(scope='module')
 def evaluated():
   """(numbers, arrays) of the test split of the digits: of a flow that is the identity, and of its Gaussian."""
-  fields = {'eval.num_samples': 200, 'eval.batch_size': 300, 'train.precision': 'float32', 'eval.estimate_runs': 2}
-  fields |= {'eval.estimate_samples': (5,), 'eval.estimate_examples': 10, 'model.z1.encoder.hidden': '6'}
+  fields = {'eval.num_samples': 200, 'eval.batch_size': 300, 'train.precision': 'float32', 'eval.estimates.runs': 2}
+  fields |= {'eval.estimates.samples': (5,), 'eval.estimates.examples': 10, 'model.z1.encoder.hidden': '6'}
   found = {}
   for flows in (('z1',), ()):
     spec = spec_of(flows=flows, **fields)

@@ -365,7 +365,7 @@ def test_the_bounds_of_a_linear_gaussian_model(linear_gaussian):
 def test_log_evidence_given_the_context(linear_gaussian):
   spec, model, source, set_q, exact = linear_gaussian
   set_q(1.4)
-  spec = spec_lib.resolve(spec, {'eval.evidence_samples': 500})
+  spec = spec_lib.resolve(spec, {'eval.log_evidence.samples': 500})
   found = LogEvidence(spec).evaluate(model, Split(source, 'test', spec))
   arrays, numbers = found.arrays, found.numbers
   assert np.all(np.abs(arrays['log_evidence'] - exact) < 6 * arrays['sampling_error'] + 3 / 500)
@@ -374,7 +374,7 @@ def test_log_evidence_given_the_context(linear_gaussian):
 
 def test_the_enumerated_posterior_is_given_the_context():
   fields = {'model.z1.family': 'bernoulli', 'decoder.likelihood': 'bernoulli', 'data.binarize': 'dynamic'}
-  fields |= {'eval.evaluators': ('posterior',), 'eval.posterior_examples': 6, 'objective.estimator': 'zgr'}
+  fields |= {'eval.evaluators': ('posterior',), 'eval.posterior.examples': 6, 'objective.estimator': 'zgr'}
   spec, model = make(('z1',), (), **fields)
   batch = batch_of((), 6, binary=True)
   part = {'x': batch['x'].numpy(), 'label': batch['context'].numpy()}

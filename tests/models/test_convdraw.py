@@ -265,7 +265,7 @@ def test_where_posteriors_are_priors_the_rate_is_0():
 
 def test_with_one_sample_the_bounds_are_one():
   """log_evidence, IWAE and the ELBO with its rates at the sample; the objectives and their gradients, too."""
-  spec, model = make(2, **{'objective.kl': 'sampled', 'eval.evidence_samples': 2, 'data.batch_size': 2})
+  spec, model = make(2, **{'objective.kl': 'sampled', 'eval.log_evidence.samples': 2, 'data.batch_size': 2})
   batch = batch_of()
   trace = model.infer(batch, NOISE, 1)
   elbo = trace.log_likelihood() - tf.add_n(list(trace.sampled_kl().values()))[0]

@@ -159,7 +159,7 @@ def test_gradients_of_both_players(player):
 def test_evaluations_against_enumeration():
   """The ELBO is no more than the evidence; log_evidence, by hard samples, is the evidence; entropies; information."""
   names = ('bounds', 'entropies', 'log_evidence', 'posterior', 'unit_information')
-  fields = {'eval.num_samples': 200, 'eval.evidence_samples': 500, 'eval.batch_size': 64}
+  fields = {'eval.num_samples': 200, 'eval.log_evidence.samples': 500, 'eval.batch_size': 64}
   spec, model = tiny(scale=0.3, eval__evaluators=names, **fields)
   pixels = ALL_X[np.random.default_rng(2).choice(512, 60)]
   dataset = make(Stored('all', {'train': {'x': pixels}, 'test': {'x': pixels}}, (0.0, 1.0)), spec.data, 0)

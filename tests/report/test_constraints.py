@@ -11,7 +11,7 @@ from tfvae.report import course as figures_of
 from tfvae.report import figures, verdicts
 from tfvae.report.constraints import judge, table
 from tfvae.report.verdicts import BEYOND, END, KINDS, MOVING, SWINGS, WARM_UP, Series, at_end, is_met, mean, settled
-from tfvae.spec.names import NAMES
+from tfvae.spec.entries import NAMES
 from tfvae.trained import Run
 
 RANGE = (1e-6, 1e12)

@@ -32,7 +32,12 @@ JSON = {
 }
 TEXTS = ('spec.json', 'data.json', 'metrics.jsonl', 'evaluation.json', 'evaluations/test-40.json', 'environment.json')
 TEXTS += ('saved.json',)
-ARCHIVES = ('arrays/samples-test.npz', 'samples/prior.npz', 'reference/fid-0.npz', 'arrays/frames/points-test-20.npz')
+ARCHIVES = (
+  'arrays/samples-test-40.npz',
+  'samples/prior.npz',
+  'reference/fid-0.npz',
+  'arrays/frames/points-test-20.npz',
+)
 
 
 def npz(**arrays):
@@ -172,8 +177,8 @@ def modes(spec):
 
 MENDED = {
   'report': (),
-  'evaluate': ('evaluation.json', 'evaluations/test-40.json', 'arrays/samples-test.npz'),
-  'train': (*TEXTS, 'arrays/samples-test.npz'),
+  'evaluate': ('evaluation.json', 'evaluations/test-40.json', 'arrays/samples-test-40.npz'),
+  'train': (*TEXTS, 'arrays/samples-test-40.npz'),
 }
 SOME = {
   'spec.json': ('too deep',),
@@ -181,7 +186,7 @@ SOME = {
   'metrics.jsonl': ('not UTF-8', 'other types'),
   'evaluation.json': ('null',),
   'evaluations/test-40.json': ('nested',),
-  'arrays/samples-test.npz': ('zlib', 'other arrays'),
+  'arrays/samples-test-40.npz': ('zlib', 'other arrays'),
   'samples/prior.npz': ('unknown compression', 'texts'),
 }
 

@@ -41,7 +41,7 @@ def test_what_an_evaluation_leaves_for_people(tiny, tmp_path, capsys):
   """At most 20 lines, one histogram for the units of a layer, and a trial of HParams with numbers of the test split."""
   tiny.eval.evaluators = ('bounds', 'reconstruction', 'entropies', 'latents', 'samples', 'log_evidence')
   tiny.eval.during = ('bounds', 'latents')
-  tiny.eval.evidence_samples, tiny.model.z1.dim, tiny.train.learning_rate = 4, 40, 0.002
+  tiny.eval.log_evidence.samples, tiny.model.z1.dim, tiny.train.learning_rate = 4, 40, 0.002
   run = commands.train(tiny, tmp_path / 'mine')
   said = capsys.readouterr().out
   assert len(said.partition('evaluated bounds')[2].splitlines()) <= 20
@@ -60,7 +60,7 @@ def test_what_an_evaluation_leaves_for_people(tiny, tmp_path, capsys):
   start = metadata.parse_session_start_info_plugin_data(sessions['mine/hparams'][metadata.SESSION_START_INFO_TAG])
   assert start.group_name.endswith('mine')
   assert start.hparams['train.learning_rate'].number_value == 0.002 and start.hparams['model.z1.dim'].number_value == 40
-  assert not {'train.optimizer', 'eval.evidence_samples', 'train.log_every', 'data.path'} & set(start.hparams)
+  assert not {'train.optimizer', 'eval.log_evidence.samples', 'train.log_every', 'data.path'} & set(start.hparams)
   own = runs.GetAccumulator('mine/hparams')
   shown = {tag for tag in own.Tags()['tensors'] if own.SummaryMetadata(tag).plugin_data.plugin_name == 'scalars'}
   assert shown == set(metrics.main(run.evaluation))

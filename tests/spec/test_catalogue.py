@@ -8,7 +8,7 @@ import pytest
 
 from tfvae import spec as spec_lib
 from tfvae.spec import catalogue
-from tfvae.spec.names import SYNTHETIC, TASKS
+from tfvae.spec.entries import SYNTHETIC, TASKS
 
 
 def prepared(root, *names):
@@ -83,7 +83,7 @@ def test_names_that_say_nothing(tmp_path):
 def test_no_mistake_imports_tensorflow(tmp_path):
   code = (
     'import sys\n'
-    'from tfvae import catalogue, spec\n'
+    'from tfvae import spec\nfrom tfvae.spec import catalogue\n'
     'from tfvae.data import folder, tfds\n'
     f'section = spec.base().data; section.data_dir = section.path = {str(tmp_path)!r}\n'
     'for name, load in (("mnist", tfds.load), ("mnits", tfds.load), ("folder", folder.load)):\n'

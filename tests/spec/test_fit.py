@@ -20,8 +20,8 @@ from tfvae.nets.conv28 import Conv28
 from tfvae.nets.residual import Residual
 from tfvae.observation import Observation
 from tfvae.spec import fit
+from tfvae.spec.entries import SYNTHETIC
 from tfvae.spec.fields.field import flatten
-from tfvae.spec.names import SYNTHETIC
 
 FOLDER = {'data.name': 'folder', 'data.path': 'photos'}
 

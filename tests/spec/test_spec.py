@@ -15,7 +15,7 @@ from variants import VARIANTS, load
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
 from tfvae.spec import schema
-from tfvae.spec.names import NAMES
+from tfvae.spec.entries import NAMES
 
 
 def problems(call, *args):

@@ -20,7 +20,7 @@ from tfvae import spec as spec_lib
 from tfvae.analysis.evaluator import Split
 from tfvae.errors import NonFiniteError, RunError, UserError
 from tfvae.objectives.elbo import Elbo
-from tfvae.spec.names import NAMES
+from tfvae.spec.entries import NAMES
 from tfvae.training.signals import Stopped
 
 
@@ -84,7 +84,7 @@ def test_the_run_directory(tiny, tmp_path, figures):
   run = commands.train(tiny, tmp_path / 'run')
   there = {p.relative_to(run.workdir).as_posix() for p in run.workdir.rglob('*') if p.is_file()}
   figures = [f'figures/{name}.png' for name in ('curves', 'rates', 'reconstructions', 'prior_samples')]
-  files = ['spec.json', 'environment.json', 'metrics.jsonl', 'evaluation.json', 'arrays/samples-test.npz']
+  files = ['spec.json', 'environment.json', 'metrics.jsonl', 'evaluation.json', 'arrays/samples-test-40.npz']
   assert {*files, *figures, 'checkpoints/ckpt-40.index'} <= there
   assert not [name for name in there if 'tmp' in name or 'pkl' in name]
   assert [start['versions']['tensorflow'] for start in run.starts] == [tf.__version__]

@@ -10,7 +10,7 @@ class Accuracy(Evaluator):
   cross_entropy, the mean of -log p(label | x) in nats.
   """
 
-  name, fields = 'accuracy', ('batch_size',)
+  name = 'accuracy'
 
   def __init__(self, spec):
     super().__init__(spec)

@@ -15,7 +15,7 @@ class Canvases(Evaluator):
   z ~ p(z): how the first pictures of the evaluator samples were drawn. And value_range, the ends of the training data.
   """
 
-  name, fields = 'canvases', ('num_images',)
+  name = 'canvases'
 
   def __init__(self, spec):
     super().__init__(spec)

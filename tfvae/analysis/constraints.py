@@ -28,8 +28,8 @@ class Constraints(TraceEvaluator):
     self._measures, self._fitted = measures, False
 
   @classmethod
-  def from_spec(cls, spec, observation, make: Make, run=None):
-    del run
+  def from_spec(cls, spec, observation, make: Make, run=None, name: str = ''):
+    del run, name
     return cls(spec, make.constraints(spec, observation))
 
   @property

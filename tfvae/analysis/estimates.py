@@ -14,8 +14,8 @@ KINDS = {'entropy_sum': 'entropies', 'entropy_sum_sampled': 'entropies_sampled'}
 class Estimates(Evaluator):
   """The spread of estimates of the ELBO and of the sum of entropies from few latent samples.
 
-  For each number S of eval.estimate_samples, eval.estimate_runs estimates of both, means over the first
-  eval.estimate_examples of the split, in nats: the same samples for both. Only entropies that depend on z (a decoder's
+  For each number S of eval.estimates.samples, eval.estimates.runs estimates of both, means over the first
+  eval.estimates.examples of the split, in nats: the same samples for both. Only entropies that depend on z (a decoder's
   sigma(z), layers below the top) vary at all.
 
   estimate_deviation/elbo/<S>, estimate_deviation/entropies/<S>: their standard deviations over the runs. Where the
@@ -25,7 +25,6 @@ class Estimates(Evaluator):
   """
 
   name = 'estimates'
-  fields = ('estimate_samples', 'estimate_runs', 'estimate_examples')
 
   def __init__(self, spec):
     super().__init__(spec)
@@ -41,8 +40,8 @@ class Estimates(Evaluator):
     return dict(zip(found, tf.unstack(sums), strict=True))
 
   def evaluate(self, model, split):
-    counts, runs = self.spec.eval.estimate_samples, self.spec.eval.estimate_runs
-    examples = min(self.spec.eval.estimate_examples, split.size)
+    counts, runs = self.section.samples, self.section.runs
+    examples = min(self.section.examples, split.size)
     found, used = collections.defaultdict(lambda: np.zeros([len(counts), runs])), 0
     batches = list(split.batches(examples=examples))
     for i, samples in enumerate(counts):

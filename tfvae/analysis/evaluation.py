@@ -2,12 +2,13 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import tensorflow as tf
 
-from tfvae import __version__, memory
+from tfvae import memory
 from tfvae.analysis.evaluator import REMEDY, Evaluator, Found, Split, TraceEvaluator, statistics
+from tfvae.spec.evaluators import own
 
 
 class Abandoned(Exception):
@@ -19,11 +20,27 @@ def complete(evaluation: 'Evaluation', evaluators: list[Evaluator], run, step: i
 
   Each evaluator's part is kept as soon as it is found, so that an interruption loses at most the one at work.
   """
-  settings = {evaluator.name: {'version': __version__, **evaluator.settings()} for evaluator in evaluators}
+  settings = {evaluator.name: evaluator.settings() for evaluator in evaluators}
   missing = [e for e in evaluators if not run.has_found(step, split, e.name, settings[e.name])]
   for evaluator, found in evaluation.run(split, missing, show=show):
     run.write_found(step, split, evaluator.name, settings[evaluator.name], found.numbers, found.arrays)
   return run.write_evaluation(step, split)
+
+
+def by_split(evaluators: list[Evaluator], splits: Iterable[str]) -> dict[str, list[Evaluator]]:
+  """{split: its evaluators}: of `splits` those that have no split of their own, and of each what has it."""
+  places = [evaluator.section.split for evaluator in evaluators]
+  found = {split: [] for split in (*splits, *filter(None, places))}
+  for evaluator, split in zip(evaluators, places, strict=True):
+    for of in (split,) if split else splits:
+      found[of].append(evaluator)
+  return found
+
+
+def _told_apart(evaluator, found):
+  """What one of several of a kind found: its numbers end in its own name."""
+  name = own(evaluator.name)
+  return found._replace(numbers={f'{key}@{name}': value for key, value in found.numbers.items()}) if name else found
 
 
 class Evaluation:
@@ -64,12 +81,12 @@ class Evaluation:
         means = self._split(split).sampled_means(self._model, self._trace_sums(of_trace, split))
         for evaluator in of_trace:
           prefix = f'{evaluator.name}:'
-          own = {name.removeprefix(prefix): value for name, value in means.items() if name.startswith(prefix)}
-          yield evaluator, evaluator.finish(own, self._model, self._split(split))
+          mine = {name.removeprefix(prefix): value for name, value in means.items() if name.startswith(prefix)}
+          yield evaluator, _told_apart(evaluator, evaluator.finish(mine, self._model, self._split(split)))
       for evaluator in evaluators:
         if evaluator not in of_trace:
           self._watch = self._watcher(evaluator.name, stopped, show)
-          yield evaluator, evaluator.evaluate(self._model, self._split(split))
+          yield evaluator, _told_apart(evaluator, evaluator.evaluate(self._model, self._split(split)))
 
   def _split(self, name):
     if name not in self._splits:

@@ -13,6 +13,7 @@ from tfvae.making import Make
 from tfvae.models.trace import Trace
 from tfvae.noise import Noise, stateless
 from tfvae.observation import Observation
+from tfvae.spec import evaluators
 
 # Samples are taken in parts where the largest tensor of a trace would have more values than this. It is no field, nor
 # does it depend on the machine, so that the same spec gives the same numbers everywhere.
@@ -185,30 +186,36 @@ class Evaluator(abc.ABC):
   """Named numbers and arrays of a model on a split, in passes of its own.
 
   Attributes:
-    name: its name.
-    fields: the fields of spec.eval that its numbers depend on.
+    name: its name in spec.eval.evaluators; of the class, that of its kind.
   """
 
   name: str
-  fields: tuple[str, ...] = ('batch_size', 'num_samples')
 
   def __init__(self, spec):
     self.spec = spec
 
+  @property
+  def section(self):
+    """Its section of spec.eval."""
+    return self.spec.eval[self.name]
+
   @classmethod
-  def from_spec(cls, spec, observation: Observation, make: Make, run=None) -> 'Evaluator':
+  def from_spec(cls, spec, observation: Observation, make: Make, run=None, name: str = '') -> 'Evaluator':
     """The evaluator of a spec.
 
     observation: what is known of an example.
     make: builds by name what it needs.
-    run: the Run, if any, that keeps what it needs again.
+    run: the run directory, if any, that keeps what it needs again.
+    name: that of spec.eval.evaluators, which is given to what is made here.
     """
-    del observation, make, run
+    del observation, make, run, name
     return cls(spec)
 
   def settings(self) -> dict:
     """All that its numbers depend on beside the model and the data: found with the same, they are not sought again."""
-    return {field: self.spec.eval[field] for field in self.fields}
+    known = evaluators.entry(self.name)
+    own = {field: self.section[field] for field in known.fields}
+    return {'version': known.version} | {field: self.spec.eval[field] for field in known.uses} | own
 
   @abc.abstractmethod
   def evaluate(self, model, split: Split) -> Found:

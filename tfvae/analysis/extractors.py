@@ -50,7 +50,7 @@ class Extractor(abc.ABC):
 
   @classmethod
   @abc.abstractmethod
-  def from_spec(cls, spec, shape: tuple[int, ...], make: Make) -> 'Extractor':
+  def from_spec(cls, spec, section, shape: tuple[int, ...], make: Make) -> 'Extractor':
     """That of a spec, for images of `shape`. Raises SpecError where its weights are not there, or not right."""
 
 
@@ -73,7 +73,7 @@ class ClassifierFeatures(Extractor):
     return self._sight.features(images, {})
 
   @classmethod
-  def from_spec(cls, spec, shape, make: Make):
+  def from_spec(cls, spec, section, shape, make: Make):
     return cls(make.sight(spec, Observation(shape), gradient=False, alone=True))
 
 
@@ -103,13 +103,13 @@ class InceptionFeatures(_Resized):
   name = 'inception'
 
   @classmethod
-  def from_spec(cls, spec, shape, make: Make):
-    path = _file('fid_inception', spec.eval.fid_inception, "give pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
+  def from_spec(cls, spec, section, shape, make: Make):
+    path = _file('fid.inception', section.inception, "give pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
     model = inception.network()
     try:
       inception.load(model, _parameters(path))
     except (ValueError, TypeError) as error:  # TypeError: parameters that are no numbers
-      raise SpecError([f'spec.eval.fid_inception: got {path}: {cut(str(error), 300)}']) from None
+      raise SpecError([f'spec.eval.fid.inception: got {path}: {cut(str(error), 300)}']) from None
     return cls(model, _checksum(path))
 
 
@@ -119,12 +119,12 @@ class KerasInceptionFeatures(_Resized):
   name = 'keras_inception'
 
   @classmethod
-  def from_spec(cls, spec, shape, make: Make):
+  def from_spec(cls, spec, section, shape, make: Make):
     import keras
 
     path = _file(
-      'fid_keras_inception',
-      spec.eval.fid_keras_inception or _keras_cache(),
+      'fid.keras_inception',
+      section.keras_inception or _keras_cache(),
       "keras.applications.InceptionV3(include_top=False) puts it into Keras' cache, where there is a network",
     )
     model = keras.applications.InceptionV3(
@@ -135,7 +135,7 @@ class KerasInceptionFeatures(_Resized):
     except Exception as error:  # of a file made to be broken: all kinds
       reason = cut(str(error) or type(error).__name__, 200)
       raise SpecError(
-        [f"spec.eval.fid_keras_inception: got {path}, which has not the weights of Keras' InceptionV3 ({reason})"]
+        [f"spec.eval.fid.keras_inception: got {path}, which has not the weights of Keras' InceptionV3 ({reason})"]
       ) from None
     return cls(model, _checksum(path))
 

@@ -12,19 +12,17 @@ from tfvae.making import Make
 from tfvae.noise import stateless
 from tfvae.theory.frechet import Accumulator, Moments, distance
 
-FIELDS = ('fid_extractors', 'fid_inception', 'fid_keras_inception', 'fid_of', 'fid_samples')
-
 
 class Fid(Evaluator):
   """fid/<extractor>/<of>: the Frechet distance of features of images and of the data (Heusel et al. 2017).
 
-  Images, of each kind in eval.fid_of, are E[x | z], in [0, 1] from the smallest to the largest value of the data: of a
+  Images, of each kind in eval.fid.of, are E[x | z], in [0, 1] from the smallest to the largest value of the data: of a
   Bernoulli decoder 1 where it exceeds 1/2 (Flach et al. 2024), else clipped to that range. prior: z ~ p(z). limiting:
-  z of the chain z ~ q(z | x), x ~ p(x | z) after eval.limiting_steps steps from the prior. reconstruction: one
-  z ~ q(z | x) for each of the first examples of the split. There are eval.fid_samples of them (0: as many as in the
+  z of the chain z ~ q(z | x), x ~ p(x | z) after eval.limiting.steps steps from the prior. reconstruction: one
+  z ~ q(z | x) for each of the first examples of the split. There are eval.fid.samples of them (0: as many as in the
   reference).
 
-  The reference, eval.fid_reference, is the data as they are (the targets, where there are such), but for
+  The reference, eval.fid.reference, is the data as they are (the targets, where there are such), but for
   data.binarize=threshold: grey values where they are binarised at random. Its moments are kept in the run.
 
   Beside it: fid_samples/<of>, fid_reference_examples; for each extractor fid_features, fid_side (that images are
@@ -38,7 +36,6 @@ class Fid(Evaluator):
   """
 
   name = 'fid'
-  fields = (*FIELDS, 'fid_reference', 'limiting_steps', 'batch_size')
 
   def __init__(self, spec, extractors: list, run=None):
     super().__init__(spec)
@@ -48,34 +45,36 @@ class Fid(Evaluator):
     self._reconstructed = tf.function(self._reconstructions, autograph=False)
 
   @classmethod
-  def from_spec(cls, spec, observation, make: Make, run=None):
-    return cls(spec, [make.extractor(name, spec, observation.shape) for name in spec.eval.fid_extractors], run)
+  def from_spec(cls, spec, observation, make: Make, run=None, name: str = ''):
+    section = spec.eval[name or cls.name]
+    return cls(spec, [make.extractor(of, spec, section, observation.shape) for of in section.extractors], run)
 
   def settings(self):
-    return super().settings() | {'identities': [extractor.identity for extractor in self._extractors]}
+    own = {'identities': [extractor.identity for extractor in self._extractors]}
+    return super().settings() | own | {'limiting': self.spec.eval.limiting.steps}
 
   def evaluate(self, model, split):
-    section, references = self.spec.eval, self._references(split)
+    section, references = self.section, self._references(split)
     reference_count = next(iter(references.values())).count
     numbers, arrays = self._protocol(reference_count)
     for extractor in self._extractors:
-      _warn(extractor, 'reference examples', reference_count, 'fid_reference')
-    for of in section.fid_of:
-      count = section.fid_samples or reference_count
+      _warn(extractor, 'reference examples', reference_count, f'{self.name}.reference')
+    for of in section.of:
+      count = section.samples or reference_count
       if of == 'reconstruction':
         count = min(count, split.size)
       images = {'prior': self._prior, 'limiting': self._limiting, 'reconstruction': self._reconstruction}[of]
       found = self._moments(images(model, split, count), self._extractors)
       numbers[f'fid_samples/{of}'] = float(count)
       for extractor in self._extractors:
-        _warn(extractor, f'{of} images', count, 'fid_samples')
+        _warn(extractor, f'{of} images', count, f'{self.name}.samples')
         numbers[f'fid/{extractor.name}/{of}'] = distance(found[extractor.name], references[extractor.name])
     return Found(numbers, arrays | {name: np.array(value) for name, value in numbers.items()})
 
   def _protocol(self, reference_count):
     """What is recorded beside the distances: (numbers, texts)."""
-    section, numbers = self.spec.eval, {'fid_reference_examples': float(reference_count)}
-    texts = {'fid_reference': np.array(section.fid_reference)}
+    section, numbers = self.section, {'fid_reference_examples': float(reference_count)}
+    texts = {'fid_reference': np.array(section.reference)}
     for extractor in self._extractors:
       values = {'features': extractor.size, 'side': extractor.side, 'levels': extractor.levels}
       numbers |= {f'fid_{what}/{extractor.name}': float(value) for what, value in values.items()}
@@ -84,8 +83,8 @@ class Fid(Evaluator):
           texts[f'fid_{extractor.name}_{what}'] = np.array(value)
         else:
           numbers[f'fid_{extractor.name}_{what}'] = float(value)
-    if 'limiting' in section.fid_of:
-      numbers['fid_limiting_steps'] = float(section.limiting_steps)
+    if 'limiting' in section.of:
+      numbers['fid_limiting_steps'] = float(self.spec.eval.limiting.steps)
     return numbers, texts
 
   @staticmethod
@@ -118,7 +117,7 @@ class Fid(Evaluator):
       {
         'extractor': extractor.identity,
         'data': [data.name, data.summary['fingerprint'], data.summary['sizes'], data.summary['scaling']],
-        'reference': self.spec.eval.fid_reference,
+        'reference': self.section.reference,
         'values': threshold,
       }
     )
@@ -147,7 +146,7 @@ class Fid(Evaluator):
       section = type(source.section)(source.section.to_dict() | {'binarize': 'none'})
       source = Source(source.dataset._replace(binary=False), section, source.seed, source.dtype)
     low, high = source.value_range
-    for name in self.spec.eval.fid_reference.split('+'):
+    for name in self.section.reference.split('+'):
       part = split.other(source, name)
       for _, stored in part.batches():
         batch = part.batch(stored)
@@ -188,7 +187,7 @@ class Fid(Evaluator):
     for first, kept in self._batches(split, count):
       seed.assign((self.spec.seed + 1_000_003 * first) % 2**31)
       context = split.context(model, len(kept), first)
-      z = chain.run(len(kept), self.spec.eval.limiting_steps, context=context)
+      z = chain.run(len(kept), self.spec.eval.limiting.steps, context=context)
       yield self._decoded(model, z, context, split.source.value_range), kept
 
   def _reconstruction(self, model, split, count):

@@ -20,7 +20,7 @@ class UnitInformation(TraceEvaluator):
   has: it tells at most their logarithm.
   """
 
-  name, fields = 'unit_information', ('batch_size', 'num_samples')
+  name = 'unit_information'
 
   def __init__(self, spec):
     super().__init__(spec)

@@ -8,10 +8,10 @@ from tfvae.models.chain import Chain
 
 class Limiting(Evaluator):
   """Arrays, [n, ...] with n = eval.num_images: prior and limiting, E[x | z] at the beginning and after
-  eval.limiting_steps steps of the same chains (`models.chain`), and value_range, the ends of the training data.
+  eval.limiting.steps steps of the same chains (`models.chain`), and value_range, the ends of the training data.
   """
 
-  name, fields = 'limiting', ('num_images', 'limiting_steps')
+  name = 'limiting'
 
   def __init__(self, spec):
     super().__init__(spec)
@@ -19,7 +19,7 @@ class Limiting(Evaluator):
 
   def evaluate(self, model, split):
     chain = self._chains.setdefault(id(model), Chain(model, self.spec.seed))  # compiled once
-    n, steps = self.spec.eval.num_images, self.spec.eval.limiting_steps
+    n, steps = self.spec.eval.num_images, self.section.steps
     context = split.context(model, n)
     start = chain.run(n, 0, context=context)
     arrays = {'prior': start, 'limiting': chain.run(n, steps, z=start, context=context)}

@@ -17,8 +17,8 @@ class LogEvidence(Evaluator):
   """log_evidence: mean over the examples of log (1/S) sum_s w_s, w_s = p(x, z_s) / q(z_s | x), z_s ~ q(z | x).
 
   (Burda et al. 2016, section 3.) In expectation a lower bound of log p(x) in nats that rises with S, by about
-  Var(w) / (2 S E[w]^2) below it. S is eval.evidence_samples, taken in chunks, so that memory does not grow with S;
-  eval.evidence_examples of the split are used (0: all). Beside it:
+  Var(w) / (2 S E[w]^2) below it. S is eval.log_evidence.samples, taken in chunks, so that memory does not grow with S;
+  eval.log_evidence.examples of the split are used (0: all). Beside it:
 
   log_evidence_standard_error: of the mean, from the spread over the examples (that of the data and of the sampling).
   log_evidence_sampling_error: that part of it which comes from the samples, sqrt(sum_n Var(w_n) / (S E[w_n]^2)) / N
@@ -29,20 +29,20 @@ class LogEvidence(Evaluator):
   Arrays, [N]: log_evidence, sampling_error, effective_samples.
   """
 
-  name, fields = 'log_evidence', ('evidence_samples', 'evidence_examples', 'batch_size')
+  name = 'log_evidence'
 
   def __init__(self, spec):
     super().__init__(spec)
     self._chunk = tf.function(self._add_chunk, autograph=False)
 
   def evaluate(self, model, split):
-    samples, dimensions = self.spec.eval.evidence_samples, math.prod(split.source.dataset.shape)
+    samples, dimensions = self.section.samples, math.prod(split.source.dataset.shape)
     rows = max(1, VALUES // dimensions)
     size = min(samples, SAMPLES, rows)
     chunks = [size] * (samples // size) + [samples % size] * (samples % size > 0)
     batch_size = min(max(1, rows // size), self.spec.eval.batch_size)
     found = []
-    for number, stored in split.batches(batch_size, self.spec.eval.evidence_examples):
+    for number, stored in split.batches(batch_size, self.section.examples):
       batch = len(stored['mask'])
       state = (tf.fill([batch], tf.constant(-math.inf, tf.float64)), *[tf.zeros([batch], tf.float64)] * 2)
       for i, chunk in enumerate(chunks):
@@ -67,7 +67,7 @@ class LogEvidence(Evaluator):
 
   def _found(self, largest, first, second):
     """From the largest log weight of each example, and the mean weight and its square's mean in units of it."""
-    n, samples = len(largest), self.spec.eval.evidence_samples
+    n, samples = len(largest), self.section.samples
     values = largest + np.log(first)
     variance = np.maximum(second / first**2 - 1, 0) / max(samples - 1, 1)  # of the logarithm of the mean weight
     effective = samples * first**2 / second

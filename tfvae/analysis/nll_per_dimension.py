@@ -31,8 +31,8 @@ class NllPerDimension(Evaluator):
     self._masses = tf.function(self._log_masses, autograph=False)
 
   @classmethod
-  def from_spec(cls, spec, observation, make: Make, run=None):
-    del make, run
+  def from_spec(cls, spec, observation, make: Make, run=None, name: str = ''):
+    del make, run, name
     return cls(spec, observation)
 
   def evaluate(self, model, split):

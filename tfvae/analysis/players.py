@@ -15,7 +15,7 @@ class Players(TraceEvaluator):
   (in whole batches).
   """
 
-  name, fields = 'players', ('batch_size', 'num_samples')
+  name = 'players'
 
   def __init__(self, spec):
     super().__init__(spec)

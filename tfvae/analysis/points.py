@@ -14,7 +14,7 @@ class Points(Evaluator):
   noise and all. Nothing where examples are no vectors. The noise depends on the seed alone.
   """
 
-  name, fields = 'points', ('num_points',)
+  name = 'points'
 
   def __init__(self, spec):
     super().__init__(spec)

@@ -13,7 +13,7 @@ VALUES = 4_000_000  # of x (states x examples x dimensions) whose densities are 
 
 class Posterior(Evaluator):
   """Of hierarchies of bits and categories with at most 2^16 states, exactly; means over the first
-  eval.posterior_examples (0: all):
+  eval.posterior.examples (0: all):
 
   exact_log_likelihood: log p(x) = log sum_z p(x, z), nats. elbo_exact: sum_z q(z | x) log p(x, z) / q(z | x).
   posterior_kl: KL(q(z | x) || p(z | x)), what the ELBO lacks. posterior_kl_reverse: KL(p(z | x) || q(z | x)), what
@@ -22,7 +22,7 @@ class Posterior(Evaluator):
   Arrays, [N]: exact_log_likelihood, posterior_kl.
   """
 
-  name, fields = 'posterior', ('posterior_examples',)
+  name = 'posterior'
 
   def __init__(self, spec):
     super().__init__(spec)
@@ -35,7 +35,7 @@ class Posterior(Evaluator):
     parts = [{name: tf.constant(value[i : i + size]) for name, value in table.items()} for i in range(0, number, size)]
     batch_size = min(max(1, VALUES // (size * dimensions)), self.spec.eval.batch_size)
     rows = []
-    for _, stored in split.batches(batch_size, self.spec.eval.posterior_examples):
+    for _, stored in split.batches(batch_size, self.section.examples):
       batch = split.batch(stored)
       found = [self._densities(model, batch, part) for part in parts]
       joint, log_q = (np.concatenate([np.asarray(f[i], np.float64) for f in found]) for i in (0, 1))

@@ -14,7 +14,7 @@ class Samples(Evaluator):
   so that pictures of one run can be compared over its training.
   """
 
-  name, fields = 'samples', ('num_images',)
+  name = 'samples'
 
   def __init__(self, spec):
     super().__init__(spec)

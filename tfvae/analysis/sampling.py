@@ -37,7 +37,7 @@ class Sampler:
 
   def __init__(self, model, source, spec):
     self._model, self._source, self._section, self._size = model, source, spec.sample, spec.eval.batch_size
-    self._limiting_steps = spec.eval.limiting_steps
+    self._limiting_steps = spec.eval.limiting.steps
     self._sections = sections(model.layer_names)
     self._encode = tf.function(self._posterior_means, autograph=False)
     self._decode = tf.function(self._mean, autograph=False)
@@ -103,7 +103,7 @@ class Sampler:
     return arrays | {'x': batch.get('target', batch['x']).numpy()}
 
   def limiting(self) -> dict[str, np.ndarray]:
-    """n = spec.sample.num chains z, x, z, ... after eval.limiting_steps steps from the prior (`models.chain`).
+    """n = spec.sample.num chains z, x, z, ... after eval.limiting.steps steps from the prior (`models.chain`).
 
     mean, E[x | z], draw ~ p(x | z), and <section>.z: [n, ...] each.
     """

@@ -23,7 +23,7 @@ class Selection(Evaluator):
   the change points (spec.data.changes).
   """
 
-  name, fields = 'selection', ()
+  name = 'selection'
 
   def __init__(self, spec):
     super().__init__(spec)

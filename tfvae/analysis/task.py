@@ -23,7 +23,7 @@ class Task(Evaluator):
   And, where spec.classifier.turns names a classifier of turns, task/accuracy_turns, .._turns_reconstruction,
   .._turns_real, task/chance_turns: the same of how far these images are turned.
 
-  Arrays, of the first n = eval.num_images examples: x [n, ...]; sample [n, S, ...], S = eval.task_samples images drawn
+  Arrays, of the first n = eval.num_images examples: x [n, ...]; sample [n, S, ...], S = eval.task.samples images drawn
   for the context of each; context [n, ...] where the model has one; label and, where there are, turns [n]; value_range;
   accuracy.
   The noise depends on (seed, split, batch) alone, that of the arrays on the seed.
@@ -34,7 +34,7 @@ class Task(Evaluator):
     turns: the same of the classifier of turns.
   """
 
-  name, fields = 'task', ('batch_size', 'num_images', 'task_samples')
+  name = 'task'
 
   def __init__(self, spec, sight: Sight | None = None, turns: Sight | None = None):
     super().__init__(spec)
@@ -43,8 +43,8 @@ class Task(Evaluator):
     self._samples = tf.function(self._draw, autograph=False)
 
   @classmethod
-  def from_spec(cls, spec, observation, make: Make, run=None):
-    del run
+  def from_spec(cls, spec, observation, make: Make, run=None, name: str = ''):
+    del run, name
     of = lambda field: make.sight(spec, observation, field, False) if spec.classifier[field] else None
     return cls(spec, of('path'), of('turns'))
 
@@ -93,7 +93,7 @@ class Task(Evaluator):
     return self._generate(model, told, n * samples, noise)
 
   def _arrays(self, model, split):
-    n, samples = min(self.spec.eval.num_images, split.size), self.spec.eval.task_samples
+    n, samples = min(self.spec.eval.num_images, split.size), self.section.samples
     batch = split.source.first(split.name, n)
     drawn = self._samples(model, batch, n, samples).numpy()
     kept = ('x', 'label', 'turns', *(() if model.told is None else ('context',)))

@@ -15,7 +15,7 @@ AT_ONCE = 2**18  # densities
 
 class Tiles(Evaluator):
   """Of one layer z of two real units: its prior p(z) and the aggregate posterior q(z) = (1/N) sum_n q(z | x_n) of the
-  first N = eval.tiles_examples examples, on a grid.
+  first N = eval.tiles.examples examples, on a grid.
 
   hole_mass: P_p(q(z) < 0.01 p(z)), the share of the prior's samples that lie where the posteriors put less than a
     hundredth of the prior's density, so that next to nothing was ever decoded from there in training. 0 where q(z) is
@@ -26,16 +26,16 @@ class Tiles(Evaluator):
   weighed by the prior's mass of its square; 1.3e-4 of the prior is beyond +-4 standard deviations and left out. q(z) is
   the density itself, of a flow as of a Gaussian: no samples, no smoothing.
 
-  Arrays, the plane being in standard deviations of the prior, eps: z [S, n, 2], S = eval.tiles_samples samples of q of
+  Arrays, the plane being in standard deviations of the prior, eps: z [S, n, 2], S = eval.tiles.samples samples of q of
   each of the first n = min(eval.num_images, N) examples; x and label of these (0 where there is none); log_ratio
   [161, 161], log q(z) / p(z), and axis [161], its coordinates (rows: the second unit, from -4); tile [m, m, ...],
-  E[x | z] on the m = eval.tiles_grid by m midpoints of the square of +-3 standard deviations, rows from the top: the
+  E[x | z] on the m = eval.tiles.grid by m midpoints of the square of +-3 standard deviations, rows from the top: the
   second unit from +3; value_range; hole_mass.
 
   The noise depends on the seed alone.
   """
 
-  name, fields = 'tiles', ('tiles_examples', 'tiles_samples', 'tiles_grid', 'num_images', 'batch_size')
+  name = 'tiles'
 
   def __init__(self, spec):
     super().__init__(spec)
@@ -67,12 +67,12 @@ class Tiles(Evaluator):
     family, layer = model.families[self._layer(model)], self._layer(model)
     noise = stateless(self.spec.seed, 0).scope('eval/tiles')
     _, q = model.encode(batch)
-    z = family.sample(q[layer], noise, f'z/{layer}', (self.spec.eval.tiles_samples, batch['x'].shape[0]))
+    z = family.sample(q[layer], noise, f'z/{layer}', (self.section.samples, batch['x'].shape[0]))
     return family.standardize(_p(model), z)
 
   def evaluate(self, model, split):
-    section = self.spec.eval
-    count = min(section.tiles_examples or split.size, split.size)
+    section = self.section
+    count = min(section.examples or split.size, split.size)
     axis = np.linspace(-REACH, REACH, SIDE)
     plane = _plane(axis, axis)
     log_ratio = self._log_q(model, split, count, plane) - self._prior(model, _tensor(model, plane)).numpy()
@@ -80,8 +80,8 @@ class Tiles(Evaluator):
     mass = special.ndtr(axis + half) - special.ndtr(axis - half)
     mass = np.outer(mass, mass).ravel()
     mass /= mass.sum()
-    first = split.source.first(split.name, min(section.num_images, count))
-    middles = (np.arange(section.tiles_grid) + 0.5) / section.tiles_grid * 2 * DECODED - DECODED
+    first = split.source.first(split.name, min(self.spec.eval.num_images, count))
+    middles = (np.arange(section.grid) + 0.5) / section.grid * 2 * DECODED - DECODED
     tile = self._decoded(model, _tensor(model, _plane(middles, middles[::-1]))).numpy()
     arrays = {
       'z': self._samples(model, first).numpy(),
@@ -89,7 +89,7 @@ class Tiles(Evaluator):
       'label': first['label'].numpy() if 'label' in first else np.zeros(len(first['x'])),
       'log_ratio': log_ratio.reshape(SIDE, SIDE),
       'axis': axis,
-      'tile': tile.reshape(section.tiles_grid, section.tiles_grid, *tile.shape[1:]),
+      'tile': tile.reshape(section.grid, section.grid, *tile.shape[1:]),
       'value_range': np.array(split.source.value_range),
     }
     numbers = {'hole_mass': float(mass @ (log_ratio < np.log(HOLE))), 'hole_kl': float(-mass @ log_ratio)}

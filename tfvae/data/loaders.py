@@ -2,7 +2,7 @@
 
 import importlib
 
-from tfvae.spec.names import NAMES, TFDS
+from tfvae.spec.entries import NAMES, TFDS
 
 
 def loader(name: str):

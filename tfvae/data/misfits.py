@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
+from tfvae.data import needs
 from tfvae.data.dataset import Dataset
 from tfvae.data.stored import Part, some
-from tfvae.spec.names import NAMES
+from tfvae.spec.entries import NAMES
 
 GIVE_LABELS = {'table': ', or name their column (spec.data.label; in an NPZ file the arrays label and label_test)'}
 
@@ -51,19 +52,7 @@ def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
     )
   found += _level_problems(spec, dataset)
   found += _patch_problems(spec, dataset)
-  if 'bits_per_dim' in spec.eval.evaluators:
-    bernoulli, binary = spec.decoder.likelihood == 'bernoulli', section.binarize != 'none'
-    if bernoulli != binary or not (binary or dataset.levels):
-      found.append(
-        'spec.eval.evaluators: got bits_per_dim, which is there for binary data with a Bernoulli decoder, and for '
-        f'images of whole numbers with another one, but this is {spec.decoder.likelihood} on '
-        f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
-      )
-  if 'nll_per_dimension' in spec.eval.evaluators and (section.binarize != 'none' or not dataset.levels):
-    found.append(
-      'spec.eval.evaluators: got nll_per_dimension, which is the probability of the levels of grey and RGB images, but '
-      f'this is {"binary" if section.binarize != "none" else "real"} values of {dataset.name}; leave it out'
-    )
+  found += needs.problems(spec, dataset)
   if NAMES['model.name'][spec.model.name].labels and (
     problem := _label_problem(spec, dataset, spec.model.classifier.classes)
   ):

@@ -31,7 +31,7 @@ from tfvae.data import images
 from tfvae.data.loaders import loader
 from tfvae.data.stored import Part, Reader, Stored
 from tfvae.errors import UserError
-from tfvae.spec.names import TASKS
+from tfvae.spec.entries import TASKS
 
 LABELS = 10
 DEGREES = 30  # of one turn

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfvae.spec.names import MOST_STATES
+from tfvae.spec.entries import MOST_STATES
 
 
 def states(model) -> dict[str, np.ndarray]:

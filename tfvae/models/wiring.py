@@ -7,7 +7,7 @@ from tfvae.models.standardized import Standardized
 from tfvae.nets.heads import Join
 from tfvae.nets.unit_norm import constrain
 from tfvae.observation import Observation
-from tfvae.spec.names import NAMES
+from tfvae.spec.entries import NAMES
 
 
 def latent_layers(spec, observation: Observation, order, make: Make) -> list[LatentLayer]:

@@ -218,11 +218,11 @@ def prior_samples(run: Directory):
 
 
 def limiting(run: Directory):
-  """Samples of the prior, and where the chains z, x, z, ... that begin there are after eval.limiting_steps steps."""
+  """Samples of the prior, and where the chains z, x, z, ... that begin there are after eval.limiting.steps steps."""
   arrays = run.arrays('limiting', run.spec.eval.split)
   if not arrays or arrays['prior'].ndim != 4:
     return None
-  titles = {'prior': 'E[x | z], z ~ p(z)', 'limiting': f'E[x | z] after {run.spec.eval.limiting_steps} steps'}
+  titles = {'prior': 'E[x | z], z ~ p(z)', 'limiting': f'E[x | z] after {run.spec.eval.limiting.steps} steps'}
   return _side_by_side(run, arrays, titles)
 
 

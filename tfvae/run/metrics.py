@@ -98,7 +98,7 @@ def _trust(numbers):
   effective, samples = numbers['effective_samples'], numbers['log_evidence_samples']
   how = f' ({effective:.3g} effective of {samples:g} samples'
   if is_loose(effective):
-    return f'{how}: a loose lower bound; take more, spec.eval.evidence_samples)'
+    return f'{how}: a loose lower bound; take more, spec.eval.log_evidence.samples)'
   return f'{how})'
 
 

@@ -25,7 +25,7 @@ from tfvae.run.files import (
 )
 from tfvae.run.rows import Rows, damage
 from tfvae.spec import paths
-from tfvae.spec.names import NAMES
+from tfvae.spec.evaluators import EVALUATORS, kind
 
 SPLITS = ('train', 'validation', 'test')
 MADE_WITH = 'made_with'  # the array that says of which checkpoint and settings the others of an archive are
@@ -150,8 +150,8 @@ class Records:
   def found(self, step: int, split: str) -> dict[str, dict]:
     """What evaluators found at a checkpoint: {evaluator: {'settings': {...}, 'numbers': {...}}}, in the table's order.
 
-    settings: the fields of spec.eval that it was found with, and tfvae's version. What cannot be read is told of, and
-    is sought again.
+    settings: what `Evaluator.settings` gives, its section and its version among them. What cannot be read is told of,
+    and is sought again.
     """
     path = self._record_path(step, split)
     try:
@@ -161,7 +161,9 @@ class Records:
     except (OSError, Damaged) as error:
       self._say(path, f'cannot be read ({why(error)})', 'what it held is sought again by --mode=evaluate')
       return {}
-    return {name: records[name] for name in NAMES['eval.evaluators'] if name in records}
+    table = list(EVALUATORS)
+    known = [name for name in records if kind(name) in EVALUATORS]
+    return {name: records[name] for name in sorted(known, key=lambda name: table.index(kind(name)))}
 
   def has_found(self, step: int, split: str, evaluator: str, settings: dict) -> bool:
     """Whether an evaluator found something there with these settings, whose arrays are those of that checkpoint."""
@@ -170,7 +172,7 @@ class Records:
       return False
     if not record['arrays']:
       return True
-    arrays = self._arrays(evaluator, split)
+    arrays = self._archive(_arrays_path(evaluator, split, step))
     if str(arrays.pop(MADE_WITH, '')) != _made_with(step, settings):
       return False  # those of another evaluation, or damaged
     return record['arrays'] in (True, _described(arrays))  # true: written before the arrays were described
@@ -179,7 +181,7 @@ class Records:
     """Keeps what an evaluator found: its arrays, its record in evaluations/, and all numbers of the checkpoint."""
     with writing(self.workdir):
       if arrays:
-        path = self.workdir / 'arrays' / f'{evaluator}-{split}.npz'
+        path = self.workdir / _arrays_path(evaluator, split, step)
         path.parent.mkdir(exist_ok=True)
         with atomic(path, 'wb') as file:
           np.savez_compressed(file, **arrays, **{MADE_WITH: _made_with(step, settings)})
@@ -215,12 +217,17 @@ class Records:
     except (OSError, Damaged) as error:
       raise RunError(f'{path}: cannot be read ({why(error)}); run --mode=evaluate, which writes it anew') from None
 
-  def arrays(self, evaluator: str, split: str) -> dict[str, np.ndarray]:
-    """What an evaluator left; empty where it left nothing."""
-    return {name: array for name, array in self._arrays(evaluator, split).items() if name != MADE_WITH}
+  def arrays(self, evaluator: str, split: str, step: int | None = None) -> dict[str, np.ndarray]:
+    """What an evaluator left at a checkpoint; empty where it left nothing.
 
-  def _arrays(self, evaluator, split):
-    return self._archive(f'arrays/{evaluator}-{split}.npz')
+    step: of the checkpoint. None: that of the split's last evaluation.
+    """
+    if step is None:
+      path = self.evaluation_path(split)
+      step = self.read_evaluation(path)['step'] if path.is_file() else None
+    found = self._archive(_arrays_path(evaluator, split, step)) if step is not None else {}
+    found = found or self._archive(f'arrays/{evaluator}-{split}.npz')  # of a run that kept one for all checkpoints
+    return {name: array for name, array in found.items() if name != MADE_WITH}
 
   def _archive(self, path):
     """The arrays of a file; none where it is absent or, which is told, damaged."""
@@ -314,6 +321,10 @@ class Records:
         with atomic(self.workdir / 'projector' / name, 'wb') as file:
           file.write(content)
     return self.workdir / 'projector'
+
+
+def _arrays_path(evaluator, split, step):
+  return f'arrays/{evaluator}-{split}-{step}.npz'
 
 
 def _made_with(step, settings):

@@ -6,7 +6,7 @@ import pathlib
 import re
 
 from tfvae.errors import nearest, short
-from tfvae.spec.names import NAMES, SUBSETS, TASKS
+from tfvae.spec.entries import NAMES, SUBSETS, TASKS
 
 
 def data_dir(section) -> pathlib.Path:

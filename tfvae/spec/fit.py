@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tfvae.spec import catalogue, sides
-from tfvae.spec.names import NAMES
+from tfvae.spec.entries import NAMES
 
 CONV28 = 28  # the side that nets of kind conv28 lead from (seven layers) or to (six)
 CHANNELS28 = {'down': (32, 32, 64, 64, 64, 128, 600), 'up': (128, 64, 64, 64, 32, 32)}  # the authors'

@@ -13,9 +13,11 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from tfvae.errors import SpecError, cut, nearest, short
 from tfvae.spec import catalogue, specfile
+from tfvae.spec.entries import TASKS
+from tfvae.spec.evaluators import kind
+from tfvae.spec.fields.evaluation import named
 from tfvae.spec.fields.field import flatten
 from tfvae.spec.fields.model import layers_problem
-from tfvae.spec.names import TASKS
 from tfvae.spec.rules import RULES
 from tfvae.spec.schema import RENAMED, schema, unknown
 
@@ -30,8 +32,43 @@ def base(layers: tuple[str, ...] = ('z2', 'z1')) -> ConfigDict:
   return ConfigDict(_defaults(schema(layers))).lock()
 
 
+def _schema(values):
+  """All fields that a spec with these values has."""
+  return schema(tuple(values['model']['layers']), _evaluators(values))
+
+
+def _evaluators(values):
+  """spec.eval.evaluators of values that may be anything."""
+  section = values.get('eval')
+  return section.get('evaluators', ()) if hasattr(section, 'get') else ()
+
+
+def _match_evaluators(values):
+  """Gives each evaluator with a name of one's own a section, a copy of that of its kind, and leaves no other there."""
+  section = values.get('eval')
+  if isinstance(section, dict):
+    names = named(_evaluators(values))
+    for name in names:
+      if name not in section and isinstance(section.get(kind(name)), dict):
+        section[name] = dict(section[kind(name)])
+    for name in [name for name in section if named((name,)) and name not in names]:
+      del section[name]
+
+
 def _defaults(tree):
   return {k: _defaults(v) if isinstance(v, dict) else v.default for k, v in tree.items()}
+
+
+def evaluator(spec: ConfigDict, name: str) -> ConfigDict:
+  """The section of an evaluator of a spec that is being made, such as 'fid-test' beside 'fid', added where it is not
+  there: to spec.eval.evaluators, and as a copy of that of its kind.
+  """
+  if name not in spec.eval.evaluators:
+    spec.eval.evaluators = (*spec.eval.evaluators, name)
+  if name not in spec.eval and named((name,)):
+    with spec.eval.unlocked():
+      spec.eval[name] = spec.eval[kind(name)].copy_and_resolve_references()
+  return spec.eval[name]
 
 
 def words(variant: str, *choices: tuple[str, ...]) -> set[str]:
@@ -160,14 +197,20 @@ def resolve(spec: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str,
     )
   chosen = pairs(overrides)
   values = _copy(spec.to_dict())
-  problems = []
-  # A change of the layers changes which other fields there are; the directory says which sets are known.
-  for name, value in sorted(chosen, key=lambda pair: pair[0] not in ('model.layers', 'data.data_dir')):
+  _match_evaluators(values)
+  found = {}  # by the place of the override
+  # A change of the layers, or of evaluators, changes which other fields there are; the directory says which sets are
+  # known.
+  first = ('model.layers', 'eval.evaluators', 'data.data_dir')
+  for place, (name, value) in sorted(enumerate(chosen), key=lambda numbered: numbered[1][0] not in first):
     problem = _override(values, name, value) or (name == _data_field(values) and _unknown_data(values))
     if problem:
-      problems.append(f'spec.{cut(name)}: {problem}')
+      found[place] = f'spec.{cut(name)}: {problem}'
     elif name == 'model.layers':
       _drop_absent_layers(values)
+    elif name == 'eval.evaluators':
+      _match_evaluators(values)
+  problems = [found[place] for place in sorted(found)]
   wrong = {problem.partition(':')[0] for problem in problems}
   problems += [p for p in validate(values) if p.partition(':')[0] not in wrong]
   if not problems and (problem := _unknown_data(values)):
@@ -202,7 +245,7 @@ def _unknown_data(values):
 
 def freeze(values: dict) -> ConfigDict:
   """The spec of validated values: floats are floats, and nothing can be assigned."""
-  fields = flatten(schema(tuple(values['model']['layers'])))
+  fields = flatten(_schema(values))
 
   def cast(node, prefix=''):
     return {
@@ -226,7 +269,7 @@ def _override(values, name, value):
   """Sets one field; returns what is wrong instead where it cannot."""
   layers = values.get('model', {}).get('layers', ())
   try:
-    fields = flatten(schema(layers if not layers_problem(layers) else ()))
+    fields = flatten(schema(layers if not layers_problem(layers) else (), _evaluators(values)))
   except TypeError:
     fields = flatten(schema(()))
   if name not in fields:
@@ -265,7 +308,7 @@ def _no_section(names):
 
 def _drop_absent_layers(values):
   """Leaves only what the listed layers have: a shorter hierarchy's top has no prior net, say."""
-  expected = schema(values['model']['layers'])
+  expected = _schema(values)
   for section in (('model',), ('objective', 'beta'), ('constraint', 'rate')):
     node, fields = values, expected
     for part in section:
@@ -288,7 +331,7 @@ def validate(spec: Mapping) -> list[str]:
     return [f'spec.model.layers: {problem}']
   if absent := [z for z in layers if not isinstance(model.get(z), dict)]:
     return [f'spec.model.layers: {_no_section(absent)}']
-  fields, given = flatten(schema(layers)), flatten(values)
+  fields, given = flatten(schema(layers, _evaluators(values))), flatten(values)
   problems = []
   for name, field in fields.items():
     if name not in given:
@@ -308,7 +351,7 @@ def to_json(spec: ConfigDict) -> str:
   def ordered(values, fields):
     return {k: ordered(values[k], f) if isinstance(f, dict) else values[k] for k, f in fields.items()}
 
-  return json.dumps(ordered(spec.to_dict(), schema(spec.model.layers)), indent=2) + '\n'
+  return json.dumps(ordered(spec.to_dict(), _schema(spec)), indent=2) + '\n'
 
 
 def from_json(text: str) -> ConfigDict:
@@ -326,7 +369,7 @@ def from_json(text: str) -> ConfigDict:
   values = _renamed(values)
   layers = values.get('model', {}).get('layers') if isinstance(values.get('model'), dict) else None
   if isinstance(layers, list) and not layers_problem(tuple(layers)):
-    values = _filled(values, _defaults(schema(tuple(layers))))
+    values = _filled(values, _defaults(schema(tuple(layers), _evaluators(values))))
   if problems := validate(values):
     raise SpecError(problems)
   return freeze(values)
@@ -334,13 +377,15 @@ def from_json(text: str) -> ConfigDict:
 
 def _renamed(values):
   """`values` with each field of RENAMED under its present name; where that is there, too, it holds."""
+  values = _copy(values)
   for old, new in RENAMED.items():
-    (section, field), (present, name) = old.split('.'), new.split('.')
+    (section, field), (*present, name) = old.split('.'), new.split('.')
     if isinstance(values.get(section), dict) and field in values[section]:
-      left = dict(values[section])
-      own = {name: left.pop(field)}
-      there = values.get(present, {})
-      values = {**values, section: left, present: own | there if isinstance(there, dict) else there}
+      value, node = values[section].pop(field), values
+      for part in present:
+        node = node.setdefault(part, {}) if isinstance(node, dict) else None
+      if isinstance(node, dict):
+        node.setdefault(name, value)
   return values
 
 
@@ -352,7 +397,7 @@ def _filled(values, defaults):
 
 def changed(spec: ConfigDict) -> dict[str, Any]:
   """{field: value} of the fields that are not at the schema's defaults."""
-  fields = flatten(schema(spec.model.layers))
+  fields = flatten(_schema(spec))
   return {name: value for name, value in flatten(spec.to_dict()).items() if value != fields[name].default}
 
 

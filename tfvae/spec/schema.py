@@ -6,11 +6,12 @@ This and `fields/` are the only places where defaults are written.
 import re
 
 from tfvae.errors import cut, nearest
+from tfvae.spec.evaluators import COMMON, EVALUATORS
 from tfvae.spec.fields.classifier import CLASSIFIER
 from tfvae.spec.fields.constraint import constraint
 from tfvae.spec.fields.data import DATA
 from tfvae.spec.fields.decoder import DECODER
-from tfvae.spec.fields.evaluation import EVAL
+from tfvae.spec.fields.evaluation import evaluation, named
 from tfvae.spec.fields.field import Field, flatten
 from tfvae.spec.fields.model import REPEATED, model, steps
 from tfvae.spec.fields.objective import objective
@@ -33,14 +34,15 @@ SECTIONS = {
   'model.context': 'What a model is told (data.context), on its way to priors, posteriors and decoder: labels are '
   'one-hot, or embedded; numbers go in as they are; images go through this net, and a linear map to a vector.',
   'classifier': 'A trained classifier that this run uses, frozen. What a classifier is made of: spec.model.classifier.',
+  'eval.<evaluator>': 'Each of spec.eval.evaluators has these, and some have fields of their own below.',
   'decoder.net': 'Net from the latent layers to the features of p(x | z).',
   'model.classifier': 'Net of name=classifier from x to what `dense` takes. The sections of latent layers, prior and '
   'decoder are then without effect.',
 }
 
 
-def schema(layers: tuple[str, ...]) -> dict:
-  """All fields of a spec with these latent layers (top first), as nested dicts of Field."""
+def schema(layers: tuple[str, ...], evaluators: tuple[str, ...] = ()) -> dict:
+  """All fields of a spec with these latent layers (top first) and evaluators, as nested dicts of Field."""
   return {
     'seed': Field(0, 'Seed of all randomness: weights, batches, noise.', low=0, high=2**31 - 1),
     'data': DATA,
@@ -51,12 +53,21 @@ def schema(layers: tuple[str, ...]) -> dict:
     'constraint': constraint(layers),
     'classifier': CLASSIFIER,
     'train': TRAIN,
-    'eval': EVAL,
+    'eval': evaluation(evaluators),
     'sample': SAMPLE,
   }
 
 
-RENAMED = {'eval.fid_classifier': 'classifier.path'}  # what a field was called once: in old runs it still is
+RENAMED = {  # what a field was called once: in old runs it still is
+  'eval.fid_classifier': 'classifier.path',
+  **{f'eval.fid_{name}': f'eval.fid.{name}' for name in EVALUATORS['fid'].fields},
+  **{f'eval.tiles_{name}': f'eval.tiles.{name}' for name in EVALUATORS['tiles'].fields},
+  **{f'eval.evidence_{name}': f'eval.log_evidence.{name}' for name in ('samples', 'examples')},
+  **{f'eval.estimate_{name}': f'eval.estimates.{name}' for name in ('samples', 'runs', 'examples')},
+  'eval.limiting_steps': 'eval.limiting.steps',
+  'eval.posterior_examples': 'eval.posterior.examples',
+  'eval.task_samples': 'eval.task.samples',
+}
 ELSEWHERE = {  # what other programs call them
   'epochs': 'train.steps (its length is in steps)',
   'lr': 'train.learning_rate',
@@ -75,6 +86,8 @@ def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
     if part[:1] == 'z' and (part[1:].isdigit() or part == REPEATED) and part not in layers:
       more = ' (z, which repeats, is that of spec.model.name=convdraw)' if part == REPEATED else ''
       return f'there is no layer {part}; the layers of this spec: {", ".join(layers)}{more}'
+  if name.startswith('eval.') and named((name.split('.')[1],)) and '.'.join(name.split('.')[:2]) not in sections:
+    return f'there is no evaluator {name.split(".")[1]}; name it in spec.eval.evaluators'
   if name in RENAMED:
     return f'unknown field. Did you mean spec.{RENAMED[name]}?'
   parent, _, last = name.rpartition('.')
@@ -130,7 +143,7 @@ def markdown() -> str:
   lines = [
     '# The spec',
     '',
-    'Every field, its default, what it may be and what it does. Generated from `tfvae/spec/schema.py` by',
+    'Every field, its default, what it may be and what it does. Generated from `tfvae/spec/fields/` by',
     '`python -m tfvae.spec > docs/spec.md`; a test keeps it current. `<layer>` stands for z1, z2, ... (a top layer has',
     'no `join_grid` and no sections `above`, `posterior` and `prior`). A field is set in a spec file '
     '(`spec.train.steps = 500`)',
@@ -143,6 +156,7 @@ def markdown() -> str:
     if name.startswith('model.z1.') and not any(name in fields for name in repeats):
       fields |= repeats
     if '.z2' not in name:
+      name = re.sub(rf'^eval\.({"|".join(EVALUATORS)})\.({"|".join(COMMON)})$', r'eval.<evaluator>.\2', name)
       fields[re.sub(r'\bz1\b', '<layer>', name)] = field
   section = None
   for name, field in fields.items():

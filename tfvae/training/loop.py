@@ -10,15 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import build, memory
-from tfvae.analysis.evaluation import Abandoned, Evaluation, complete
+from tfvae.analysis.evaluation import Abandoned, Evaluation, by_split, complete
 from tfvae.analysis.evaluator import Split, moments
 from tfvae.data.dataset import Dataset
 from tfvae.data.stored import Part
 from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
 from tfvae.objectives.objective import STATISTIC
 from tfvae.plan import model_line
-from tfvae.report import contexts
-from tfvae.report.canvases import grids
+from tfvae.report import tensorboard
 from tfvae.report.images import grid
 from tfvae.run import environment
 from tfvae.run.checkpoint_files import newest
@@ -26,6 +25,7 @@ from tfvae.run.checkpoints import Checkpoints, named
 from tfvae.run.directory import Directory
 from tfvae.run.ema import Ema
 from tfvae.run.events import Events, show_trial
+from tfvae.spec.evaluators import entry, kind
 from tfvae.training.progress import Progress, watch
 from tfvae.training.signals import StopSignal, stopped
 from tfvae.training.step import Stepper, compile_mode
@@ -116,10 +116,10 @@ class Trainer:
       state=self._state,
       **objects,
     )
+    self._of_splits = by_split(self.evaluators, dict.fromkeys((spec.eval.split, *spec.eval.also)))
     # split: its event files; evaluations of the training split are apart from its log.
-    self._eval_events = {spec.eval.split: Events(run.workdir / 'eval')}
-    for split in spec.eval.also:
-      self._eval_events.setdefault(split, Events(run.workdir / f'eval-{split}'))
+    name = lambda split: 'eval' if split == spec.eval.split else f'eval-{split}'
+    self._eval_events = {split: Events(run.workdir / name(split)) for split in self._of_splits}
     self._train_events = Events(run.workdir / 'train')
     self.step = self._logged = self._saved = 0
     self._all_finite = tf.function(
@@ -161,9 +161,8 @@ class Trainer:
       show_trial(self.run)
     sums, most, seconds = tf.constant(self._sums.numpy()), 1, 0.0  # most: steps in a call
     try:
-      if self._due(self.spec.eval.every):
-        # What was given up when the run was stopped. Later ones are new, and metrics.jsonl need not be read for them.
-        missing = [split for split in self._eval_events if not self._has_evaluation(split)]
+      # What was given up when the run was stopped. Later ones are new, and metrics.jsonl need not be read for them.
+      if missing := {split: own for split, own in self._due_evaluators().items() if not self._has_evaluation(split)}:
         self._evaluate(stop, missing, progress)
       while self.step < steps:
         told, most = self._agree(stop, most)
@@ -183,8 +182,8 @@ class Trainer:
         if self._is_log_step():
           sums = self._log(sums, seconds, progress)
           seconds = 0.0
-        if self._due(self.spec.eval.every):
-          self._evaluate(stop, self._eval_events, progress)
+        if due := self._due_evaluators():
+          self._evaluate(stop, due, progress)
         if self._due(self.spec.train.checkpoint_every) or self.step == steps:
           self._save(sums)
         # As many steps as fit the time of a call; the first call traced and compiled, which says nothing.
@@ -259,12 +258,22 @@ class Trainer:
     """The next step at which the host has something to do."""
     train, steps = self.spec.train, self.spec.train.steps
     ends = [step for step in EARLY_LOGS if step > self.step]
-    for every in (train.log_every, train.checkpoint_every, self.spec.eval.every):
+    for every in {train.log_every, train.checkpoint_every, *map(self._every, self.evaluators)}:
       ends += [(self.step // every + 1) * every] if every else []
     return min(*ends, steps)
 
   def _due(self, every):
     return every and self.step and self.step % every == 0 and self.step < self.spec.train.steps
+
+  def _every(self, evaluator):
+    """Steps between two of its evaluations in training; 0: it is for the end."""
+    section, of = self.spec.eval, evaluator.name
+    return evaluator.section.every or (section.every if {of, kind(of)} & set(section.during) else 0)
+
+  def _due_evaluators(self):
+    """{split: the evaluators that are due at this step}; empty where none is."""
+    found = {split: [e for e in own if self._due(self._every(e))] for split, own in self._of_splits.items()}
+    return {split: own for split, own in found.items() if own}
 
   def _is_log_step(self):
     return self.step in EARLY_LOGS or self.step % self.spec.train.log_every == 0 or self.step == self.spec.train.steps
@@ -326,18 +335,17 @@ class Trainer:
     """Inside, the model has the averaged weights where there are any."""
     return self.ema.swapped() if self.ema else contextlib.nullcontext()
 
-  def _evaluate(self, stop, splits, progress):
+  def _evaluate(self, stop, due, progress):
     """An evaluation in mid-training, by the chief; a stop signal gives it up, and resuming begins with it."""
     if not self.workers.is_chief:
       return
-    during = [evaluator for evaluator in self.evaluators if evaluator.name in self.spec.eval.during]
     with contextlib.suppress(Abandoned), self._averaged():
-      for split in splits:
+      for split, own in due.items():
         numbers, arrays = {}, {}
-        for evaluator, found in self.evaluation.run(split, during, lambda: stop.number, progress.watch):
+        for evaluator, found in self.evaluation.run(split, own, lambda: stop.number, progress.watch):
           numbers |= found.numbers
           arrays[evaluator.name] = found.arrays
-        self._keep_frame(split, arrays)
+        self._keep_frames(split, arrays)
         self.run.append_metrics(self.step, split, numbers, evaluation=True)
         self._write_events(self._eval_events[split], numbers, arrays)
       self._show_pictures()
@@ -349,13 +357,14 @@ class Trainer:
     if images := {name: grid(value, limits, stack=stack) for name, value in pictures.items() if value.ndim == 4}:
       self._eval_events[self.spec.eval.split].images(self.step, images)
 
-  def _keep_frame(self, split, arrays):
-    if points := arrays.get('points'):
-      kept = {name: points[name] for name in ('z', 'label', 'entropy') if name in points}
-      self.run.write_frame('points', split, self.step, kept)
+  def _keep_frames(self, split, arrays):
+    """Keeps, of each evaluator, the arrays by which figures show the course of training."""
+    for name, own in arrays.items():
+      if kept := {key: own[key] for key in entry(name).frame if key in own}:
+        self.run.write_frame(name, split, self.step, kept)
 
   def _write_events(self, events, numbers, arrays):
-    write_events(events, self.step, numbers, arrays, self.source.dataset.observation.stack)
+    tensorboard.show(events, self.step, numbers, arrays, self.source.dataset.observation.stack)
 
   def _close_eval_events(self):
     for events in self._eval_events.values():
@@ -374,12 +383,13 @@ class Trainer:
     if not self.workers.is_chief:
       return None
     found = {}
-    for split, events in self._eval_events.items():
+    for split, own in self._of_splits.items():
+      events = self._eval_events[split]
       with self._averaged():
-        found[split] = complete(self.evaluation, self.evaluators, self.run, self.step, split, watch)
+        found[split] = complete(self.evaluation, own, self.run, self.step, split, watch)
       if not self._has_evaluation(split):
-        arrays = {evaluator.name: self.run.arrays(evaluator.name, split) for evaluator in self.evaluators}
-        self._keep_frame(split, arrays)
+        arrays = {evaluator.name: self.run.arrays(evaluator.name, split) for evaluator in own}
+        self._keep_frames(split, arrays)
         self.run.append_metrics(self.step, split, found[split], evaluation=True)
         self._write_events(events, found[split], arrays)
         if split == self.spec.eval.split:
@@ -387,22 +397,3 @@ class Trainer:
             self._show_pictures()
     self._close_eval_events()
     return found[self.spec.eval.split]
-
-
-def write_events(events: Events, step: int, numbers: dict, arrays: dict[str, dict], stack: bool) -> None:
-  """An evaluation's numbers, its images as grids (`stack`: `Observation.stack`), and histograms of the latents."""
-  events.numbers(step, numbers)
-  samples = arrays.get('samples', {})
-  if samples and samples['x'].ndim == 4:
-    limits = samples['value_range']
-    shown = {'reconstruction': 'reconstructions', 'prior': 'prior_samples', 'x': 'data', 'target': 'targets'}
-    pictures = {title: grid(samples[name], limits, stack=stack) for name, title in shown.items() if name in samples}
-    if (told := samples.get('context')) is not None and told.ndim > 1:
-      pictures['contexts'] = grid(contexts.pictures(told, samples['x'].shape[1], limits), limits)
-    events.images(step, pictures)
-  if (chains := arrays.get('limiting', {})) and chains['limiting'].ndim == 4:
-    events.images(step, {'limiting': grid(chains['limiting'], chains['value_range'], stack=stack)})
-  if drawn := arrays.get('canvases', {}):
-    events.images(step, grids(drawn, stack))
-  latents = arrays.get('latents', {})
-  events.histograms(step, {f'z/{name[:-2]}': value for name, value in latents.items() if name.endswith('.z')})

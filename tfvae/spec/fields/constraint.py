@@ -1,7 +1,7 @@
 """spec.constraint."""
 
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.field import FRACTION, Field
-from tfvae.spec.names import NAMES
 
 START = 'Where its multiplier starts. 0: at {auto}; with update=published at 1.'
 

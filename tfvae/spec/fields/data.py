@@ -1,7 +1,7 @@
 """spec.data."""
 
+from tfvae.spec.entries import SYNTHETIC, TASKS
 from tfvae.spec.fields.field import Field
-from tfvae.spec.names import SYNTHETIC, TASKS
 
 SEPARATORS = {'comma': ',', 'semicolon': ';', 'tab': '\t', 'space': ' '}
 

@@ -1,8 +1,8 @@
 """spec.decoder."""
 
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.field import Field
 from tfvae.spec.fields.nets import net
-from tfvae.spec.names import NAMES
 
 DECODER = {
   'likelihood': Field(

@@ -1,5 +1,6 @@
 """A field, and trees of them."""
 
+import re
 from typing import Any, NamedTuple
 
 from tfvae.errors import nearest, short
@@ -22,6 +23,7 @@ class Field(NamedTuple):
   item: type | None = None  # of a tuple's elements
   most: int = 100  # elements of a tuple
   unit: str = ''  # what its numbers are, where the bounds alone do not tell what to write
+  named: str = ''  # what stands between a choice and a name of one's own after it; '': there is none
 
   @property
   def type(self) -> type:
@@ -31,7 +33,7 @@ class Field(NamedTuple):
     """What the field may be, for messages and documentation."""
     words = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'text'}
     if self.choices:
-      what = ' | '.join(self.choices)
+      what = ' | '.join(choice or "''" for choice in self.choices)
     else:
       what = words[self.item or self.type]
       limits = [(self.low, '>='), (self.above, '>'), (self.high, '<='), (self.below, '<')]
@@ -39,6 +41,13 @@ class Field(NamedTuple):
       what += f' {" and ".join(limits)}' if limits else ''
       what += f' ({self.unit})' if self.unit else ''
     return f'a tuple, each element {what}' if self.type is tuple else what
+
+  def is_choice(self, value: Any) -> bool:
+    """Whether it is one of the choices, or one with a name of one's own (small letters, digits and _)."""
+    if self.named and isinstance(value, str) and self.named in value:
+      value, _, own = value.partition(self.named)
+      return value in self.choices and re.fullmatch(r'[a-z0-9_]{1,40}', own) is not None
+    return value in self.choices
 
   def problem(self, value: Any) -> str | None:
     """What is wrong with `value`, or None."""
@@ -58,7 +67,7 @@ class Field(NamedTuple):
       if right and abs(value) > LARGEST:
         return f'got {short(value)}; allowed: {self.allowed()}, and not beyond {LARGEST:g} (float32)'
     if right and self.choices:
-      right = value in self.choices
+      right = self.is_choice(value)
     elif right and kind is str and (len(value) > LONGEST or '\0' in value):
       return f'got {short(value)}; allowed: text of at most {LONGEST} characters, none of them null'
     elif right and kind in (int, float):
@@ -70,8 +79,15 @@ class Field(NamedTuple):
       )
     if right:
       return None
-    hint = nearest(value, self.choices) if isinstance(value, str) else ''
+    hint = self._hint(value) if isinstance(value, str) else ''
     return f'got {short(value)}; allowed: {self.allowed()}.{hint}'
+
+  def _hint(self, value):
+    head, _, own = value.partition(self.named) if self.named else (value, '', '')
+    if own and head in self.choices:
+      return f' The name after {head}{self.named} may have small letters, digits and _.'
+    hint = nearest(head, self.choices)
+    return hint.replace('?', f'{self.named}{own}?') if own else hint
 
   def parse(self, text: str) -> Any:
     """The value that a flag's text stands for; the text itself where it cannot be read."""

@@ -3,9 +3,9 @@
 import re
 
 from tfvae.errors import cut, short
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.field import Field
 from tfvae.spec.fields.nets import net
-from tfvae.spec.names import NAMES
 
 MOST_LAYERS = 32
 REPEATED = 'z'  # the layer that repeats

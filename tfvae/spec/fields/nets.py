@@ -1,7 +1,7 @@
 """The fields of a net."""
 
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.field import Field
-from tfvae.spec.names import NAMES
 from tfvae.spec.sides import MOST_REPEATED
 
 ACTIVATIONS = ('relu', 'tanh', 'elu', 'gelu', 'silu', 'leaky_relu', 'softplus', 'sigmoid', 'linear')

@@ -1,7 +1,7 @@
 """spec.objective."""
 
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.field import FRACTION, Field
-from tfvae.spec.names import NAMES
 
 TEMPERED = ', '.join(name for name, gradient in NAMES['objective.estimator'].items() if gradient.temperature)
 

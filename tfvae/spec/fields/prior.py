@@ -1,7 +1,7 @@
 """spec.prior."""
 
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.field import Field
-from tfvae.spec.names import NAMES
 
 PRIOR = {
   'name': Field(

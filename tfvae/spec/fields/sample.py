@@ -15,7 +15,7 @@ SAMPLE = {
     'of a model that is told something, all layers, the context kept, too. '
     "projector: posterior means for TensorBoard's projector. contexts: samples for each of some contexts, "
     'of a model that is told one. limiting: samples of the chain z, x, z, ... after '
-    'eval.limiting_steps. codes: posterior means (of discrete layers, the most probable state; of a flow, the image of '
+    'eval.limiting.steps. codes: posterior means (of discrete layers, the most probable state; of a flow, the image of '
     'the mean before it) as arrays.',
     choices=SAMPLES,
     item=str,

@@ -1,7 +1,7 @@
 """spec.train."""
 
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.field import FRACTION, Field
-from tfvae.spec.names import NAMES
 
 TRAIN = {
   'steps': Field(2000, 'Length of training in steps.', low=1, high=10**12),

@@ -11,7 +11,7 @@ from tfvae.spec.rules.context import context_rule
 from tfvae.spec.rules.data import data_rule, levels_rule, path_rule, stream_rule
 from tfvae.spec.rules.decoder import falling_sigma_rule, sigma_rule
 from tfvae.spec.rules.discrete import DISCRETE_RULES
-from tfvae.spec.rules.evaluation import evaluator_rule, fid_rule, sample_rule, split_rule, task_rule, tiles_rule
+from tfvae.spec.rules.evaluation import evaluator_rule, fid_rule, sample_rule, split_rule, task_rule
 from tfvae.spec.rules.model import (
   classifier_rule,
   flow_rule,
@@ -24,6 +24,7 @@ from tfvae.spec.rules.model import (
   standardize_rule,
   steps_rule,
 )
+from tfvae.spec.rules.needs import needs_rule
 from tfvae.spec.rules.objective import annealing_rule, objective_rule, rates_rule
 from tfvae.spec.rules.train import schedule_rule, strategy_rule
 
@@ -48,7 +49,7 @@ RULES: tuple[Callable, ...] = (
   falling_sigma_rule,
   levels_rule,
   evaluator_rule,
-  tiles_rule,
+  needs_rule,
   sample_rule,
   linear_rule,
   prior_rule,

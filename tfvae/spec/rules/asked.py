@@ -1,8 +1,8 @@
 """What rules ask of a spec."""
 
 from tfvae.errors import cut
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.model import REPEATED
-from tfvae.spec.names import NAMES
 
 
 def shown(value):

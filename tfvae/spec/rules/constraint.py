@@ -1,6 +1,6 @@
-"""What spec.constraint and the fields about it must fulfil together: a rule as those of `rules.py`."""
+"""What spec.constraint and the fields about it must fulfil together: a rule of `rules/`."""
 
-from tfvae.spec.names import NAMES
+from tfvae.spec.entries import NAMES
 
 OTHERS = {  # why an objective has no constraints
   'iwae': 'the importance-weighted bound is no sum of rates and errors that a multiplier could weigh',

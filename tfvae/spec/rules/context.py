@@ -1,15 +1,8 @@
-"""What spec.data.context, spec.data.target and the fields about them must fulfil together: a rule as those of
-`rules.py`.
-"""
+"""What spec.data.context, spec.data.target and the fields about them must fulfil together: a rule of `rules/`."""
 
-from tfvae.spec.names import NAMES
+from tfvae.spec.entries import NAMES
 
 TURNED = ('mnist_rotate', 'mnist_turns')  # tasks that know by how much an image was turned
-UNTOLD = {
-  'ppca': 'is for p(x)',
-  'selection': 'compares models of p(x)',
-  'tiles': 'is of one p(z)',
-}  # why an evaluator is for no context
 
 
 def context_rule(f: dict):
@@ -50,9 +43,6 @@ def _context_rule(f):
     )
   if f['objective.chains']:
     yield f'spec.objective.chains: got {f["objective.chains"]}, {but}, and chains are of no example; use 0'
-  if others := [name for name in f['eval.evaluators'] if name in UNTOLD]:
-    why = ', and '.join(f'{name}, which {UNTOLD[name]}' for name in others)
-    yield f'spec.eval.evaluators: got {why}, {but}, and the model is p(x | context); leave it out'
 
 
 def _target_rule(f):
@@ -67,19 +57,13 @@ def _target_rule(f):
     yield f'spec.data.flip: got {f["data.flip"]}, which mirrors x alone, {but}; use none'
   if f['data.dequantize']:
     yield f'spec.data.dequantize: got true, which is noise on x, {but}, whose density is what is learned; use false'
-  if 'ppca' in f['eval.evaluators']:
-    yield f'spec.eval.evaluators: got ppca, the likelihood of a model of x itself, {but}; leave it out'
-  if 'players' in f['eval.evaluators']:
-    yield f'spec.eval.evaluators: got players, the losses of symmetric learning, {but}; leave it out'
   encodes = f'which encodes what the model generates, {but}, and x is another thing'
   if f['objective.name'] == 'symmetric':
     yield f'spec.objective.name: got symmetric, {encodes}; use elbo or iwae'
   if f['objective.chains']:
     yield f'spec.objective.chains: got {f["objective.chains"]}, {encodes}; use 0'
-  for field in ('eval.evaluators', 'eval.fid_of', 'sample.what'):
-    asked = field != 'eval.fid_of' or 'fid' in f['eval.evaluators']
-    if 'limiting' in f[field] and asked:
-      yield f'spec.{field}: got limiting, {encodes}; leave it out'
+  if 'limiting' in f['sample.what']:
+    yield f'spec.sample.what: got limiting, {encodes}; leave it out'
 
 
 def _sample_rule(f):

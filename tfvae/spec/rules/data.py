@@ -2,16 +2,17 @@
 
 from tfvae.errors import short
 from tfvae.spec import catalogue, paths
+from tfvae.spec.entries import SYNTHETIC, TASKS
 from tfvae.spec.fields.data import DATA
-from tfvae.spec.names import SYNTHETIC, TASKS
 from tfvae.spec.rules.asked import shown
 
+FILES = ('inception', 'keras_inception')  # of the sections of evaluators
 PATHS = ('data.path', 'data.data_dir', 'train.init_from', 'classifier.path', 'classifier.turns')
-PATHS += ('eval.fid_inception', 'eval.fid_keras_inception')
 
 
 def path_rule(f):
-  for name in PATHS:
+  files = [f'eval.{name}.{field}' for name in f['eval.evaluators'] for field in FILES if f'eval.{name}.{field}' in f]
+  for name in (*PATHS, *files):
     if problem := paths.problem(f[name]):
       yield f'spec.{name}: {problem}'
 

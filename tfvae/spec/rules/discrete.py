@@ -1,9 +1,9 @@
-"""What the fields of a spec must fulfil together where layers have states: rules as those of `rules.py`."""
+"""What the fields of a spec must fulfil together where layers have states: rules of `rules/`."""
 
 import math
 
+from tfvae.spec.entries import NAMES
 from tfvae.spec.fields.sample import SAMPLES
-from tfvae.spec.names import MOST_STATES, NAMES
 
 LOWEST = 1e-6  # temperature: float32 would take much less for 0
 WORDS = {'real': 'Gaussian', 'bits': 'bits', 'one-hot': 'categories'}
@@ -141,31 +141,16 @@ def prior_rule(f):
     )
 
 
-def evaluator_rule(f):
-  """What evaluators need of layers."""
-  discrete, evaluators = layers_of(f), f['eval.evaluators']
-  all_vectors = len(discrete) == len(f['model.layers']) and not any(f[f'model.{layer}.grid'] for layer in discrete)
-  if 'posterior' in evaluators:
-    if not all_vectors:
-      yield (
-        'spec.eval.evaluators: got posterior, which enumerates layers of bits or categories that are vectors; leave it '
-        'out'
-      )
-    elif (states := sum(_log_states(f, layer) for layer in discrete)) > math.log(MOST_STATES):
-      yield (
-        f'spec.eval.evaluators: got posterior, which enumerates {MOST_STATES:,} states at most, those of '
-        f'{int(math.log2(MOST_STATES))} bits, but the layers have about 10^{states / math.log(10):.0f}; leave it out, '
-        'or use log_evidence'
-      )
-  if 'latents' in evaluators and discrete:
-    yield (
-      f'spec.eval.evaluators: got latents, which is for Gaussian layers, but {described(f, discrete)}; use '
-      'unit_information, or leave it out'
-    )
-  if 'unit_information' in evaluators and not discrete:
-    yield 'spec.eval.evaluators: got unit_information, which is for layers of bits or categories; leave it out'
+def vectors(f) -> bool:
+  """Whether all layers are vectors of bits or categories."""
+  discrete = layers_of(f)
+  return len(discrete) == len(f['model.layers']) and not any(f[f'model.{layer}.grid'] for layer in discrete)
+
+
+def information_rule(f):
+  """Where mutual information can be tracked in training."""
   if f['objective.information']:
-    if not all_vectors:
+    if not vectors(f):
       yield (
         'spec.objective.information: got True, which is for layers of bits or categories that are vectors; use False'
       )
@@ -173,7 +158,7 @@ def evaluator_rule(f):
       yield f'spec.objective.information: got True; spec.objective.name={name} does not have it; use False'
 
 
-def _log_states(f, layer):
+def log_states(f, layer):
   """log of the number of states of a layer that is a vector."""
   dim, steps = f[f'model.{layer}.dim'], f.get(f'model.{layer}.steps', 1)
   return steps * (dim * math.log(2) if _space(f, layer) == 'bits' else f[f'model.{layer}.groups'] * math.log(dim))
@@ -189,4 +174,4 @@ def sample_rule(f):
     )
 
 
-DISCRETE_RULES = (estimator_rule, temperature_rule, layer_rule, prior_rule, evaluator_rule, sample_rule)
+DISCRETE_RULES = (estimator_rule, temperature_rule, layer_rule, prior_rule, information_rule, sample_rule)

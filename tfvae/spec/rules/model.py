@@ -20,11 +20,6 @@ def steps_rule(f):
         f'spec.model.layers: got {REPEATED}, which repeats and is for spec.model.name=convdraw, not for {name}; name '
         'the layers from the top, the bottom one ending in 1'
       )
-    if 'canvases' in f['eval.evaluators'] and model(f).verbs:  # other kinds of models have evaluators of their own
-      yield (
-        'spec.eval.evaluators: got canvases, which shows how spec.model.name=convdraw draws, step by step, not '
-        f'{name}; leave it out'
-      )
     return
   if layers != (REPEATED,):
     yield f'spec.model.layers: got {shown(layers)}; spec.model.name={name} has one that repeats, {REPEATED}'
@@ -93,8 +88,6 @@ def linear_rule(f):
       yield f'spec.{field}: got 0, which is for linear VAEs, whose expectations are exact, {but}; or give a number >= 1'
   if f['objective.num_samples'] == 0 and (name := f['objective.name']) != 'elbo':
     yield f'spec.objective.num_samples: got 0; spec.objective.name={name} needs samples: give a number >= 1'
-  if 'ppca' in f['eval.evaluators'] and wrong:
-    yield f'spec.eval.evaluators: got ppca, which is for linear VAEs, {but}; or leave it out'
 
 
 def members_rule(f):
@@ -102,8 +95,6 @@ def members_rule(f):
   if not model(f).members:
     if sizes:
       yield f'spec.model.members: got {shown(sizes)}; only spec.model.name=members has them, not {f["model.name"]}'
-    if 'selection' in f['eval.evaluators']:
-      yield 'spec.eval.evaluators: got selection, which compares members; set spec.model.name=members, or leave it out'
     return
   if not sizes or len(sizes) != len(set(sizes)):
     yield f'spec.model.members: got {shown(sizes) or "()"}; allowed: different numbers of units, such as 2,4,6'
@@ -120,23 +111,16 @@ def members_rule(f):
         f'spec.{name}: got {shown(f[name])}; spec.model.name=members needs one of '
         f'{" | ".join(shown(value) for value in allowed)}'
       )
-  if others := [name for name in f['eval.evaluators'] if name != 'selection']:
-    yield f'spec.eval.evaluators: got {shown(others)}; members have the evaluator selection only'
 
 
 def classifier_rule(f):
   name, objective = f['model.name'], f['objective.name']
-  evaluators = f['eval.evaluators']
   if not model(f).labels:
     if objective == 'cross_entropy':
       yield f'spec.objective.name: got cross_entropy, which is for spec.model.name=classifier, not for {name}'
-    if 'accuracy' in evaluators:
-      yield f'spec.eval.evaluators: got accuracy, which is for spec.model.name=classifier, not for {name}; leave it out'
     return
   if objective != 'cross_entropy':
     yield f'spec.objective.name: got {objective}; spec.model.name=classifier needs cross_entropy'
-  if others := [name for name in evaluators if name != 'accuracy']:
-    yield f'spec.eval.evaluators: got {shown(others)}; a classifier has the evaluator accuracy only'
 
 
 def standardize_rule(f):

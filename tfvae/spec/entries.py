@@ -1,9 +1,11 @@
 """The names that a spec may use, and the object that each stands for: one line a name.
 
-`spec.py` offers these names as choices without importing what they name; `build.py` imports it when it is used.
+`fields/` offer these names as choices without importing what they name; `build.py` imports it when it is used.
 """
 
 from typing import NamedTuple
+
+from tfvae.spec.evaluators import EVALUATORS
 
 
 class Model(NamedTuple):
@@ -144,31 +146,8 @@ NAMES = {
     'mnist_sum_hard': 'tfvae.models.sight:OfPairs',
     'mnist_rotate': 'tfvae.models.sight:OfTurned',
   },
-  'eval.evaluators': {
-    'constraints': 'tfvae.analysis.constraints:Constraints',
-    'bounds': 'tfvae.analysis.bounds:Bounds',
-    'reconstruction': 'tfvae.analysis.reconstruction:Reconstruction',
-    'entropies': 'tfvae.analysis.entropies:Entropies',
-    'latents': 'tfvae.analysis.latents:Latents',
-    'bits_per_dim': 'tfvae.analysis.bits_per_dim:BitsPerDim',
-    'nll_per_dimension': 'tfvae.analysis.nll_per_dimension:NllPerDimension',
-    'log_evidence': 'tfvae.analysis.log_evidence:LogEvidence',
-    'ppca': 'tfvae.analysis.ppca:Ppca',
-    'selection': 'tfvae.analysis.selection:Selection',
-    'samples': 'tfvae.analysis.samples:Samples',
-    'canvases': 'tfvae.analysis.canvases:Canvases',
-    'points': 'tfvae.analysis.points:Points',
-    'tiles': 'tfvae.analysis.tiles:Tiles',
-    'estimates': 'tfvae.analysis.estimates:Estimates',
-    'players': 'tfvae.analysis.players:Players',
-    'posterior': 'tfvae.analysis.posterior:Posterior',
-    'unit_information': 'tfvae.analysis.information:UnitInformation',
-    'limiting': 'tfvae.analysis.limiting:Limiting',
-    'accuracy': 'tfvae.analysis.accuracy:Accuracy',
-    'task': 'tfvae.analysis.task:Task',
-    'fid': 'tfvae.analysis.fid:Fid',
-  },
-  'eval.fid_extractors': {
+  'eval.evaluators': EVALUATORS,
+  'eval.fid.extractors': {
     'classifier': 'tfvae.analysis.extractors:ClassifierFeatures',
     'inception': 'tfvae.analysis.extractors:InceptionFeatures',
     'keras_inception': 'tfvae.analysis.extractors:KerasInceptionFeatures',

@@ -1,0 +1,89 @@
+"""What evaluators need of the data, by the names in their entries (`spec/evaluators.py`). Imports no TensorFlow.
+
+A need takes the spec, the data set and the name in spec.eval.evaluators, and yields a line for what is missing.
+"""
+
+import math
+
+from tfvae.data.dataset import Dataset
+from tfvae.data.stored import Part
+from tfvae.spec.evaluators import entry
+
+OF_ONE_IMAGE = ('inception', 'keras_inception')  # extractors
+WHERE = 'spec.eval.evaluators: got'
+
+
+def problems(spec, dataset: Dataset) -> list[str]:
+  """What the evaluators of a spec miss in its data, a line each."""
+  needed = [(name, need) for name in spec.eval.evaluators for need in entry(name).needs if need in NEEDS]
+  found = [problem for name, need in needed for problem in NEEDS[need](spec, dataset, name)]
+  for name in spec.eval.evaluators:
+    split = spec.eval[name].split
+    if split and split not in dataset.splits:
+      found.append(f'spec.eval.{name}.split: got {split}; the splits of {dataset.name}: {", ".join(dataset.splits)}')
+  return found
+
+
+def _discrete_values(spec, dataset, name):
+  bernoulli, binary = spec.decoder.likelihood == 'bernoulli', spec.data.binarize != 'none'
+  if bernoulli != binary or not (binary or dataset.levels):
+    yield (
+      f'{WHERE} {name}, which is there for binary data with a Bernoulli decoder, and for images of whole numbers with '
+      f'another one, but this is {spec.decoder.likelihood} on '
+      f'{"binary" if binary else "grey" if dataset.levels else "real"} values of {dataset.name}; leave it out'
+    )
+
+
+def _levels(spec, dataset, name):
+  binary = spec.data.binarize != 'none'
+  if binary or not dataset.levels:
+    yield (
+      f'{WHERE} {name}, which is the probability of the levels of grey and RGB images, but this is '
+      f'{"binary" if binary else "real"} values of {dataset.name}; leave it out'
+    )
+
+
+def _images(spec, dataset, name):
+  if len(dataset.shape) != 3:
+    yield f'{WHERE} {name}, which compares images, but {dataset.name} are none; leave it out'
+  elif dataset.stack or dataset.shape[-1] not in (1, 3):
+    for extractor in spec.eval[name].extractors:
+      if extractor in OF_ONE_IMAGE:
+        yield (
+          f'spec.eval.{name}.extractors: got {extractor}, which takes one grey or colour image, but examples of '
+          f'{dataset.name} are {dataset.shape[-1]} images; use classifier, or leave {name} out'
+        )
+
+
+def _reference(spec, dataset, name):
+  reference = spec.eval[name].reference
+  if absent := set(reference.split('+')) - set(dataset.splits):
+    yield (
+      f'spec.eval.{name}.reference: got {reference}, but {dataset.name} has no {", ".join(absent)} split; its splits: '
+      f'{", ".join(dataset.splits)}'
+    )
+
+
+def _fewer_units(spec, dataset, name):
+  """Whether probabilistic PCA with so many units has a maximum on the training split."""
+  from tfvae.theory import ppca
+
+  layer = spec.model.layers[-1]
+  units, dims, part = spec.model[layer].dim, math.prod(dataset.shape), dataset.splits['train']
+  got, more = f'spec.model.{layer}.dim: got {units}', f'use fewer, or leave out the evaluator {name}'
+  if units >= dims:
+    yield f'{got}; allowed: less than the {dims} dimensions of {dataset.name}, so that a noise variance is left; {more}'
+  elif not isinstance(part, Part) and dims <= 2000:  # else read when needed, or slow: the evaluator will say
+    try:
+      ppca.noise_variance(ppca.spectrum(part['x']), units)
+    except ValueError as error:
+      yield f'{got}; {error} ({dataset.name}); {more}'
+
+
+NEEDS = {
+  'discrete values': _discrete_values,
+  'levels': _levels,
+  'images': _images,
+  'reference': _reference,
+  'fewer units': _fewer_units,
+}
