@@ -97,6 +97,11 @@ class LatentFamily(Family):
     z = self.sample(distribution, noise, name, lead, estimator)
     return z, distribution.log_prob(z)
 
+  def pairwise_log_prob(self, distribution: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
+    """Of each z_a [A, *shape] at each distribution, batch shape [1, B]: [A, B] nats, in float64."""
+    pairs = tf.repeat(z[:, None], distribution.batch_shape[1] or distribution.batch_shape_tensor()[1], 1)
+    return tf.cast(distribution.log_prob(pairs), tf.float64)
+
   def kl(self, q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None:
     """KL(q || p) in nats, [*batch]."""
     return tfd.kl_divergence(q, p)

@@ -106,6 +106,17 @@ class DiagonalGaussian(LatentFamily):
     """Reparameterised, whatever the estimator."""
     return _reparameterize(distribution, self.shape, noise, name, lead)
 
+  def pairwise_log_prob(self, distribution, z):
+    """(z - m)^2 / s^2 summed over the units, multiplied out: two products of matrices. In float64, as it cancels."""
+    loc, scale = (tf.cast(value, tf.float64) for value in (distribution.mean(), distribution.stddev()))
+    units = math.prod(self.shape)
+    loc, scale = (tf.reshape(value, [-1, units]) for value in (loc, tf.broadcast_to(scale, tf.shape(loc))))
+    z, middle = tf.reshape(tf.cast(z, tf.float64), [-1, units]), tf.reduce_mean(loc, 0)
+    z, loc, precision = z - middle, loc - middle, tf.square(1 / scale)
+    squares = tf.matmul(tf.square(z), precision, transpose_b=True) - 2 * tf.matmul(z, loc * precision, transpose_b=True)
+    constant = tf.reduce_sum(tf.square(loc) * precision + 2 * tf.math.log(scale), 1) + units * math.log(2 * math.pi)
+    return -0.5 * (squares + constant)
+
   def standardize(self, distribution, z):
     return (z - distribution.mean()) / distribution.stddev()
 

@@ -145,6 +145,18 @@ class Hierarchy(keras.Model):
     z, q, _, _ = self._infer(batch, lambda layer, q: layer.family.location(q))
     return z, q
 
+  def posterior_log_prob(self, batch: dict, choose: Callable) -> dict[str, tf.Tensor]:
+    """{layer: log q(z_l | h, x), [S, B] nats}, in the order of inference, at choose(layer, q) [S, B, ...]."""
+    found = {}
+
+    def chosen(layer, q):
+      z = choose(layer, q)
+      found[layer.name] = q.log_prob(z)
+      return z
+
+    self._infer(batch, chosen)
+    return found
+
   def descend(
     self, choose: Callable, context: tf.Tensor | None = None
   ) -> tuple[dict[str, tf.Tensor], dict[str, tfd.Distribution]]:
