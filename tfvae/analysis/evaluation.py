@@ -56,7 +56,7 @@ class Evaluation:
 
   def __init__(self, model, source, spec):
     self._model, self._source, self._spec = model, source, spec
-    self._splits, self._compiled = {}, {}
+    self._splits, self._compiled, self._shared = {}, {}, {}
     self._watch = None
 
   def run(
@@ -75,6 +75,7 @@ class Evaluation:
       show: (label, batches, their number) -> the batches, with progress shown.
     """
     of_trace = [evaluator for evaluator in evaluators if isinstance(evaluator, TraceEvaluator)]
+    self._shared.clear()  # of other weights
     with memory.short(REMEDY), self.closed_forms(stopped) if evaluators else contextlib.nullcontext():
       if of_trace:
         self._watch = self._watcher(', '.join(evaluator.name for evaluator in of_trace), stopped, show)
@@ -90,7 +91,8 @@ class Evaluation:
 
   def _split(self, name):
     if name not in self._splits:
-      self._splits[name] = Split(self._source, name, self._spec, lambda batches, number: self._watch(batches, number))
+      watch = lambda batches, number: self._watch(batches, number)
+      self._splits[name] = Split(self._source, name, self._spec, watch, self._shared)
     return self._splits[name]
 
   @staticmethod

@@ -37,10 +37,19 @@ class Split:
     name: of the split.
     spec: for seed and eval.batch_size.
     watch: (iterator, its length) -> the same elements. The loop looks at progress and at stop signals there.
+    shared: what `once` keeps, of all splits that are evaluated together.
   """
 
-  def __init__(self, source, name: str, spec, watch: Callable[[Iterator, int], Iterator] = lambda batches, n: batches):
+  def __init__(
+    self,
+    source,
+    name: str,
+    spec,
+    watch: Callable[[Iterator, int], Iterator] = lambda batches, n: batches,
+    shared: dict | None = None,
+  ):
     self.source, self.name, self.spec, self._watch = source, name, spec, watch
+    self._shared = {} if shared is None else shared
     self.size = source.dataset.size(name)  # examples
 
   def batches(self, size: int = 0, examples: int = 0) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
@@ -61,7 +70,14 @@ class Split:
 
   def other(self, source, name: str) -> 'Split':
     """A split of another name, or of another source, watched like this one."""
-    return Split(source, name, self.spec, self.watched)
+    return Split(source, name, self.spec, self.watched, self._shared)
+
+  def once(self, what: str, make: Callable[[], object]):
+    """What `make` gives, made for the first evaluator that asks for it on this split, and handed to the others."""
+    key = (id(self.source), self.name, what)
+    if key not in self._shared:
+      self._shared[key] = make()
+    return self._shared[key]
 
   def watched(self, batches: Iterator, number: int) -> Iterator:
     """`batches`, of which there are `number`, with progress shown, and given up where the loop is told to."""

@@ -2,11 +2,9 @@
 
 import math
 
-import numpy as np
-
 from tfvae.data import needs
 from tfvae.data.dataset import Dataset
-from tfvae.data.stored import Part, some
+from tfvae.data.stored import Part
 from tfvae.spec.entries import NAMES
 
 GIVE_LABELS = {'table': ', or name their column (spec.data.label; in an NPZ file the arrays label and label_test)'}
@@ -126,7 +124,7 @@ def _context_problems(spec, dataset):
     )
   if section.context != 'label':
     return
-  found = {split: _labels(dataset, split) for split in dataset.splits}
+  found = {split: needs.labels(dataset, split) for split in dataset.splits}
   if absent := [split for split, label in found.items() if label is None]:
     hint = GIVE_LABELS.get(section.name, '')
     yield f'spec.data.context: got label, but the {absent[0]} split of {dataset.name} has no labels; use none{hint}'
@@ -148,7 +146,7 @@ def _context_problems(spec, dataset):
 def _label_problem(spec, dataset, classes):
   """Why a classifier of labels 0, ..., classes - 1 cannot learn from these data, or None."""
   for split in dataset.splits:
-    if (label := _labels(dataset, split)) is None:
+    if (label := needs.labels(dataset, split)) is None:
       hint = GIVE_LABELS.get(spec.data.name, '')
       return f'spec.data.name: got {dataset.name}, whose {split} split has no labels; a classifier needs them{hint}'
     if label.dtype.kind not in 'biu' or label.min() < 0 or label.max() >= classes:
@@ -165,7 +163,7 @@ def _true_label_problems(spec, dataset, classes):
   for split in _of_cla(spec):
     if split not in dataset.splits:
       continue  # which is told already
-    what, label = f'the {split} split of {dataset.name}', _labels(dataset, split)
+    what, label = f'the {split} split of {dataset.name}', needs.labels(dataset, split)
     if label is None:
       yield f'{got}, but {what} has none; leave cla out{GIVE_LABELS.get(spec.data.name, "")}'
     elif label.dtype.kind not in 'biu' or label.min() < 0:
@@ -175,21 +173,6 @@ def _true_label_problems(spec, dataset, classes):
         f'spec.classifier.path: got {spec.classifier.path}, a classifier of {classes} classes, but the labels of '
         f'{what} go up to {label.max()}; give one that was trained with spec.model.classifier.classes={label.max() + 1}'
       )
-
-
-def _labels(dataset, split):
-  """Those of a split; None: there are none.
-
-  Where it is read when it is needed, all that there may be or, where nothing says so, those of up to 64 examples;
-  `guarded` looks at the others.
-  """
-  part = dataset.splits[split]
-  if isinstance(part, Part) and part.reader.labels is not None:
-    return np.asarray(part.reader.labels)[part.positions]
-  if isinstance(part, Part) and part.reader.classes is not None:
-    return np.arange(part.reader.classes)
-  arrays = some(part) if isinstance(part, Part) else part
-  return np.asarray(arrays['label']) if 'label' in arrays else None
 
 
 def guarded(spec, dataset: Dataset, classes: int | None = None) -> Dataset:

@@ -5,8 +5,10 @@ A need takes the spec, the data set and the name in spec.eval.evaluators, and yi
 
 import math
 
+import numpy as np
+
 from tfvae.data.dataset import Dataset
-from tfvae.data.stored import Part
+from tfvae.data.stored import Part, some
 from tfvae.spec.evaluators import entry
 
 OF_ONE_IMAGE = ('inception', 'keras_inception')  # extractors
@@ -22,6 +24,41 @@ def problems(spec, dataset: Dataset) -> list[str]:
     if split and split not in dataset.splits:
       found.append(f'spec.eval.{name}.split: got {split}; the splits of {dataset.name}: {", ".join(dataset.splits)}')
   return found
+
+
+def labels(dataset, split):
+  """Those of a split; None: there are none.
+
+  Where it is read when it is needed, all that there may be or, where nothing says so, those of up to 64 examples;
+  `misfits.guarded` looks at the others.
+  """
+  part = dataset.splits[split]
+  if isinstance(part, Part) and part.reader.labels is not None:
+    return np.asarray(part.reader.labels)[part.positions]
+  if isinstance(part, Part) and part.reader.classes is not None:
+    return np.arange(part.reader.classes)
+  arrays = some(part) if isinstance(part, Part) else part
+  return np.asarray(arrays['label']) if 'label' in arrays else None
+
+
+def _labels(spec, dataset, name):
+  section = spec.eval[name]
+  for split in (section.split,) if section.split else (spec.eval.split, *spec.eval.also):
+    if split not in dataset.splits:
+      continue  # which is told already
+    label, what = labels(dataset, split), f'the {split} split of {dataset.name}'
+    if label is None:
+      yield f'{WHERE} {name}, which needs labels, but {what} has none; leave it out'
+    elif label.dtype.kind not in 'biu' or label.min() < 0:
+      yield (
+        f'{WHERE} {name}, which needs labels that are whole numbers from 0, but those of {what} are {label.dtype} from '
+        f'{label.min():g} to {label.max():g}; leave it out'
+      )
+    if 'neighbours' in section and section.neighbours >= dataset.size(split):
+      yield (
+        f'spec.eval.{name}.neighbours: got {section.neighbours}; allowed: less than the {dataset.size(split)} examples '
+        f'of {what}'
+      )
 
 
 def _discrete_values(spec, dataset, name):
@@ -81,6 +118,7 @@ def _fewer_units(spec, dataset, name):
 
 
 NEEDS = {
+  'labels': _labels,
   'discrete values': _discrete_values,
   'levels': _levels,
   'images': _images,

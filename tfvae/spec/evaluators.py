@@ -147,6 +147,16 @@ EVALUATORS = {
   'unit_information': Evaluator(
     'tfvae.analysis.information:UnitInformation', 'discrete layers', needs=('latents', 'discrete layers')
   ),
+  'mutual_information': Evaluator(
+    'tfvae.analysis.mutual_information:MutualInformation',
+    'what codes tell about labels',
+    {
+      'examples': Field(300, 'Codes at which several layers together are taken.', low=2, high=10**6),
+      'neighbours': Field(5, 'Of a code, by which a layer of few dimensions is taken alone.', low=1, high=1000),
+    },
+    uses=('batch_size',),
+    needs=('latents', 'labels'),
+  ),
   'limiting': Evaluator(
     'tfvae.analysis.limiting:Limiting',
     'pictures of the chain z, x, z',
