@@ -31,6 +31,7 @@ from tfvae import commands as commands_lib
 from tfvae import spec as spec_lib
 from tfvae.observation import Observation
 from tfvae.spec import catalogue
+from tfvae.spec.fields.field import flatten
 
 sys.path.insert(0, str(ROOT))
 import launch
@@ -288,12 +289,11 @@ def run(argv):
 
 def cut(mode, spec):
   """Flags that leave of a spec what is done in a moment."""
-  found = []
+  found, fields = [], flatten(spec.to_dict())
   for field, most in ((field, most) for section in CUT.get(mode, ()) for field, most in CUTS[section].items()):
-    section, name = field.split('.')
     if field == 'train.steps' and spec.model.name == 'members':
       most = 12  # the figure leaves the first ten out
-    if spec[section][name] > most or (spec[section][name] == 0 and field != 'eval.num_samples'):  # 0: all of them
+    if fields[field] > most or (fields[field] == 0 and field != 'eval.num_samples'):  # 0: all of them
       found.append(f'--spec.{field}={",".join(map(str, most)) if isinstance(most, tuple) else most}')
   return found
 

@@ -256,6 +256,7 @@ def test_a_task(tmp_path):
     ('validation', {}),
   ):
     run.write_found(1, split, 'task', {}, {}, arrays | more)
+    run.write_evaluation(1, split)
     drawn = figures.task(run, split)
     axes = drawn.axes
     assert [axis.get_title() for axis in axes][:-1] == (['context', 'x'] if split == 'test' else ['x'])

@@ -72,11 +72,11 @@ class Split:
     """A split of another name, or of another source, watched like this one."""
     return Split(source, name, self.spec, self.watched, self._shared)
 
-  def once(self, what: str, make: Callable[[], object]):
-    """What `make` gives, made for the first evaluator that asks for it on this split, and handed to the others."""
+  def once(self, what: str, found: Callable[[], object]):
+    """What `found` gives, sought for the first evaluator that asks for it on this split, and handed to the others."""
     key = (id(self.source), self.name, what)
     if key not in self._shared:
-      self._shared[key] = make()
+      self._shared[key] = found()
     return self._shared[key]
 
   def watched(self, batches: Iterator, number: int) -> Iterator:
