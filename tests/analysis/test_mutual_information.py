@@ -104,3 +104,12 @@ def test_mistakes(label, fields, said):
   parts = {'train': part, 'test': dict(part)}
   data = make(Stored('gaussians', parts, (0.0, 1.0)), spec.data, 0)
   assert any(said in problem for problem in needs.problems(spec, data)), list(needs.problems(spec, data))
+
+
+def test_a_rare_label_leaves_neighbours_out(capsys):
+  """And nothing else, and it is told."""
+  label = np.array([0] * 27 + [1] * 3)
+  model, split, evaluator = made(np.zeros((30, 2)), label)
+  found = evaluator.evaluate(model, split).numbers
+  assert 'mutual_information/z1' in found and 'mutual_information_ksg/z1' not in found
+  assert 'left out. k must be below the 3 examples of the rarest label, got 5' in capsys.readouterr().out

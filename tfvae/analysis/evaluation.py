@@ -88,6 +88,7 @@ class Evaluation:
         if evaluator not in of_trace:
           self._watch = self._watcher(evaluator.name, stopped, show)
           yield evaluator, _told_apart(evaluator, evaluator.evaluate(self._model, self._split(split)))
+    self._shared.clear()  # codes of large splits are large
 
   def _split(self, name):
     if name not in self._splits:

@@ -45,7 +45,10 @@ class MutualInformation(Evaluator):
       z = found.z[layer].reshape(len(found.label), -1)
       if model.families[layer].space == 'real':
         if z.shape[1] <= MOST_DIMENSIONS:
-          keep(f'mutual_information_ksg/{layer}', *label_information(z, found.label, self.section.neighbours))
+          try:
+            keep(f'mutual_information_ksg/{layer}', *label_information(z, found.label, self.section.neighbours))
+          except ValueError as error:  # of a label that is too rare
+            print(f'mutual_information_ksg/{layer}: left out. {error} (spec.eval.{self.name}.neighbours)', flush=True)
       elif len(np.unique(z, axis=0)) < len(z) / 10:
         keep(f'mutual_information_counts/{layer}', *count_information(z, found.label))
     return Found(numbers, {})

@@ -8,6 +8,7 @@ from tfvae.errors import nearest, short
 LARGEST = 3e38  # a float32's
 LONGEST = 4096  # characters of a text: a path may have no more
 FRACTION = 'a fraction of train.steps'
+MOST_LISTED = 250  # characters of what is allowed, in a message
 
 
 class Field(NamedTuple):
@@ -80,7 +81,12 @@ class Field(NamedTuple):
     if right:
       return None
     hint = self._hint(value) if isinstance(value, str) else ''
-    return f'got {short(value)}; allowed: {self.allowed()}.{hint}'
+    return f'got {short(value)}; allowed: {self._listed()}.{hint}'
+
+  def _listed(self):
+    """`allowed`, the end of a long list of choices left to docs/spec.md."""
+    text = self.allowed()
+    return text if len(text) <= MOST_LISTED else f'{text[:MOST_LISTED].rpartition(" | ")[0]} | ... (docs/spec.md)'
 
   def _hint(self, value):
     head, _, own = value.partition(self.named) if self.named else (value, '', '')
