@@ -38,6 +38,16 @@ def test_sections_come_and_go_with_their_names():
   assert spec_lib.resolve(spec_lib.base(), flags).eval['fid-test'].samples == 0  # a flag is of one section
 
 
+def test_what_is_no_evaluator_is_told():
+  spec = spec_lib.base()
+  with pytest.raises(SpecError, match=r'spec\.eval\.evaluators: got .*Did you mean bounds-train'):
+    spec_lib.evaluator(spec, 'bound-train')
+  assert spec.eval.evaluators == spec_lib.base().eval.evaluators
+  text = json.dumps(json.loads(spec_lib.to_json(spec)) | {'eval': {'evaluators': [['bounds'], {}, 3]}})
+  with pytest.raises(SpecError, match=r'spec\.eval\.evaluators: got'):
+    spec_lib.from_json(text)
+
+
 @pytest.mark.parametrize(
   ('fields', 'said'),
   [

@@ -15,7 +15,7 @@ from tfvae.errors import SpecError, cut, nearest, short
 from tfvae.spec import catalogue, specfile
 from tfvae.spec.entries import TASKS
 from tfvae.spec.evaluators import kind
-from tfvae.spec.fields.evaluation import named
+from tfvae.spec.fields.evaluation import EVAL, named
 from tfvae.spec.fields.field import flatten
 from tfvae.spec.fields.model import layers_problem
 from tfvae.spec.rules import RULES
@@ -61,8 +61,10 @@ def _defaults(tree):
 
 def evaluator(spec: ConfigDict, name: str) -> ConfigDict:
   """The section of an evaluator of a spec that is being made, such as 'fid-test' beside 'fid', added where it is not
-  there: to spec.eval.evaluators, and as a copy of that of its kind.
+  there: to spec.eval.evaluators, and as a copy of that of its kind. Raises SpecError: there is no such kind.
   """
+  if problem := EVAL['evaluators'].problem((name,)):
+    raise SpecError([f'spec.eval.evaluators: {problem}'])
   if name not in spec.eval.evaluators:
     spec.eval.evaluators = (*spec.eval.evaluators, name)
   if name not in spec.eval and named((name,)):

@@ -54,8 +54,5 @@ def named(evaluators) -> list[str]:
   """Those of spec.eval.evaluators that have a name of one's own, as far as they are right."""
   if not isinstance(evaluators, (tuple, list)):
     return []
-  return [
-    name
-    for name in dict.fromkeys(evaluators)
-    if isinstance(name, str) and NAMED in name and EVAL['evaluators'].is_choice(name)
-  ]
+  names = dict.fromkeys(name for name in evaluators if isinstance(name, str))
+  return [name for name in names if NAMED in name and EVAL['evaluators'].is_choice(name)]
