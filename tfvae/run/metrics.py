@@ -57,13 +57,20 @@ MAIN = {
   'beta_vae/beta': '',
   'beta_vae/sigma': 'units of x',
 }
+# Main numbers, too, of which one line shows all, each with its `<what>_standard_error/...`: <what>/<layers>, or
+# <what>/<by>/<layers>, of which the highest is shown.
+LISTED = {
+  'mutual_information/*': 'nats about the label',
+  'mutual_information_ksg/*': 'nats, by neighbours',
+  'mutual_information_counts/*': 'nats, by counts',
+}
 SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent units: <layer>/<unit>
 
 
 def main(names: Iterable[str]) -> dict[str, str]:
   """The main ones among the names, in their order, with their units."""
   names = list(names)
-  return {name: unit for pattern, unit in MAIN.items() for name in names if _fits(name, pattern)}
+  return {name: unit for pattern, unit in (MAIN | LISTED).items() for name in names if _fits(name, pattern)}
 
 
 def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
@@ -76,8 +83,11 @@ def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def summary(numbers: dict[str, float]) -> list[str]:
-  """Lines for a person: at most `MOST` main numbers with their units, and what they say of themselves."""
-  shown = {name: unit for name, unit in main(numbers).items() if not name.startswith(TABLED)}
+  """Lines for a person: at most `MOST` main numbers with their units, and what they say of themselves; and a line for
+  each of `LISTED` that is there.
+  """
+  listed = [line for pattern, unit in LISTED.items() if (line := _list(numbers, pattern, unit))]
+  shown = {name: unit for name, unit in main(numbers).items() if not _is_apart(name)}
   if len([name for name in shown if name.startswith('rate/')]) == 1:  # one layer: it is the rate
     shown = {name: unit for name, unit in shown.items() if not name.startswith('rate/')}
   lines = []
@@ -86,7 +96,28 @@ def summary(numbers: dict[str, float]) -> list[str]:
     if name == 'log_evidence':
       unit = f'+- {numbers["log_evidence_standard_error"]:.2g} {unit}{_trust(numbers)}'
     lines.append(f'  {name:<24}{text:>12} {unit}'.rstrip())
-  return lines
+  return lines + listed
+
+
+def _is_apart(name):
+  """Whether a main number has no line of its own."""
+  return name.startswith(TABLED) or any(_fits(name, pattern) for pattern in LISTED)
+
+
+def _list(numbers, pattern, unit):
+  what = pattern.partition('/')[0]
+  of = {}  # by layers: (value, by what)
+  for name, value in numbers.items():
+    if _fits(name, pattern):
+      by, _, layers = name.removeprefix(f'{what}/').rpartition('/')
+      of[layers] = max(of.get(layers, (value, by)), (value, by))
+  parts = []
+  for layers, (value, by) in of.items():
+    error = numbers.get(f'{what}_standard_error/{by}/{layers}' if by else f'{what}_standard_error/{layers}')
+    parts.append(
+      f'{layers} {value:.4g}' + (f' +- {error:.2g}' if error is not None else '') + (f' ({by})' if by else '')
+    )
+  return f'  {what:<24} {"; ".join(parts)} {unit}'.rstrip() if parts else ''
 
 
 def is_loose(effective_samples: float) -> bool:
