@@ -14,6 +14,7 @@ from tfvae.report.course import constraints, information_plane
 from tfvae.report.entropies import entropies, estimates, points, units
 from tfvae.report.images import grid, is_stack
 from tfvae.report.latents import latents, unit_information
+from tfvae.report.pca import pca
 from tfvae.report.selection import selection
 from tfvae.report.task import task
 from tfvae.report.tiles import tiles
@@ -272,6 +273,7 @@ OF_A_SPLIT = {
   'log_evidence': log_evidence,
   'units': units,
   'points': points,
+  'pca': pca,
   'task': task,
   'tiles': tiles,
   'estimates': estimates,

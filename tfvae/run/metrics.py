@@ -63,6 +63,7 @@ LISTED = {
   'mutual_information/*': 'nats about the label',
   'mutual_information_ksg/*': 'nats, by neighbours',
   'mutual_information_counts/*': 'nats, by counts',
+  'pca_explained/*': "of the codes' variance, by two components",
 }
 SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent units: <layer>/<unit>
 

@@ -157,6 +157,11 @@ EVALUATORS = {
     uses=('batch_size',),
     needs=('latents', 'labels'),
   ),
+  'pca': Evaluator(
+    'tfvae.analysis.pca:Pca',
+    'the two directions in which the codes of each layer vary most',
+    uses=('batch_size', 'num_points'),
+  ),
   'limiting': Evaluator(
     'tfvae.analysis.limiting:Limiting',
     'pictures of the chain z, x, z',
