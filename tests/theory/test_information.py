@@ -130,14 +130,19 @@ def test_counts():
   assert count_information(labels, labels)[0] == pytest.approx(information.entropy(labels), abs=1e-3)
 
 
-@pytest.mark.parametrize('classes', [2, 10])
+@pytest.mark.parametrize('classes', [2, 10, 1000])
 def test_the_accuracy_bound_is_the_inverse_of_its_equation(classes):
   weights = np.linspace(1, 2, classes)
   for label_entropy in (math.log(classes), stats.entropy(weights)):
-    for accuracy in np.linspace(1 / classes + 1e-3, 1 - 1e-9, 50):
+    for accuracy in np.linspace(1 / classes, 1, 101):
       least = information_of_accuracy(accuracy, label_entropy, classes)
-      if least > 0:
-        assert accuracy_bound(least, label_entropy, classes) == pytest.approx(accuracy, abs=1e-6)
+      assert accuracy_bound(least, label_entropy, classes) == pytest.approx(accuracy, abs=1e-6)
+    nats = np.linspace(label_entropy - math.log(classes), label_entropy, 101)  # f(1/M) to f(1)
+    bounds = [accuracy_bound(one, label_entropy, classes) for one in nats]
+    assert bounds[0] == 1 / classes and bounds[-1] == 1 and np.all(np.diff(bounds) > 0)
+    given = np.array(bounds[1:-1])  # the equation, written out
+    equation = label_entropy + given * np.log(given) + (1 - given) * np.log((1 - given) / (classes - 1))
+    np.testing.assert_allclose(equation, nats[1:-1], atol=1e-10)
     assert accuracy_bound(label_entropy, label_entropy, classes) == accuracy_bound(9.0, label_entropy, classes) == 1.0
   assert accuracy_bound(0.0, math.log(classes), classes) == pytest.approx(1 / classes)
   assert accuracy_bound(0.0, stats.entropy(weights), classes) >= max(weights / weights.sum())  # that of always the same

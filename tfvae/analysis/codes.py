@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.analysis.evaluator import Split
+from tfvae.errors import UserError
 
 MOST = 2**24  # numbers of z at so many posteriors, at once
 
@@ -21,6 +22,7 @@ class Codes(NamedTuple):
   z: dict[str, np.ndarray]  # one sample of q(z | x): [N, ...]
   location: dict[str, np.ndarray]  # of q(z_l | ., x), at the locations of the layers before: [N, ...]
   label: np.ndarray | None  # [N]; None where there are none
+  rate: dict[str, np.ndarray] = {}  # KL_l at the samples before it (`Trace.kl`), in nats: [N]
 
 
 class Densities(NamedTuple):
@@ -37,9 +39,9 @@ def codes(model, split: Split) -> Codes:
 
   def run(number, stored):
     batch = split.batch(stored)
-    z = model.infer(batch, split.noise(number, 'eval/codes'), 1).z
+    trace = model.infer(batch, split.noise(number, 'eval/codes'), 1)
     location, in_order = model.encode(batch)
-    return tuple({name: of[name][0] for name in in_order} for of in (z, location))
+    return tuple({name: of[name][0] for name in in_order} for of in (trace.z, location, trace.kl))
 
   compiled = tf.function(run, autograph=False)
   parts, labels = [], []
@@ -48,7 +50,19 @@ def codes(model, split: Split) -> Codes:
     parts.append(tf.nest.map_structure(lambda value, kept=kept: value.numpy()[kept], compiled(number, stored)))
     labels += [stored['label'].numpy()[kept]] if 'label' in stored else []
   join = lambda which: {name: np.concatenate([part[which][name] for part in parts]) for name in parts[0][which]}
-  return Codes(join(0), join(1), np.concatenate(labels) if labels else None)
+  return Codes(join(0), join(1), np.concatenate(labels) if labels else None, join(2))
+
+
+def require_labels(found: Codes, name: str) -> None:
+  """Raises UserError: all labels are the same, which the evaluator `name` is not for.
+
+  Of examples that are read when they are needed this is not known before.
+  """
+  if len(np.unique(found.label)) < 2:
+    raise UserError(
+      f'spec.eval.evaluators: got {name}, which needs labels that differ, but all of the split are '
+      f'{found.label[0]:g}; leave it out'
+    )
 
 
 def first_layer(model, split: Split, found: Codes) -> Densities:

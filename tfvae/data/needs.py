@@ -42,10 +42,8 @@ def labels(dataset, split):
 
 
 def _labels(spec, dataset, name):
-  section = spec.eval[name]
-  for split in (section.split,) if section.split else (spec.eval.split, *spec.eval.also):
-    if split not in dataset.splits:
-      continue  # which is told already
+  fit = ('train',) if 'train' in spec.eval[name].get('fit', ()) else ()
+  for split in dict.fromkeys((*_splits(spec, dataset, name), *fit)):
     label, what = labels(dataset, split), f'the {split} split of {dataset.name}'
     if label is None:
       yield f'{WHERE} {name}, which needs labels, but {what} has none; leave it out'
@@ -54,11 +52,50 @@ def _labels(spec, dataset, name):
         f'{WHERE} {name}, which needs labels that are whole numbers from 0, but those of {what} are {label.dtype} from '
         f'{label.min():g} to {label.max():g}; leave it out'
       )
-    if 'neighbours' in section and section.neighbours >= dataset.size(split):
+    elif label.min() == label.max() and len(label) == dataset.size(split):  # else there may be others
+      yield f'{WHERE} {name}, which needs labels that differ, but all of {what} are {label[0]:g}; leave it out'
+
+
+def _splits(spec, dataset, name):
+  """Those of an evaluator that are there; of the others it is told elsewhere."""
+  own = spec.eval[name].split
+  return [split for split in ((own,) if own else (spec.eval.split, *spec.eval.also)) if split in dataset.splits]
+
+
+def _neighbours(spec, dataset, name):
+  neighbours = spec.eval[name].neighbours
+  for split in _splits(spec, dataset, name):
+    if neighbours >= (size := dataset.size(split)):
+      what = f'the {size} examples of the {split} split of {dataset.name}'
+      yield f'spec.eval.{name}.neighbours: got {neighbours}; allowed: less than {what}'
+
+
+def fitted_on(count: int) -> int:
+  """Of `count` examples of a split, how many probes are fitted on; they are judged on the others."""
+  return count - max(1, count // 5)
+
+
+def _probed(spec, dataset, name):
+  """What probes are fitted on."""
+  section = spec.eval[name]
+  for split in _splits(spec, dataset, name):
+    sizes = {'split': ('80% of the', split, fitted_on(dataset.size(split)))}
+    if split != 'train':
+      sizes['train'] = ('the', 'train', dataset.size('train'))
+    elif section.fit == ('train',):
       yield (
-        f'spec.eval.{name}.neighbours: got {section.neighbours}; allowed: less than the {dataset.size(split)} examples '
-        f'of {what}'
+        f'spec.eval.{name}.fit: got train, but they would be judged on the same codes, as the split is train, too; use '
+        'split, or another split'
       )
+    for fit in section.fit:
+      if fit in sizes and 'knn' in section.classifiers:
+        share, whose, size = sizes[fit]
+        size = min(size, section.examples or size)
+        if section.neighbours >= size:
+          yield (
+            f'spec.eval.{name}.neighbours: got {section.neighbours}; allowed: less than the {size} examples of {share} '
+            f'{whose} split of {dataset.name} that it is fitted on'
+          )
 
 
 def _discrete_values(spec, dataset, name):
@@ -119,6 +156,8 @@ def _fewer_units(spec, dataset, name):
 
 NEEDS = {
   'labels': _labels,
+  'neighbours': _neighbours,
+  'probed': _probed,
   'discrete values': _discrete_values,
   'levels': _levels,
   'images': _images,

@@ -155,7 +155,43 @@ EVALUATORS = {
       'neighbours': Field(5, 'Of a code, by which a layer of few dimensions is taken alone.', low=1, high=1000),
     },
     uses=('batch_size',),
-    needs=('latents', 'labels'),
+    needs=('latents', 'labels', 'neighbours'),
+  ),
+  'accuracy_bounds': Evaluator(
+    'tfvae.analysis.accuracy_bounds:AccuracyBounds',
+    'the highest accuracies that classifiers of codes can have',
+    {'examples': Field(300, 'Codes at which several layers together are taken.', low=2, high=10**6)},
+    uses=('batch_size',),
+    needs=('latents', 'labels', 'no context'),
+  ),
+  'probes': Evaluator(
+    'tfvae.analysis.probes:Probes',
+    'accuracies of classifiers of codes',
+    {
+      'classifiers': Field(
+        ('logistic', 'linear_svm', 'rbf_svm', 'knn'),
+        'The classifiers: logistic regression, a linear SVM, an SVM with Gaussian kernels, nearest neighbours.',
+        choices=('logistic', 'linear_svm', 'rbf_svm', 'knn'),
+        item=str,
+      ),
+      'of': Field(
+        ('samples', 'locations'),
+        'What they see. samples: one z ~ q(z | x) for each example. locations: of q.',
+        choices=('samples', 'locations'),
+        item=str,
+      ),
+      'fit': Field(
+        ('split', 'train'),
+        'What they are fitted on. split: 80% of the codes of the split, and judged on the others. train: those of the '
+        'training split, and judged on all of the split.',
+        choices=('split', 'train'),
+        item=str,
+      ),
+      'neighbours': Field(5, 'Of knn.', low=1, high=1000),
+      'examples': _examples(10_000, what='how many examples rbf_svm and knn are fitted on, and judged on, at most'),
+    },
+    uses=('batch_size',),
+    needs=('latents', 'labels', 'probed'),
   ),
   'pca': Evaluator(
     'tfvae.analysis.pca:Pca',

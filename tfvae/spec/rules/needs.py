@@ -111,7 +111,12 @@ def _few_states(f, name):
     )
 
 
-UNTOLD = {'ppca': 'is for p(x)', 'selection': 'compares models of p(x)', 'tiles': 'is of one p(z)'}
+UNTOLD = {
+  'ppca': 'is for p(x)',
+  'selection': 'compares models of p(x)',
+  'tiles': 'is of one p(z)',
+  'accuracy_bounds': 'bounds what codes tell by their rates, in which what a context tells has no part',
+}
 
 
 def _no_context(f, name):
