@@ -7,6 +7,7 @@ import numpy as np
 
 from tfvae.data.images import spread
 from tfvae.report import contexts
+from tfvae.report.accuracies import accuracies
 from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot, told
 from tfvae.report.canvases import canvases
@@ -277,4 +278,5 @@ OF_A_SPLIT = {
   'task': task,
   'tiles': tiles,
   'estimates': estimates,
+  'accuracies': accuracies,
 }

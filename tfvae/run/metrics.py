@@ -64,12 +64,9 @@ LISTED = {
   'mutual_information_ksg/*': 'nats, by neighbours',
   'mutual_information_counts/*': 'nats, by counts',
   'pca_explained/*': "of the codes' variance, by two components",
-  'accuracy_bound_information/*': 'no classifier of samples has more',
-  'accuracy_bound_rate/*': 'the same, from the rates',
-  'probe/*/*': 'on samples',
-  'probe_location/*/*': 'on locations',
-  'probe_train/*/*': 'on samples, fitted on the training split',
-  'probe_train_location/*/*': 'on locations, fitted on the training split',
+  'accuracy_bound_information/*': 'the most on samples, by I(label; z)',
+  'probe/*/*': 'right, on samples',
+  'probe_train/*/*': 'right, fitted on the training split',
 }
 SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent units: <layer>/<unit>
 
