@@ -64,3 +64,31 @@ def test_a_drawing_in_pytorch_is_the_same_function(drawing):
   benchmark, model, spec, given, own = drawing
   other = benchmark.copied(model, spec)
   np.testing.assert_allclose(benchmark.numbers_of_torch(other, *given), own, rtol=benchmark.TOLERANCE)
+
+
+def test_probes_are_compared_with_both_bounds(monkeypatch):
+  """Each within its binomial error at the bound and that of the bound, and the bounds with each other."""
+  monkeypatch.syspath_prepend(ROOT / 'benchmarks')
+  benchmark = load('labels.py')
+  numbers = {f'probe_train_examples/{name}': 400.0 for name in benchmark.NAMES}
+  numbers |= {f'probe_train/{name}/z2': 0.5 for name in benchmark.NAMES}
+  numbers |= {f'probe_train_location/{name}/z2': 0.7 for name in benchmark.NAMES}
+  for what, value in (('information', 0.5), ('rate', 0.6)):
+    numbers |= {f'accuracy_bound_{what}/z2': value, f'accuracy_bound_{what}_upper/z2': value + 0.01}
+
+  def violations(**changes):
+    own = numbers | {name.replace('__', '/'): value for name, value in changes.items()}
+    return [str(point) for point in (*benchmark.points('run', own), *benchmark.pairs('run', own)) if point.is_violated]
+
+  assert len(benchmark.points('run', numbers)) == 8 and not violations()
+  error = 0.5 / 20  # binomial; and that of the bound
+  allowed = 0.5 + 3 * np.hypot(error, 0.01)
+  assert not violations(probe_train__knn__z2=allowed - 1e-9)
+  assert len(violations(probe_train__knn__z2=allowed + 1e-9)) == 1
+  assert violations(probe_train__knn__z2=1.0)[0].startswith(
+    'run probe_train/knn/z2 against information: 1.0000 > 0.5000'
+  )
+  assert len(violations(probe_train__knn__z2=1.0)) == 2
+  lower = violations(accuracy_bound_rate__z2=0.4, accuracy_bound_rate_upper__z2=0.41)
+  assert len(lower) == 5  # all probes, and the bound from I_q
+  assert benchmark.exceeding(numbers) == (4, 4)
