@@ -118,7 +118,7 @@ def _densities(split, found, index, pairs, names):
     found['own'] = tf.reduce_sum(tf.where(is_own, log_q, tf.zeros_like(log_q)), 1)
     return found
 
-  compiled = tf.function(run, autograph=False, reduce_retracing=True)
+  compiled = tf.function(run, autograph=False)  # models need to know how many samples there are: traced for each size
   width = sum(int(np.prod(found.z[name].shape[1:])) for name in names)
   sums = {'mixture': np.full(len(index), -np.inf), 'own': np.zeros(len(index))}
   sums |= {} if labels is None else {'of_label': np.full(len(index), -np.inf)}
@@ -137,4 +137,5 @@ def _densities(split, found, index, pairs, names):
 
 
 def _parts(count, size) -> Iterator[slice]:
+  size = -(-count // -(-count // size))  # about as large as each other
   return (slice(begin, min(begin + size, count)) for begin in range(0, count, size))
