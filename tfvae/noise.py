@@ -68,6 +68,11 @@ def purpose_seed(seed, name: str, step) -> tf.Tensor:
   )
 
 
+def host_seed(seed: int, name: str, step: int = 0) -> int:
+  """The seed of a purpose for what draws outside TensorFlow (NumPy, scikit-learn), below 2^31."""
+  return int(purpose_seed(seed, name, step)[0]) & 0x7FFFFFFF
+
+
 class Share(NamedTuple):
   """The examples of a global batch that one replica works on; the last one again where they are not enough."""
 

@@ -65,25 +65,31 @@ def require_labels(found: Codes, name: str) -> None:
     )
 
 
-def first_layer(model, split: Split, found: Codes) -> Densities:
-  """Of the layer that is inferred first, at the codes of all N examples, by all N posteriors."""
+def first_layer(model, split: Split, found: Codes, examples: int = 0) -> Densities:
+  """Of the layer that is inferred first, at the codes of all N examples, by all N posteriors.
+
+  examples: at how many of the codes, evenly spread. 0: at all.
+  """
   name = next(iter(found.z))
-  family = model.families[name]
-  return _densities(split, found, np.arange(len(found.z[name])), _pairs_of_first(model, split, name, family), [name])
+  return _densities(split, found, _spread(found, examples), _pairs_of_first(model, split, name), [name])
 
 
 def first_layers(model, split: Split, found: Codes, count: int, examples: int) -> Densities:
   """The same of the first `count` layers together, at the codes of `examples` of the N examples, evenly spread."""
   names = list(found.z)[:count]
-  total = len(found.z[names[0]])
-  index = np.unique(np.linspace(0, total - 1, min(examples, total)).astype(int))
-  return _densities(split, found, index, _pairs(model, split, names), names)
+  return _densities(split, found, _spread(found, examples), _pairs(model, split, names), names)
 
 
-def _pairs_of_first(model, split, name, family):
+def _spread(found, examples):
+  """So many of the examples, 0: all."""
+  total = len(next(iter(found.z.values())))
+  return np.unique(np.linspace(0, total - 1, min(examples or total, total)).astype(int))
+
+
+def _pairs_of_first(model, split, name):
   def pairs(stored, z):
     batch = split.batch(stored)
-    return family.pairwise_log_prob(model.encode(batch)[1][name], z[name])
+    return model.families[name].pairwise_log_prob(model.encode(batch)[1][name], z[name])
 
   return pairs
 

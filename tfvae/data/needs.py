@@ -12,6 +12,7 @@ from tfvae.data.stored import Part, some
 from tfvae.spec.evaluators import entry
 
 OF_ONE_IMAGE = ('inception', 'keras_inception')  # extractors
+HALVES = 40  # examples, for a half to fit and one to judge by
 WHERE = 'spec.eval.evaluators: got'
 
 
@@ -108,6 +109,16 @@ def _discrete_values(spec, dataset, name):
     )
 
 
+def _halves(spec, dataset, name):
+  section = spec.eval[name]
+  for split in (section.split,) if section.split else (spec.eval.split, *spec.eval.also):
+    if split in dataset.splits and (size := dataset.size(split)) < HALVES:
+      yield (
+        f'{WHERE} {name}, which fits a classifier to one half of the examples and judges it on the other, and needs '
+        f'{HALVES} of them, but the {split} split of {dataset.name} has {size}; leave it out'
+      )
+
+
 def _levels(spec, dataset, name):
   binary = spec.data.binarize != 'none'
   if binary or not dataset.levels:
@@ -159,6 +170,7 @@ NEEDS = {
   'neighbours': _neighbours,
   'probed': _probed,
   'discrete values': _discrete_values,
+  'halves': _halves,
   'levels': _levels,
   'images': _images,
   'reference': _reference,

@@ -6,6 +6,7 @@ MOST = 14  # lines of a summary
 TABLED = ('constraint/', 'threshold/')  # begin names of what a table of its own shows (report/constraints.py)
 HOLE = 0.01  # q(z) / p(z) of a latent plane, below which a point is in a hole
 DECODED = 3.0  # standard deviations of the prior to each side, of the plane whose E[x | z] is decoded
+OF_EXAMPLES = 0.1  # share of its own posterior in q(z) at a code, from which on marginal_kl says N
 LOOSE = 10  # effective samples, below which log_evidence says little about log p(x)
 
 # The main numbers of an evaluation, in the order in which they are shown, and their units. A * stands for one part of a
@@ -63,6 +64,9 @@ LISTED = {
   'mutual_information/*': 'nats about the label',
   'mutual_information_ksg/*': 'nats, by neighbours',
   'mutual_information_counts/*': 'nats, by counts',
+  'marginal_kl/*': 'nats, by the mixture of all posteriors',
+  'marginal_kl_ratio/*': 'nats, by a density ratio',
+  'index_code_information/*': 'nats, I_q(x; z)',
   'pca_explained/*': "of the codes' variance, by two components",
   'accuracy_bound_information/*': 'the most on samples, by I(label; z)',
   'probe/*/*': 'right, on samples',
@@ -118,15 +122,34 @@ def _list(numbers, pattern, unit):
   parts = []
   for layers, (value, by) in of.items():
     error = numbers.get(f'{what}_standard_error/{by}/{layers}' if by else f'{what}_standard_error/{layers}')
-    parts.append(
-      f'{layers} {value:.4g}' + (f' +- {error:.2g}' if error is not None else '') + (f' ({by})' if by else '')
-    )
+    error = '' if error is None else f' +- {error:.2g}'
+    parts.append(f'{layers} {value:.4g}{error}' + (f' ({by})' if by else '') + _doubt(numbers, what, layers))
   return f'  {what:<24} {"; ".join(parts)} {unit}'.rstrip() if parts else ''
+
+
+def _doubt(numbers, what, layers):
+  """What speaks against a listed number."""
+  if what == 'marginal_kl' and is_of_examples(numbers[f'own_share/{layers}']):
+    floor, examples = numbers[f'marginal_kl_floor/{layers}'], numbers['marginal_kl_examples' + _own(layers)]
+    return f' (says N = {examples:,.0f} as well as the model: its floor is {floor:.4g})'
+  if what == 'marginal_kl_ratio' and not numbers[f'marginal_kl_ratio_trusted/{layers}']:
+    return f' (not to be trusted: {numbers[f"marginal_kl_ratio_lower/{layers}"]:.4g} or more)'
+  return ''
+
+
+def _own(name):
+  """The end of a name that is of one of several evaluators of a kind: @train."""
+  return ''.join(name.partition('@')[1:])
 
 
 def is_loose(effective_samples: float) -> bool:
   """Whether log_evidence by so many effective samples, on average, is a loose lower bound of log p(x)."""
   return effective_samples < LOOSE
+
+
+def is_of_examples(own_share: float) -> bool:
+  """Whether marginal_kl says the number of examples more than the model, at such a share of own posteriors in q(z)."""
+  return own_share >= OF_EXAMPLES
 
 
 def _trust(numbers):

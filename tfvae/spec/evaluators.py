@@ -198,6 +198,26 @@ EVALUATORS = {
     'the two directions in which the codes of each layer vary most',
     uses=('batch_size', 'num_points'),
   ),
+  'marginal_kl': Evaluator(
+    'tfvae.analysis.marginal_kl:MarginalKl',
+    'how far the codes of all examples together are from the prior, and what they tell of which example they are of',
+    {
+      'examples': Field(300, 'Codes at which several layers together are taken.', low=2, high=10**6),
+      'codes': Field(
+        0,
+        'Codes at which the layer that is inferred first is taken alone. 0: all; fewer where a flow makes each pair of '
+        'a code and a posterior costly.',
+        low=0,
+        high=10**8,
+      ),
+      'hidden': Field((128,), 'Widths of the hidden layers of the classifier.', item=int, low=1, high=10**5),
+      'passes': Field(
+        100, 'Of the classifier over what it is fitted to, at most. 0: a logistic regression alone.', low=0, high=10**5
+      ),
+    },
+    uses=('batch_size',),
+    needs=('latents', 'no context', 'halves'),
+  ),
   'limiting': Evaluator(
     'tfvae.analysis.limiting:Limiting',
     'pictures of the chain z, x, z',

@@ -116,6 +116,7 @@ UNTOLD = {
   'selection': 'compares models of p(x)',
   'tiles': 'is of one p(z)',
   'accuracy_bounds': 'bounds what codes tell by their rates, in which what a context tells has no part',
+  'marginal_kl': 'is of one p(z)',
 }
 
 
@@ -123,6 +124,11 @@ def _no_context(f, name):
   if (context := f['data.context']) != 'none':
     why = f'{name}, which {UNTOLD[kind(name)]}'
     yield f'{WHERE} {why}, but spec.data.context is {context}, and the model is p(x | context); leave it out'
+
+
+def _halves(f, name):
+  if not f[f'eval.{name}.hidden']:
+    yield f'spec.eval.{name}.hidden: got (); give the width of one layer at least'
 
 
 TARGETS = {'ppca': 'the likelihood of a model of x itself', 'players': 'the losses of symmetric learning'}
@@ -160,6 +166,7 @@ NEEDS = {
   'discrete layers': _discrete_layers,
   'few states': _few_states,
   'no context': _no_context,
+  'halves': _halves,
   'no target': _no_target,
   'chains': _chains,
   'task': _task,
