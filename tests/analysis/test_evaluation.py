@@ -111,34 +111,48 @@ def test_evaluations_of_one_model_are_equal_to_the_bit(tiny):
 
 @pytest.mark.parametrize('size', [297, 100, 7])
 def test_every_evaluator_sees_the_same_binary_images(tiny, size, monkeypatch):
-  """Those of `bounds` and of `log_evidence`, which has batches of its own, and whatever eval.batch_size is."""
+  """Those of `bounds`, of `log_evidence`, which has batches of its own, and of the codes that probes see, whatever
+  eval.batch_size is.
+  """
   monkeypatch.setattr('tfvae.analysis.log_evidence.VALUES', 64 * 35)  # 5 examples x 7 samples at once
-  fields = {'data.binarize': 'dynamic', 'eval.evaluators': ('bounds', 'log_evidence', 'samples')}
+  evaluators = ('bounds', 'log_evidence', 'samples', 'probes')
+  fields = {'data.binarize': 'dynamic', 'eval.evaluators': evaluators}
   fields |= {
+    'eval.probes.fit': 'split',
+    'eval.probes.classifiers': 'logistic',
+    'eval.num_samples': 3,
     'eval.batch_size': size,
     'eval.log_evidence.samples': 7,
     'eval.log_evidence.examples': 60,
     'eval.num_images': 60,
   }
   spec, source, model = make(tiny, **fields)
-  seen, own = {}, Hierarchy.infer
+  seen, own, own_encode = {}, Hierarchy.infer, Hierarchy.encode
+
+  def keep(batch, how):
+    def keep_each(index, x):
+      for number, image in zip(index, x, strict=True):
+        seen.setdefault((int(number), how), set()).add(image.tobytes())
+
+    tf.numpy_function(keep_each, [batch['index'], batch['x']], [])
 
   def infer(self, batch, noise, num_samples=1, estimator=None, held=False):
-    def keep(index, x):
-      for number, image in zip(index, x, strict=True):
-        seen.setdefault((int(number), num_samples), set()).add(image.tobytes())
-
-    tf.numpy_function(keep, [batch['index'], batch['x']], [])
+    keep(batch, num_samples)
     return own(self, batch, noise, num_samples, estimator, held)
 
+  def encode(self, batch):
+    keep(batch, 'encoded')
+    return own_encode(self, batch)
+
   monkeypatch.setattr(Hierarchy, 'infer', infer)
+  monkeypatch.setattr(Hierarchy, 'encode', encode)
   arrays = evaluate(spec, source, model).arrays
-  want = [image.tobytes() for image in arrays['samples']['x']]
-  assert {samples for _, samples in seen} == {1, 7, spec.eval.num_samples}
+  every = [image.tobytes() for image in source.first('test', 297)['x'].numpy()]  # in no batches
+  assert [image.tobytes() for image in arrays['samples']['x']] == every[:60]
+  counts = {how: len([number for number, by in seen if by == how]) for _, how in seen}
+  assert counts == {1: 297, 7: 60, 3: 297, 'encoded': 297}
   for (number, _), images in seen.items():
-    assert len(images) == 1
-    if number < 60:
-      assert images == {want[number]}
+    assert images == {every[number]}
 
 
 def normal(loc, scale):
