@@ -66,6 +66,7 @@ def check(spec) -> None:
 def problems(spec, data: Dataset) -> list[str]:
   """What of a spec does not fit its data, a line each."""
   found = misfits.problems(spec, data, classifiers.classes(spec))
+  found += classifiers.misfits(spec, data.observation)
   return found + fit.problems(flatten(spec.to_dict()), data.shape, data.context)
 
 
@@ -243,7 +244,7 @@ def frozen(spec, observation: Observation, gradient: bool = True, field: str = '
 
 
 def sight(spec, observation: Observation, field: str = 'path', gradient: bool = True, alone: bool = False):
-  """What a classifier that constraints and the evaluator `task` look through sees of such examples, a `Sight`.
+  """What a classifier that constraints and evaluators look through sees of such examples, a `Sight`.
 
   field: of spec.classifier: path, or turns, which names the turns of mnist_rotate and sees examples as they are.
   gradient: whether a gradient is to go through it.

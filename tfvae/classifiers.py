@@ -11,8 +11,10 @@ from tfvae.errors import RunError, SpecError
 from tfvae.making import Make
 from tfvae.observation import Observation
 from tfvae.run.directory import Directory, is_free
+from tfvae.spec import catalogue
 from tfvae.spec.entries import NAMES, TASKS
-from tfvae.spec.evaluators import kind
+from tfvae.spec.evaluators import entry
+from tfvae.spec.rules.asked import shown
 from tfvae.spec.rules.constraint import needs_classifier
 
 HOW = 'give the workdir of a trained run of specs/classifier.py'
@@ -38,37 +40,54 @@ def frozen(spec, observation: Observation, make: Make, gradient: bool, field: st
     raise SpecError([f'spec.classifier.{field}: {error}']) from None
   made = Frozen(trained, observation)
   if len(observation.shape) != 3 and not made.is_alike:
-    raise SpecError(
-      [
-        f'spec.classifier.{field}: got {path}, whose data are scaled otherwise (spec.data.scaling='
-        f'{trained.spec.data.scaling}), and vectors have no black and white by which they could be turned; train one '
-        f'with spec.data.scaling={spec.data.scaling} on these data'
-      ]
-    )
+    raise SpecError([_scaled_otherwise(spec, trained.spec, field)])
   return made
 
 
 def problems(spec, shape: tuple[int, ...] | None, of_fid: bool = False) -> list[str]:
-  """Why constraints and the evaluators `task` and `fid` cannot use the classifiers of spec.classifier, as far as it is
-  known without their weights, a line each; of a classifier that they do not need nothing.
+  """Why constraints and evaluators cannot use the classifiers of spec.classifier, as far as it is known without their
+  weights, a line each; of a classifier that they do not need nothing.
 
   shape: of the examples. None: not known.
   of_fid: whether `fid` takes its features.
   """
   shape, found = shape and seen(spec, shape), []
-  if _is_needed(spec) or of_fid or ('task' in map(kind, spec.eval.evaluators) and spec.classifier.path):
+  if _is_needed(spec) or of_fid or _looking(spec):
     found.append(_problem(spec, shape, _is_needed(spec), 'path'))
   if spec.classifier.turns:
     found.append(_problem(spec, shape, False, 'turns'))
   return [problem for problem in found if problem]
 
 
+def misfits(spec, observation: Observation) -> list[str]:
+  """Why evaluators cannot look through the classifier of spec.classifier.path at these data, whose range is known."""
+  with contextlib.suppress(RunError):  # which is told elsewhere
+    if _looking(spec) and len(observation.shape) != 3:
+      run = _run(spec.classifier.path, None)
+      if not observation.turned(_ends(run))[2]:
+        return [_scaled_otherwise(spec, run.spec, 'path')]
+  return []
+
+
 def classes(spec) -> int | None:
-  """How many labels the classifier of the constraints knows. None: there is none, or none that can be used."""
+  """How many labels the classifier of spec.classifier.path knows. None: nothing asks for it, or it cannot be used."""
   with contextlib.suppress(RunError):
-    if _is_needed(spec):
+    if _is_needed(spec) or _looking(spec):
       return _run(spec.classifier.path, None).spec.model.classifier.classes
   return None
+
+
+def _looking(spec):
+  """The evaluators that look through the classifier of spec.classifier.path at labels."""
+  return [name for name in spec.eval.evaluators if entry(name).sight] if spec.classifier.path else []
+
+
+def _scaled_otherwise(spec, theirs, field):
+  return (
+    f'spec.classifier.{field}: got {spec.classifier[field]}, whose data are scaled otherwise (spec.data.scaling='
+    f'{theirs.data.scaling}), and vectors have no black and white by which they could be turned; train one with '
+    f'spec.data.scaling={spec.data.scaling} on these data'
+  )
 
 
 def _is_needed(spec):
@@ -95,6 +114,12 @@ def _problem(spec, shape, gradient, field):
     if task == OF_TURNS:
       return f'{got}, trained on {run.spec.data.name}, whose labels are no turns, as those of {task} are; {HOW}:turns'
     return f'{got}, which tells by how many turns an image is turned, not its label (spec.classifier.turns); {HOW}'
+  theirs, own = (catalogue.labelled(of.data.name, of.data.of) for of in (run.spec, spec))
+  if field == 'path' and None not in (theirs, own) and theirs != own and (looking := _looking(spec)):
+    return (
+      f'{got}, trained on {run.spec.data.name}, whose labels are none of {task}, for which '
+      f'{shown(looking)} would look; {HOW} on the same data'
+    )
   if task in TASKS and (found := run.spec.model.classifier.classes) != LABELS:
     return f'{got}, a classifier of {found} classes; {task} has {LABELS} labels: {HOW} of as many'
   return None
@@ -122,9 +147,13 @@ def load(workdir: str, make: Make, shape: tuple[int, ...] | None = None):
   model.trainable = False
   fields = {name: value for name, value in spec_lib.changed(run.spec).items() if not is_free(name)}
   digest = hashlib.sha256(json.dumps([fields, run.data], sort_keys=True).encode()).hexdigest()
-  ends = tuple(run.data.get('range') or (0.0, 1.0))
   found = run.evaluation
-  return Trained(model, run.spec, run.data['scaling'], ends, found['accuracy'], found['split'], digest)
+  return Trained(model, run.spec, run.data['scaling'], _ends(run), found['accuracy'], found['split'], digest)
+
+
+def _ends(run):
+  """Black and white in the units of a classifier, or the least and the largest value."""
+  return tuple(run.data.get('range') or (0.0, 1.0))
 
 
 def _run(workdir, shape):

@@ -21,6 +21,12 @@ class Observation(NamedTuple):
     """From one level to the next."""
     return (self.high - self.low) / (self.levels - 1)
 
+  def turned(self, own: tuple[float, float]) -> tuple[float, float, bool]:
+    """(scale, shift, whether they change nothing) of x -> scale x + shift, from this range of values to `own`."""
+    scale = (own[1] - own[0]) / ((self.high - self.low) or 1.0)  # of one value alone
+    shift = own[0] - scale * self.low
+    return scale, shift, abs(scale - 1) < 1e-9 and abs(shift) < 1e-9 * (own[1] - own[0])
+
   @classmethod
   def kept(cls, summary: dict) -> 'Observation':
     """From what a run keeps of its data; runs of tfvae before 0.2 kept no levels."""

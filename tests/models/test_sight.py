@@ -41,7 +41,7 @@ def test_an_image_as_it_is():
   x = tf.constant(images([[[3], [4]], [[2], [5]]]))  # [S, B, 3, 3, 1]
   np.testing.assert_array_equal(of.right(x, {'label': label}), [[True, False], [False, True]])
   np.testing.assert_allclose(of.probability(x, {'label': label}), [[0.73, 0.03], [0.03, 0.73]])
-  assert of.features(x, {}).shape == (2, 2, 2) and of.num_features == 2
+  assert of.labels(x, {}).shape == (2, 2, 10) and of.features(x, {}).shape == (2, 2, 2) and of.num_features == 2
 
 
 def test_pairs():
@@ -54,6 +54,7 @@ def test_pairs():
     p[row, [0, 1], pair] = 0.73
   want = [sum(p[row, 0, a] * p[row, 1, (3 - a) % 10] for a in range(10)) for row in range(3)]
   np.testing.assert_allclose(of.probability(x, batch), want)
+  np.testing.assert_allclose(tf.reduce_sum(of.labels(x, {}), -1), 1)
   assert of.features(x, batch).shape == (3, 4) and of.num_features == 4
 
 
@@ -63,6 +64,7 @@ def test_triplets():
   x = tf.constant(images([[1, 2, 3], [8, 5, 3], [1, 2, 4]]))
   np.testing.assert_array_equal(of.right(x, {}), [True, True, False])
   np.testing.assert_allclose(of.probability(x, batch), [0.73, (0.73 + 2 * 0.03) / 3, (2 * 0.73 + 0.03) / 3])
+  np.testing.assert_allclose(of.labels(x, {}), 0.03 + 0.7 * np.eye(10)[[3, 3, 4]])
   assert not of.is_told and of.num_features == 6
 
 

@@ -11,6 +11,7 @@ from tfvae.theory import information
 from tfvae.theory.information import (
   accuracy_bound,
   count_information,
+  generated_information,
   inception_score,
   information_of_accuracy,
   label_information,
@@ -167,3 +168,37 @@ def test_inception_score():
   assert found['sharpness'] == pytest.approx(-stats.entropy(probabilities, axis=1).mean())
   assert inception_score(np.eye(4)[np.arange(100) % 4])['score'] == pytest.approx(4)
   assert inception_score(np.full((10, 4), 0.25))['score'] == pytest.approx(1)
+
+
+def test_generated_information_of_one_draw_is_an_inception_score():
+  probabilities = stats.dirichlet.rvs(np.full(5, 0.3), size=1000, random_state=0)
+  found = inception_score(probabilities)
+  wanted = math.log(found['score']), found['log_standard_error']
+  assert generated_information(probabilities[None]) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize('draws', [2, 5, 20])
+def test_the_entropy_of_a_mean_of_draws(draws):
+  """Two labels: p(label | a, b) of Beta distributions whose means, 0.2 and 0.7, are p(label | a).
+
+  By Taylor, the mean of the entropy of K draws' mean is H + c / K + d / K^2 + ..., for each a with c = H2 v / 2 and
+  d = H3 m / 6 + H4 v^2 / 8, of H's derivatives and of the second and third moments v and m of a draw about its mean.
+  The jackknife leaves -d / (K (K - 1)), and what is of higher orders; the plain mean -c / K.
+  """
+  count, c, d = 40_000, 0.0, 0.0
+  entropy = lambda p: -p * math.log(p) - (1 - p) * math.log(1 - p)
+  which, seen = np.arange(count) % 2, np.empty((draws, count, 2))
+  for of, mean in enumerate((0.2, 0.7)):
+    beta = stats.beta(10 * mean, 10 * (1 - mean))
+    v, m = beta.var(), float(beta.stats('s')) * beta.var() ** 1.5
+    c -= v / (2 * mean * (1 - mean)) / 2
+    third, fourth = (1 - 2 * mean) / (mean * (1 - mean)) ** 2, -2 * (mean**-3 + (1 - mean) ** -3)
+    d += (third * m / 6 + fourth * v**2 / 8) / 2
+    seen[:, which == of, 0] = beta.rvs((draws, count // 2), random_state=of)
+  seen[..., 1] = 1 - seen[..., 0]
+  true = entropy(0.45) - (entropy(0.2) + entropy(0.7)) / 2
+  found, error = generated_information(seen)
+  plain, _ = generated_information(seen.mean(0, keepdims=True))
+  assert found == pytest.approx(true, abs=3 * error + 2 * abs(d) / (draws * (draws - 1)))
+  assert plain == pytest.approx(true - c / draws, abs=3 * error + 2 * abs(d) / draws**2)
+  assert plain - true > 5 * error or draws == 20

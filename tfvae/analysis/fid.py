@@ -6,21 +6,19 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from tfvae.analysis.decoded import Decoded
 from tfvae.analysis.evaluator import Evaluator, Found
 from tfvae.data.source import Source
 from tfvae.making import Make
-from tfvae.noise import stateless
 from tfvae.theory.frechet import Accumulator, Moments, distance
 
 
 class Fid(Evaluator):
   """fid/<extractor>/<of>: the Frechet distance of features of images and of the data (Heusel et al. 2017).
 
-  Images, of each kind in eval.fid.of, are E[x | z], in [0, 1] from the smallest to the largest value of the data: of a
-  Bernoulli decoder 1 where it exceeds 1/2 (Flach et al. 2024), else clipped to that range. prior: z ~ p(z). limiting:
-  z of the chain z ~ q(z | x), x ~ p(x | z) after eval.limiting.steps steps from the prior. reconstruction: one
-  z ~ q(z | x) for each of the first examples of the split. There are eval.fid.samples of them (0: as many as in the
-  reference).
+  Images, of each kind in eval.fid.of (`decoded.Decoded`), are E[x | z], in [0, 1] from the smallest to the largest
+  value of the data: of a Bernoulli decoder 1 where it exceeds 1/2 (Flach et al. 2024), else clipped to that range.
+  There are eval.fid.samples of them (0: as many as in the reference).
 
   The reference, eval.fid.reference, is the data as they are (the targets, where there are such), but for
   data.binarize=threshold: grey values where they are binarised at random. Its moments are kept in the run.
@@ -40,9 +38,7 @@ class Fid(Evaluator):
   def __init__(self, spec, extractors: list, run=None):
     super().__init__(spec)
     self._extractors, self._run, self._known = extractors, run, {}
-    self._generated = tf.function(self._prior_images, autograph=False)
-    self._decoded = tf.function(self._decode, autograph=False)
-    self._reconstructed = tf.function(self._reconstructions, autograph=False)
+    self._decoded = Decoded(spec, self.name, _image)
 
   @classmethod
   def from_spec(cls, spec, observation, make: Make, run=None, name: str = ''):
@@ -63,8 +59,7 @@ class Fid(Evaluator):
       count = section.samples or reference_count
       if of == 'reconstruction':
         count = min(count, split.size)
-      images = {'prior': self._prior, 'limiting': self._limiting, 'reconstruction': self._reconstruction}[of]
-      found = self._moments(images(model, split, count), self._extractors)
+      found = self._moments(self._decoded.batches(of, model, split, count), self._extractors)
       numbers[f'fid_samples/{of}'] = float(count)
       for extractor in self._extractors:
         _warn(extractor, f'{of} images', count, f'{self.name}.samples')
@@ -153,51 +148,11 @@ class Fid(Evaluator):
         x = batch.get('target', batch['x'])
         yield tf.clip_by_value((x - low) / (high - low), 0, 1), stored['mask'].numpy() > 0
 
-  # The images of a model.
 
-  @staticmethod
-  def _images(model, px, ends):
-    """The pictures of the one sample in [0, 1]: [B, H, W, C]."""
-    image, (low, high) = model.decoder.likelihood.image(px)[0], ends
-    return tf.clip_by_value((image - low) / (high - low), 0, 1)
-
-  def _batches(self, split, count):
-    """(first, which images count) of each batch of as many images as spec.eval.batch_size."""
-    size = min(self.spec.eval.batch_size, count)
-    firsts = range(0, count, size)
-    return split.watched(((first, np.arange(first, first + size) < count) for first in firsts), len(firsts))
-
-  def _prior(self, model, split, count):
-    for first, kept in self._batches(split, count):
-      context = split.context(model, len(kept), first)
-      yield self._generated(model, tf.constant(first), len(kept), context, split.source.value_range), kept
-
-  def _prior_images(self, model, first, n, context, ends):
-    trace = model.generate(n, stateless(self.spec.seed, first).scope('eval/fid/prior'), context)
-    return self._images(model, trace.px, ends)
-
-  def _decode(self, model, z, context, ends):
-    return self._images(model, model.decode(z, context), ends)
-
-  def _limiting(self, model, split, count):
-    from tfvae.models.chain import Chain
-
-    seed = tf.Variable(self.spec.seed, trainable=False)  # a chain with another seed would be compiled again
-    chain = Chain(model, seed)
-    for first, kept in self._batches(split, count):
-      seed.assign((self.spec.seed + 1_000_003 * first) % 2**31)
-      context = split.context(model, len(kept), first)
-      z = chain.run(len(kept), self.spec.eval.limiting.steps, context=context)
-      yield self._decoded(model, z, context, split.source.value_range), kept
-
-  def _reconstruction(self, model, split, count):
-    for number, stored in split.batches(examples=count):
-      images = self._reconstructed(model, split, number, stored, split.source.value_range)
-      yield images, stored['mask'].numpy() > 0
-
-  def _reconstructions(self, model, split, number, stored, ends):
-    trace = model.infer(split.batch(stored), split.noise(number, 'eval/fid/reconstruction'), 1)
-    return self._images(model, trace.px, ends)
+def _image(model, px, ends):
+  """The picture of one sample in [0, 1]: [B, H, W, C]."""
+  image, (low, high) = model.decoder.likelihood.image(px)[0], ends
+  return tf.clip_by_value((image - low) / (high - low), 0, 1)
 
 
 def _file_name(key):

@@ -6,6 +6,7 @@ from tfvae.data import needs
 from tfvae.data.dataset import Dataset
 from tfvae.data.stored import Part
 from tfvae.spec.entries import NAMES
+from tfvae.spec.evaluators import entry
 
 GIVE_LABELS = {'table': ', or name their column (spec.data.label; in an NPZ file the arrays label and label_test)'}
 
@@ -57,7 +58,8 @@ def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
     found.append(problem)
   found += _context_problems(spec, dataset)
   if 'cla' in spec.constraint.names:
-    found += _true_label_problems(spec, dataset, classes)
+    found += _true_label_problems(spec, dataset)
+  found += _unknown_label_problems(spec, dataset, classes)
   if section.flip != 'none' and len(dataset.shape) != 3:
     found.append(
       f'spec.data.flip: got {section.flip}, which needs images, but examples of {dataset.name} have the shape '
@@ -157,7 +159,7 @@ def _label_problem(spec, dataset, classes):
   return None
 
 
-def _true_label_problems(spec, dataset, classes):
+def _true_label_problems(spec, dataset):
   """Why the probability of the true label cannot be asked for, of the training split or of one that is evaluated."""
   got = f'spec.constraint.names: got {",".join(spec.constraint.names)}, of which cla needs labels'
   for split in _of_cla(spec):
@@ -168,7 +170,14 @@ def _true_label_problems(spec, dataset, classes):
       yield f'{got}, but {what} has none; leave cla out{GIVE_LABELS.get(spec.data.name, "")}'
     elif label.dtype.kind not in 'biu' or label.min() < 0:
       yield f'{got} 0, 1, 2, ..., but those of {what} are {label.dtype}, {label.min():g} the least; leave cla out'
-    elif classes is not None and label.max() >= classes:
+
+
+def _unknown_label_problems(spec, dataset, classes):
+  """Labels that the classifier of spec.classifier.path does not know, where it is asked for the true one."""
+  for split in _of_true_labels(spec, dataset) if classes is not None else ():
+    label = needs.labels(dataset, split) if split in dataset.splits else None
+    if label is not None and label.dtype.kind in 'biu' and label.max() >= classes:
+      what = f'the {split} split of {dataset.name}'
       yield (
         f'spec.classifier.path: got {spec.classifier.path}, a classifier of {classes} classes, but the labels of '
         f'{what} go up to {label.max()}; give one that was trained with spec.model.classifier.classes={label.max() + 1}'
@@ -185,8 +194,8 @@ def guarded(spec, dataset: Dataset, classes: int | None = None) -> Dataset:
     limits.append(('spec.model.context.classes', spec.model.context.classes, everywhere))
   if NAMES['model.name'][spec.model.name].labels:
     limits.append(('spec.model.classifier.classes', spec.model.classifier.classes, everywhere))
-  if 'cla' in spec.constraint.names and classes is not None:
-    limits.append(('spec.classifier.path', classes, _of_cla(spec)))
+  if classes is not None:
+    limits.append(('spec.classifier.path', classes, _of_true_labels(spec, dataset)))
   for field, limit, splits in limits:
     got = spec.classifier.path if field == 'spec.classifier.path' else limit
     problem = f'{field}: got {got}, but {dataset.name} has labels that are none of 0 to {limit - 1}'
@@ -197,6 +206,13 @@ def guarded(spec, dataset: Dataset, classes: int | None = None) -> Dataset:
 
         dataset.splits[split] = part._replace(reader=Labelled(part.reader, limit, problem))
   return dataset
+
+
+def _of_true_labels(spec, dataset):
+  """The splits of which the classifier of spec.classifier.path is asked for the true label."""
+  names = [name for name in spec.eval.evaluators if {'a classifier', 'labels'} <= set(entry(name).needs)]
+  splits = [split for name in names for split in needs.splits(spec, dataset, name)]
+  return dict.fromkeys((*(_of_cla(spec) if 'cla' in spec.constraint.names else ()), *splits))
 
 
 def _of_cla(spec):

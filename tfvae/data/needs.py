@@ -44,7 +44,7 @@ def labels(dataset, split):
 
 def _labels(spec, dataset, name):
   fit = ('train',) if 'train' in spec.eval[name].get('fit', ()) else ()
-  for split in dict.fromkeys((*_splits(spec, dataset, name), *fit)):
+  for split in dict.fromkeys((*splits(spec, dataset, name), *fit)):
     label, what = labels(dataset, split), f'the {split} split of {dataset.name}'
     if label is None:
       yield f'{WHERE} {name}, which needs labels, but {what} has none; leave it out'
@@ -57,7 +57,7 @@ def _labels(spec, dataset, name):
       yield f'{WHERE} {name}, which needs labels that differ, but all of {what} are {label[0]:g}; leave it out'
 
 
-def _splits(spec, dataset, name):
+def splits(spec, dataset, name):
   """Those of an evaluator that are there; of the others it is told elsewhere."""
   own = spec.eval[name].split
   return [split for split in ((own,) if own else (spec.eval.split, *spec.eval.also)) if split in dataset.splits]
@@ -65,7 +65,7 @@ def _splits(spec, dataset, name):
 
 def _neighbours(spec, dataset, name):
   neighbours = spec.eval[name].neighbours
-  for split in _splits(spec, dataset, name):
+  for split in splits(spec, dataset, name):
     if neighbours >= (size := dataset.size(split)):
       what = f'the {size} examples of the {split} split of {dataset.name}'
       yield f'spec.eval.{name}.neighbours: got {neighbours}; allowed: less than {what}'
@@ -79,7 +79,7 @@ def fitted_on(count: int) -> int:
 def _probed(spec, dataset, name):
   """What probes are fitted on."""
   section = spec.eval[name]
-  for split in _splits(spec, dataset, name):
+  for split in splits(spec, dataset, name):
     sizes = {'split': ('80% of the', split, fitted_on(dataset.size(split)))}
     if split != 'train':
       sizes['train'] = ('the', 'train', dataset.size('train'))
@@ -97,6 +97,12 @@ def _probed(spec, dataset, name):
             f'spec.eval.{name}.neighbours: got {section.neighbours}; allowed: less than the {size} examples of {share} '
             f'{whose} split of {dataset.name} that it is fitted on'
           )
+
+
+def _two_examples(spec, dataset, name):
+  for split in splits(spec, dataset, name):
+    if dataset.size(split) < 2:
+      yield f'{WHERE} {name}, which needs two examples, but the {split} split of {dataset.name} has one; leave it out'
 
 
 def _discrete_values(spec, dataset, name):
@@ -169,6 +175,7 @@ NEEDS = {
   'labels': _labels,
   'neighbours': _neighbours,
   'probed': _probed,
+  'two examples': _two_examples,
   'discrete values': _discrete_values,
   'halves': _halves,
   'levels': _levels,

@@ -48,10 +48,7 @@ class Frozen:
   def __init__(self, trained: Trained, observation: Observation):
     self._model, self._section = trained.model, trained.spec.data
     self.classes, self.num_features = self._model.classes, self._model.head.map.kernel.shape[0]
-    (low, high), own = (observation.low, observation.high), trained.range
-    self._scale = (own[1] - own[0]) / ((high - low) or 1.0)  # of one value alone
-    self._shift = own[0] - self._scale * low
-    self.is_alike = abs(self._scale - 1) < 1e-9 and abs(self._shift) < 1e-9 * (own[1] - own[0])
+    self._scale, self._shift, self.is_alike = observation.turned(trained.range)
     self.hash, self.accuracy, self.split = trained.hash, trained.accuracy, trained.split
     self.weights = f'{_checksum(self._model.variables):08x}'
 

@@ -55,10 +55,14 @@ class Sight:
     """The probabilities of the labels in each view: V times [..., B, M]."""
     return [self._each(self.frozen.probabilities, view) for view in self.views(x, batch)]
 
+  def labels(self, x: tf.Tensor, batch: dict) -> tf.Tensor:
+    """The probabilities of the labels of x, as the classifier sees it: [..., B, M]. Differentiable in x."""
+    (seen,) = self.seen(x, batch)
+    return seen
+
   def probability(self, x: tf.Tensor, batch: dict) -> tf.Tensor:
     """That the classifier sees in x, made of these examples, what is in them: [..., B]. Differentiable in x."""
-    (seen,) = self.seen(x, batch)
-    return _of(seen, batch['label'])
+    return _of(self.labels(x, batch), batch['label'])
 
   def right(self, x: tf.Tensor, batch: dict) -> tf.Tensor:
     """Whether what it sees is what was asked for: [..., B], booleans."""
@@ -151,8 +155,8 @@ class OfPairs(Sight):
     del batch
     return tf.split(x, x.shape[-1], -1)
 
-  def probability(self, x, batch):
-    return _of(_sum(*self.seen(x, batch)), batch['label'])
+  def labels(self, x, batch):
+    return _sum(*self.seen(x, batch))
 
   def right(self, x, batch):
     first, second = self._labels(x, batch)
@@ -163,7 +167,7 @@ class OfTriplets(Sight):
   """Three images as channels: right is where the third is the sum of the others modulo 10, whatever was told.
 
   The probability, of what is made of given examples, is the mean of those that each image has its own label,
-  batch['labels'] [B, 3].
+  batch['labels'] [B, 3]. The label of an example is that of the third.
   """
 
   is_told, num_views = False, 3
@@ -171,6 +175,9 @@ class OfTriplets(Sight):
   def views(self, x, batch):
     del batch
     return tf.split(x, x.shape[-1], -1)
+
+  def labels(self, x, batch):
+    return self.seen(x, batch)[2]
 
   def probability(self, x, batch):
     labels = tf.unstack(batch['labels'], axis=-1)

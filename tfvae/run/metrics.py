@@ -64,6 +64,7 @@ LISTED = {
   'mutual_information/*': 'nats about the label',
   'mutual_information_ksg/*': 'nats, by neighbours',
   'mutual_information_counts/*': 'nats, by counts',
+  'mutual_information_p/*': 'nats about the label that the classifier sees in what is generated',
   'marginal_kl/*': 'nats, by the mixture of all posteriors',
   'marginal_kl_ratio/*': 'nats, by a density ratio',
   'index_code_information/*': 'nats, I_q(x; z)',
@@ -71,6 +72,8 @@ LISTED = {
   'accuracy_bound_information/*': 'the most on samples, by I(label; z)',
   'probe/*/*': 'right, on samples',
   'probe_train/*/*': 'right, fitted on the training split',
+  'inception_score/*': '(at most the number of labels)',
+  'reconstruction_accuracy/*': 'of the classifier',
 }
 SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent units: <layer>/<unit>
 

@@ -25,6 +25,12 @@ def source(name: str) -> str | None:
   return SUBSETS.get(name, None if name in NAMES['data.name'] else name)
 
 
+def labelled(name: str, of: str) -> str | None:
+  """The set whose labels these examples have: those of one set mean the same. None: of files of one's own."""
+  read_ = read(name, of)
+  return None if read_ in ('table', 'folder') else (source(read_) or read_).partition('/')[0]
+
+
 def find(name: str, data_dir: str | os.PathLike) -> pathlib.Path | None:
   """The directory of the highest version of a prepared set, 'name' or 'name/configuration'.
 

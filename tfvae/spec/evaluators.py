@@ -21,6 +21,7 @@ class Evaluator(NamedTuple):
     'latents',
   )  # what a spec and its data must have for it: `rules/needs.py`, `data/misfits.py`
   frame: tuple[str, ...] = ()  # arrays that are kept of each evaluation in training, for figures of its course
+  sight: bool = False  # whether it looks through the classifier of spec.classifier.path, where one is given
   version: int = 1  # goes up when its numbers change, so that those of older versions are sought again
 
 
@@ -60,6 +61,10 @@ def _examples(default: int, low: int = 0, what: str = 'how many of the first exa
   return Field(default, f'{what[0].upper()}{what[1:]}.{"" if low else " 0: all."}', low=low, high=10**8)
 
 
+DECODED = (
+  'prior: E[x | z], z of the prior. limiting: the same, z of the chain x -> z -> x after eval.limiting.steps steps '
+  'from the prior. reconstruction: E[x | z], z of q, of the first examples of the split.'
+)
 EVALUATORS = {
   'constraints': Evaluator(
     'tfvae.analysis.constraints:Constraints',
@@ -153,9 +158,17 @@ EVALUATORS = {
     {
       'examples': Field(300, 'Codes at which several layers together are taken.', low=2, high=10**6),
       'neighbours': Field(5, 'Of a code, by which a layer of few dimensions is taken alone.', low=1, high=1000),
+      'prior_samples': Field(
+        2000,
+        'With classifier.path: samples of the first layers, from which examples are generated and classified.',
+        low=2,
+        high=10**8,
+      ),
+      'draws': Field(10, 'With classifier.path: samples of the other layers given each of these.', low=2, high=10**4),
     },
     uses=('batch_size',),
     needs=('latents', 'labels', 'neighbours'),
+    sight=True,
   ),
   'accuracy_bounds': Evaluator(
     'tfvae.analysis.accuracy_bounds:AccuracyBounds',
@@ -239,6 +252,32 @@ EVALUATORS = {
     {'samples': Field(4, 'Samples for each context of the figure.', low=1, high=100)},
     uses=('batch_size', 'num_images'),
     needs=('latents', 'task'),
+    sight=True,
+  ),
+  'reconstruction_accuracy': Evaluator(
+    'tfvae.analysis.reconstruction_accuracy:ReconstructionAccuracy',
+    'whether the classifier of classifier.path sees the label in reconstructions',
+    uses=('batch_size',),
+    needs=('latents', 'a classifier', 'labels', 'two examples'),
+    sight=True,
+  ),
+  'inception_score': Evaluator(
+    'tfvae.analysis.inception_score:InceptionScore',
+    'of images by the classifier of classifier.path',
+    {
+      'of': Field(
+        ('prior',),
+        f'What is classified. {DECODED} data: the first examples of the split.',
+        choices=('prior', 'limiting', 'reconstruction', 'data'),
+        item=str,
+      ),
+      'samples': Field(
+        5000, 'How many of each kind; of reconstruction and data at most those of the split.', low=2, high=10**8
+      ),
+    },
+    uses=('batch_size',),
+    needs=('latents', 'a classifier', 'two examples'),
+    sight=True,
   ),
   'fid': Evaluator(
     'tfvae.analysis.fid:Fid',
@@ -261,9 +300,7 @@ EVALUATORS = {
       ),
       'of': Field(
         ('prior',),
-        'The images. prior: E[x | z], z of the prior. limiting: the same, z of the chain x -> z -> x after '
-        'eval.limiting.steps steps from the prior. reconstruction: E[x | z], z of q, of the first examples of the '
-        'split.',
+        f'The images. {DECODED}',
         choices=('prior', 'limiting', 'reconstruction'),
         item=str,
       ),

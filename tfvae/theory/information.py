@@ -106,6 +106,27 @@ def count_information(codes: np.ndarray, labels: np.ndarray) -> tuple[float, flo
   return float(max(0.0, ratio.mean() - bias)), float(ratio.std(ddof=1) / math.sqrt(len(flat)))
 
 
+def generated_information(probabilities: np.ndarray) -> tuple[float, float]:
+  """I(label; a) = H[p(label)] - E H[p(label | a)] in nats, of p(label | a, b) [K, N, M] at K draws of b given each of N
+  a: p(label | a) is the mean over the draws (Xiao & Bamler 2023, section 5, with one draw and the most probable label).
+
+  The entropy of a mean of K draws is too low, by about var(p(label | a, b)) / (2 K p(label | a)) of each label. The
+  jackknife takes that off, and leaves less than the order of 1 / K^2: it is K times that of all draws minus K - 1 times
+  the mean of those of all but one. So the value may be below 0. Of one draw nothing is taken off: it is the logarithm
+  of the inception score then.
+
+  Returns it and its standard error (delta method, to first order as if p(label) were known).
+  """
+  draws, count = probabilities.shape[:2]
+  given = probabilities.mean(0)
+  entropies = entr(given).sum(-1)
+  if draws > 1:
+    others = np.maximum((draws * given - probabilities) / (draws - 1), 0)
+    entropies = draws * entropies - (draws - 1) * entr(others).sum(-1).mean(0)
+  terms = -xlogy(given, given.mean(0)).sum(-1) - entropies
+  return float(terms.mean()), float(terms.std(ddof=1) / math.sqrt(count))
+
+
 def inception_score(probabilities: np.ndarray) -> dict[str, float]:
   """Of p(label | image) [N, M] (Salimans et al. 2016): the score exp(E KL(p(label | x) || p(label))), its logarithm in
   two parts, diversity H[p(label)] and sharpness -E H[p(label | x)], and the standard error of the logarithm.

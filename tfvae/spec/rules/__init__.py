@@ -11,7 +11,7 @@ from tfvae.spec.rules.context import context_rule
 from tfvae.spec.rules.data import data_rule, levels_rule, path_rule, stream_rule
 from tfvae.spec.rules.decoder import falling_sigma_rule, sigma_rule
 from tfvae.spec.rules.discrete import DISCRETE_RULES
-from tfvae.spec.rules.evaluation import evaluator_rule, fid_rule, sample_rule, split_rule, task_rule
+from tfvae.spec.rules.evaluation import evaluator_rule, fid_rule, kinds_rule, sample_rule, split_rule, task_rule
 from tfvae.spec.rules.model import (
   classifier_rule,
   flow_rule,
@@ -57,6 +57,7 @@ RULES: tuple[Callable, ...] = (
   stream_rule,
   members_rule,
   classifier_rule,
+  kinds_rule,
   fid_rule,
   task_rule,
 )

@@ -31,13 +31,24 @@ def evaluator_rule(f):
     yield f'spec.eval.checkpoint: got {short(checkpoint)}; allowed: newest | all | a step such as 2000.{hint}'
 
 
+def kinds_rule(f):
+  """Of what evaluators look at, and by what."""
+  for field in (f'eval.{name}.{field}' for name in f['eval.evaluators'] for field in ('extractors', 'of')):
+    values = f.get(field)
+    if values is None:
+      continue
+    if not values or len(set(values)) < len(values):
+      yield f'spec.{field}: got {shown(values) or "()"}; give one or more different ones'
+    if 'limiting' in values and f['data.target'] != 'x':
+      yield (
+        f'spec.{field}: got limiting, which encodes what the model generates, but spec.data.target is '
+        f'{f["data.target"]}, and x is another thing; leave it out'
+      )
+
+
 def fid_rule(f):
   for name in (name for name in f['eval.evaluators'] if kind(name) == 'fid'):
     own = f'eval.{name}'
-    for field in ('extractors', 'of'):
-      values = f[f'{own}.{field}']
-      if not values or len(set(values)) < len(values):
-        yield f'spec.{own}.{field}: got {shown(values) or "()"}; give one or more different ones'
     files = {
       'classifier': ('classifier.path', 'the workdir of a run of specs/classifier.py'),
       'inception': (f'{own}.inception', 'the file of its weights'),
@@ -47,11 +58,6 @@ def fid_rule(f):
         yield f'spec.{field}: is empty; spec.{own}.extractors={extractor} needs {what}'
     if f[f'{own}.samples'] == 1:
       yield f'spec.{own}.samples: got 1; a covariance needs at least two images (0: as many as the reference has)'
-    if 'limiting' in f[f'{own}.of'] and f['data.target'] != 'x':
-      yield (
-        f'spec.{own}.of: got limiting, which encodes what the model generates, but spec.data.target is '
-        f'{f["data.target"]}, and x is another thing; leave it out'
-      )
 
 
 def task_rule(f):

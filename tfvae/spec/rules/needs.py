@@ -147,6 +147,11 @@ def _chains(f, name):
     )
 
 
+def _classifier(f, name):
+  if not f['classifier.path']:
+    yield f'spec.classifier.path: is empty; the evaluator {name} needs the workdir of a run of specs/classifier.py'
+
+
 def _task(f, name):
   of = [task for task in TASKS if task != 'mnist_turns']
   if f['data.name'] not in of:
@@ -169,5 +174,6 @@ NEEDS = {
   'halves': _halves,
   'no target': _no_target,
   'chains': _chains,
+  'a classifier': _classifier,
   'task': _task,
 }
