@@ -92,3 +92,26 @@ def test_probes_are_compared_with_both_bounds(monkeypatch):
   lower = violations(accuracy_bound_rate__z2=0.4, accuracy_bound_rate_upper__z2=0.41)
   assert len(lower) == 5  # all probes, and the bound from I_q
   assert benchmark.exceeding(numbers) == (4, 4)
+
+
+def test_the_order_of_the_marginal_kl(monkeypatch, tmp_path):
+  """Seed by seed, of those that both ways have; and whether the two overlap."""
+  monkeypatch.syspath_prepend(ROOT / 'benchmarks')
+  benchmark = load('marginal.py')
+  names = {of[0]: 1.0 for of in benchmark.COLUMNS.values()}
+  ratio, lower = benchmark.ORDERED.values()
+  none = {seed: names | {ratio: 100.0 + seed, lower: 5.0} for seed in (0, 1, 2)}
+  re = {seed: names | {ratio: 10.0, lower: 4.0 + seed} for seed in (0, 1)}
+  text = benchmark.show({('cifar10', 'none'): none, ('cifar10', 're'): re})
+  assert '| cifar10 | ELBO | 3 |' in text and '101.0 (100.0 to 102.0)' in text
+  assert text.splitlines()[-1] == (
+    'cifar10: ELBO above re, by the density ratio 2 of 2 seeds (and all of one above all of the other); by the lower '
+    'bound 1 of 2 seeds'
+  )
+  for name in ('none-0', 'none-10', 're-0', 'other-0'):
+    (tmp_path / 'cifar10' / name).mkdir(parents=True)
+  for name in ('none-0', 're-0'):
+    (tmp_path / 'cifar10' / name / 'evaluation.json').write_text('{}')
+  (tmp_path / 'none-0.log').write_text('')
+  found = benchmark.runs_of(tmp_path)
+  assert {key: list(own) for key, own in found.items()} == {('cifar10', 'none'): [0], ('cifar10', 're'): [0]}

@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from threadpoolctl import threadpool_limits
 
 HELD = 5  # one in so many samples of the half that is fitted tells when to stop, and which classifier to take
 PATIENCE = 10  # passes after which a net stays as it was, where the log-loss there
@@ -96,6 +97,7 @@ def standard_log_prob(z: np.ndarray) -> np.ndarray:
   return -0.5 * (np.square(z).sum(1) + z.shape[1] * math.log(2 * math.pi))
 
 
+@threadpool_limits.wrap(limits=1)  # products of small matrices: threads that wait for each other cost thirty times that
 def by_classifier(
   q: Parts, p: Parts, hidden: Sequence[int], passes: int, seed: int, watch: Watch = lambda values, number: values
 ) -> Estimate:
@@ -114,6 +116,7 @@ def by_classifier(
   return _judged(logit(q.judged), logit(p.judged), 0.0)
 
 
+@threadpool_limits.wrap(limits=1)
 def by_bridge(
   q: Parts, hidden: Sequence[int], passes: int, seed: int, watch: Watch = lambda values, number: values
 ) -> Estimate:
