@@ -47,6 +47,10 @@ SLOW = [
   'classifier:fashion_mnist',
   'classifier:cifar10',
   'classifier:svhn',
+  'classifier:cifar10,conv',
+  'classifier:residual',
+  'classifier:dense',
+  'classifier:mnist,dense',
   'entropies',
   'entropies:1d_gauss,vae0',
   'entropies:line,vae3',
@@ -192,6 +196,8 @@ def small(own) -> dict:
   fields |= {name: min(flatten(own.to_dict())[name], value) for name, value in most.items()}
   if own.model.classifier.kind == 'residual':
     fields |= {'model.classifier.hidden': (8, 16)}
+  if own.model.classifier.kind == 'densenet':
+    fields |= {'model.classifier.hidden': (12, 10), 'model.classifier.growth': 4}
   if 'z' in own.model.layers:  # its steps are compiled one by one
     fields |= {'model.z.steps': 2, 'model.z.lstm': 4}
   if own.data.name in (*SYNTHETIC, *TASKS):

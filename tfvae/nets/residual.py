@@ -57,7 +57,7 @@ class Residual(keras.layers.Layer):
         block = Block(channels, stride, self.kernel, self.activation, stride > 1 or channels != width, f'block_{i}_{j}')
         self.stages.append(block)
         width = channels
-    self.norm = _norm(width, 'norm')
+    self.norm = norm(width, 'norm')
     self.activate = keras.layers.Activation(self.activation, name='activate')
     self.pool = None if self.grid else keras.layers.GlobalAveragePooling2D(name='pool')
     self.built = True
@@ -94,7 +94,7 @@ class Block(keras.layers.Layer):
     self.past = keras.layers.Conv2D(channels, 1, use_bias=False, name='past') if project else None
 
   def build(self, input_shape):
-    self.norm_0, self.norm_1 = _norm(input_shape[-1], 'norm_0'), _norm(self.channels, 'norm_1')
+    self.norm_0, self.norm_1 = norm(input_shape[-1], 'norm_0'), norm(self.channels, 'norm_1')
     self.built = True
 
   def call(self, x):
@@ -105,6 +105,7 @@ class Block(keras.layers.Layer):
     return past + self.conv_1(self.activate(self.norm_1(self.conv_0(active))))
 
 
-def _norm(channels, name):
+def norm(channels: int, name: str) -> keras.layers.Layer:
+  """Normalises groups of channels within each example: `GROUPS`, or as many as have at least `LEAST` and are alike."""
   groups = next(n for n in range(GROUPS, 0, -1) if n == 1 or (channels % n == 0 and channels >= LEAST * n))
   return keras.layers.GroupNormalization(groups, name=name)

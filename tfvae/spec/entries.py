@@ -158,6 +158,7 @@ NAMES = {
     'linear': Net('tfvae.nets.mlp:Linear'),
     'conv28': Net('tfvae.nets.conv28:Conv28'),
     'residual': Net('tfvae.nets.residual:Residual', maps=True),
+    'densenet': Net('tfvae.nets.densenet:Densenet'),
   },
   'train.optimizer': {
     'adam': 'keras.optimizers:Adam',

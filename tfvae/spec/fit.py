@@ -233,6 +233,8 @@ def _misfit(f, net):
     return _conv28(f, net)
   if kind == 'residual':
     return _residual(f, net)
+  if kind == 'densenet':
+    return _densenet(f, net)
   if kind != 'conv':
     return None
   if not square:
@@ -316,6 +318,15 @@ def _residual(f, net):
     return _no_way(f, net, why)
   stages = sides.widths(f[field], right) if right > len(f[field]) else f[field][:right]
   return Misfit(net, field, why, lambda shape: [[{field: stages}]])
+
+
+def _densenet(f, net):
+  if not net.sides:
+    return _of_kind(f, net, 'leads from images to a vector, but this net gets a vector', 'mlp')
+  if net.grid:
+    where = f'leads from images to a vector, but this net leads to {net.grid} x {net.grid}'
+    return _of_kind(f, net, where, 'conv', 'mlp')
+  return None
 
 
 def _size(pair):

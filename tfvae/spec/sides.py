@@ -105,6 +105,27 @@ def widths(hidden: tuple[int, ...], needed: int) -> tuple[int, ...]:
   return (*hidden, *hidden[-1:] * (min(needed, MOST_REPEATED) - len(hidden)))
 
 
+def added(hidden: tuple[int, ...], growth: int, stem: int = 2) -> list[int]:
+  """How many layers each stage of a densenet has, of which each adds `growth` channels: of the stage that ends with
+  hidden[i] channels, from half of those of the stage before it, of the first from stem x growth.
+
+  Raises:
+    ValueError: no whole number of layers leads there; says what would be near.
+  """
+  counts, begin = [], stem * growth
+  for width in hidden:
+    count, rest = divmod(width - begin, growth)
+    if count < 1 or rest:
+      near = begin + growth * max(1, round((width - begin) / growth))
+      raise ValueError(
+        f'a stage that begins with {begin} channels has {begin + growth}, {begin + 2 * growth}, ... at its end, not '
+        f'{width}; the nearest is {near}'
+      )
+    counts.append(count)
+    begin = width // 2
+  return counts
+
+
 def stages(side: int, num_stages: int) -> list[int]:
   """The side in each stage of a residual net: in each but the first it is halved, an odd one rounded up."""
   sides = [side]

@@ -16,12 +16,15 @@ def net(kind: str = 'mlp', hidden: tuple[int, ...] = (128,)) -> dict:
       'linear: no hidden layer. conv28: seven convolutions from 28 x 28 pixels to a vector, or six from a vector to '
       "28 x 28 features, with the kernels of symmetric learning's authors. residual: stages of pre-activation residual "
       'blocks with group normalisation (He et al. 2016), from images or maps down to a vector, the mean over the map, '
-      'or to a smaller grid; each stage but the first halves the side (an odd one is rounded up).',
+      'or to a smaller grid; each stage but the first halves the side (an odd one is rounded up). densenet: stages of '
+      'layers that see all maps before them, with group normalisation, and half as many channels at half the side '
+      'between them (Huang et al. 2017), from images down to a vector.',
       choices=tuple(NAMES['net']),
     ),
     'hidden': Field(
       hidden,
-      'Units of each hidden Dense layer, or channels of each convolution; residual: of each stage.',
+      'Units of each hidden Dense layer, or channels of each convolution; residual: of each stage; densenet: at the '
+      'end of each stage.',
       item=int,
       low=1,
       high=10**5,
@@ -29,6 +32,7 @@ def net(kind: str = 'mlp', hidden: tuple[int, ...] = (128,)) -> dict:
     'activation': Field('relu', 'Activation after each hidden layer.', choices=ACTIVATIONS),
     'kernel': Field(3, 'Side of the convolution kernels.', low=1, high=31),
     'blocks': Field(2, 'residual: blocks of each stage, of two convolutions.', low=1, high=100),
+    'growth': Field(8, 'densenet: channels that each layer adds; it begins with twice as many.', low=1, high=1000),
     'repeat': Field(
       True,
       'conv: where the way from one side to the other needs more layers than `hidden` has, there are as many as it '

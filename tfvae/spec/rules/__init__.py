@@ -14,6 +14,7 @@ from tfvae.spec.rules.discrete import DISCRETE_RULES
 from tfvae.spec.rules.evaluation import evaluator_rule, fid_rule, kinds_rule, sample_rule, split_rule, task_rule
 from tfvae.spec.rules.model import (
   classifier_rule,
+  densenet_rule,
   flow_rule,
   linear_rule,
   lvae_rule,
@@ -45,6 +46,7 @@ RULES: tuple[Callable, ...] = (
   schedule_rule,
   split_rule,
   net_rule,
+  densenet_rule,
   sigma_rule,
   falling_sigma_rule,
   levels_rule,

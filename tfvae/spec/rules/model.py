@@ -2,6 +2,7 @@
 
 from tfvae.spec.fields.model import REPEATED
 from tfvae.spec.rules.asked import flows, linear_fields, model, shown
+from tfvae.spec.sides import added
 
 
 def net_rule(f):
@@ -9,6 +10,14 @@ def net_rule(f):
     heads = name in (f'model.{REPEATED}.posterior.kind', f'model.{REPEATED}.prior.kind') and kind == 'conv'
     if name.endswith('.kind') and kind != 'linear' and not f[name[:-4] + 'hidden'] and not heads:
       yield f'spec.{name[:-4]}hidden: got (); kind={kind} needs at least one width (kind=linear has none)'
+
+
+def densenet_rule(f):
+  for name in (name[:-4] for name, kind in f.items() if name.endswith('.kind') and kind == 'densenet'):
+    try:
+      added(f[f'{name}hidden'], f[f'{name}growth'])
+    except ValueError as error:
+      yield f'spec.{name}hidden: got {shown(f[f"{name}hidden"])}; with growth={f[f"{name}growth"]} {error}'
 
 
 def steps_rule(f):
