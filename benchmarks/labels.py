@@ -102,6 +102,11 @@ def fits(numbers: dict[str, float]) -> list[str]:
   return [fit for fit in FITS if any(name.startswith(f'{FITS[fit]}/') for name in numbers)]
 
 
+def common(groups: dict) -> list[str]:
+  """The fits that all runs of a data set have."""
+  return [fit for fit in FITS if all(fit in fits(numbers) for group in groups.values() for numbers in group)]
+
+
 def slots(numbers: dict[str, float]) -> list[str]:
   """Each layer, and all: as the probes have them."""
   begin = f'{FITS[fits(numbers)[0]]}/logistic/'
@@ -168,15 +173,19 @@ def _betas(betas):
   return ', '.join(f'{beta:g}' for beta in betas)
 
 
-def draw(cases: dict, fit: str, path: str) -> None:
-  """Of each data set and codes: the accuracies over the beta of the top layer, and the bounds."""
+def draw(cases: dict, wanted: str, path: str) -> None:
+  """Of each data set and codes: the accuracies over the beta of the top layer, and the bounds.
+
+  Where not all of a data set have the wanted fit, those of the other one.
+  """
   from matplotlib.figure import Figure
 
   rows = {data: slots(next(iter(groups.values()))[0]) for data, groups in cases.items()}
   drawn = Figure((3.1 * max(map(len, rows.values())) + 2, 3 * len(cases)), layout='constrained')
   all_axes = drawn.subplots(len(cases), max(map(len, rows.values())), squeeze=False, sharey='row')
   for (data, groups), axes in zip(cases.items(), all_axes, strict=True):
-    betas = [key[0] for key in groups]
+    betas, known = [key[0] for key in groups], common(groups)
+    fit = FITS[wanted if wanted in known else known[0]]
     for axis, layers in zip(axes, rows[data], strict=False):
       _draw_bounds(axis, groups, betas, layers)
       for number, (classifier, title) in enumerate(NAMES.items()):
@@ -211,7 +220,7 @@ def _draw_bounds(axis, groups, betas, layers):
 
   for what, (color, style, label) in BOUNDS.items():
     own = [[bound(numbers, what, layers)[0] for numbers in group] for group in groups.values()]
-    axis.plot(betas, [np.median(values) for values in own], style, color=color, label=label)
+    axis.plot(betas, [np.median(values) for values in own], style, marker='_', color=color, label=label)
     axis.fill_between(betas, [min(v) for v in own], [max(v) for v in own], color=color, alpha=0.15, linewidth=0)
 
 
@@ -240,7 +249,7 @@ def main():
     cases.setdefault(data, {}).setdefault(betas, []).append(numbers)
   for data, groups in cases.items():
     print(f'{data}, test split:\n\n{information_table(groups)}\n')
-    for fit in fits(next(iter(groups.values()))[0]):
+    for fit in common(groups):
       print(f'Probes, {TITLES[fit]}:\n\n{probe_table(groups, FITS[fit])}\n')
   every = [point for run, numbers in known.items() for point in points(str(run), numbers)]
   between = [pair for run, numbers in known.items() for pair in pairs(str(run), numbers)]
@@ -252,7 +261,7 @@ def main():
   counts = [exceeding(numbers) for numbers in known.values()]
   print(f'on locations {sum(over for over, _ in counts)} of {sum(n for _, n in counts)} exceed the bound from I_q')
   if args.picture and cases:
-    draw(cases, FITS[args.fit], args.picture)
+    draw(cases, args.fit, args.picture)
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ TEXTS = {  # blocks that are neither: the beginning of each
   'docs/conditional.md': ('p(x, z | c) = ',),
   'docs/constraints.md': ('C_avg <- alpha C_avg', 'constraints:'),
   'docs/convdraw.md': ('e_t = LSTM',),
-  'docs/evaluation.md': ('constraints:',),
+  'docs/evaluation.md': ('constraints:', 'mutual_information_p '),
   'docs/getting-started.md': ('step  100/3000  elbo',),
   'docs/entropies.md': ('ELBO = E_x H[q(z | x)]',),
 }
