@@ -19,7 +19,7 @@ def covariance():
 
 @pytest.fixture(scope='module')
 def fitted(covariance):
-  return collapse.fit_linear(covariance, VARIANCES, 10)
+  return collapse.fit_linear(covariance, VARIANCES, 10, steps=3000, learning_rate=0.05)
 
 
 def test_the_weights_of_a_linear_vae(fitted):
@@ -67,7 +67,7 @@ def test_the_closed_form_is_a_minimum(covariance):
 def test_beta_and_sigma_act_through_their_product(covariance):
   """By gradient descent; for the rest, without a beta, see above."""
   part, variances = covariance[:3, :3], np.array([0.1, 0.5, 3.0])
-  fit = collapse.fit_linear(part, variances / 4, 2, beta=4.0, steps=1500)
+  fit = collapse.fit_linear(part, variances / 4, 2, beta=4.0, steps=1500, learning_rate=0.05)
   theory = collapse.closed_form(np.linalg.eigvalsh(part)[::-1], variances, 2)
   np.testing.assert_allclose(fit.rates, theory.rates, atol=0.01)
   np.testing.assert_allclose(fit.gram, theory.gram, atol=0.02)

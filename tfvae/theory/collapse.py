@@ -63,8 +63,8 @@ def fit_linear(
   *,
   beta: float = 1.0,
   seed: int = 0,
-  steps: int = 3000,
-  learning_rate: float = 0.05,
+  steps: int = 20_000,
+  learning_rate: float = 0.03,
 ) -> Fit:
   """Linear VAEs by gradient descent, all variances in one compiled program, in float64.
 
