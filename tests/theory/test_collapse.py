@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tfvae.report import collapse as figures
 from tfvae.theory import collapse
 
 EIGENVALUES = np.array([6.0, 4.5, 3.2, 2.4, 1.7, 1.2, 0.8, 0.5, 0.3, 0.15])
@@ -82,6 +83,19 @@ def test_a_nonlinear_vae_is_silent_above_the_largest_eigenvalue():
   assert found.error[1] == pytest.approx(data.var(0).sum(), rel=0.05) and found.error[0] < 1.3
 
 
+def test_what_is_kept(fitted):
+  """Is what the figure is drawn from; the theory's lines reach from end to end."""
+  data = np.random.default_rng(0).standard_normal((50, 10)) * np.sqrt(EIGENVALUES)
+  found = collapse.arrays(data, 10, 1.0, linear=fitted)
+  assert not any(name.startswith('nonlinear') for name in found)
+  assert found['linear.rates'].shape == (13, 10) and found['linear.zeros'].shape == (10,)
+  assert found['theory.variances'][[0, -1]] == pytest.approx(VARIANCES[[0, -1]])
+  np.testing.assert_allclose(found['eigenvalues'], np.linalg.eigvalsh(np.cov(data.T, bias=True))[::-1])
+  first = collapse.closed_form(found['eigenvalues'], found['theory.variances'][:1], 10)
+  np.testing.assert_allclose(found['theory.rates'][:1], first.rates)
+  assert len(figures.collapse(found).axes) == 2
+
+
 @pytest.mark.slow
 def test_rates_of_a_nonlinear_vae_follow_the_lines():
   """Of Gaussian data, for which no decoder is better than a linear one."""
@@ -106,6 +120,8 @@ def test_rates_of_a_nonlinear_vae_follow_the_lines():
     (lambda: collapse.fit_nonlinear(np.eye(3), [1.0, 0.0], 2), 'variances must be finite and above 0, got 0'),
     (lambda: collapse.closed_form(EIGENVALUES, [1.0], 2, beta=-1.0), 'beta must be finite and above 0, got -1'),
     (lambda: collapse.closed_form(EIGENVALUES, [1.0], 11), '1 to 10 units, got 11'),
+    (lambda: collapse.fit_linear(np.eye(3), [1.0], 0), '1 to 3 units, got 0'),
+    (lambda: collapse.fit_linear(np.zeros((3, 3)), [1.0], 2), 'do not vary'),
   ],
 )
 def test_what_is_refused(call, match):

@@ -5,6 +5,7 @@ import pytest
 import scipy.special
 from test_benchmarks import load
 
+from tfvae.report import fixed_points as figures
 from tfvae.theory import fixed_points as fp
 from tfvae.theory import ppca
 
@@ -183,6 +184,29 @@ def test_noise_is_that_of_the_seed():
   run = lambda seed: fp.sweep(data, [0.7] * 3, fp.start(data, grid), seed=seed, iterations=1).points
   np.testing.assert_array_equal(run(0), run(0))
   assert np.abs(run(0) - run(1)).max() > 1e-5
+
+
+def test_each_temperature_begins_where_the_last_ended_or_anew():
+  data, grid = np.random.default_rng(0).standard_normal((20, 3)), (2, 4)
+  run = lambda **options: (
+    fp.sweep(data, [0.7] * 3, fp.start(data, grid), noise_scale=0.0, iterations=5, **options).points
+  )
+  cold, warm = run(warm=False), run()
+  np.testing.assert_array_equal(cold[1:], cold[:-1])
+  np.testing.assert_array_equal(warm[0], cold[0])
+  assert np.abs(warm[2] - warm[0]).max() > 1e-3
+
+
+def test_what_is_kept(clusters):
+  """Is over T as it falls, on both ways, and what figures are drawn from."""
+  data, down, up = clusters
+  found = fp.arrays(data, GRID, down, up)
+  np.testing.assert_array_equal(found['temperatures'], up.temperatures[::-1])
+  np.testing.assert_array_equal(found['up.points'], up.points[::-1])
+  np.testing.assert_allclose(found['up.curvature'], fp.curvature(up.temperatures, up.error)[::-1])
+  assert found['critical'].tolist() == fp.critical_temperatures(down.temperatures, down.error).tolist()
+  np.testing.assert_array_equal(found['equipartition'][:, 2], fp.equipartition(down.occupancy).divergence)
+  assert len(figures.points(found).axes) == 10 and len(figures.energies(found).axes) == 2
 
 
 @pytest.mark.parametrize(

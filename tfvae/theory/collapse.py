@@ -49,8 +49,7 @@ def closed_form(eigenvalues: np.ndarray, variances: np.ndarray, latents: int, be
   """
   variances, beta = _swept(variances, beta)
   values = np.asarray(eigenvalues, np.float64)
-  if not 0 < latents <= len(values):
-    raise ValueError(f'a linear VAE of data of {len(values)} dimensions has 1 to {len(values)} units, got {latents}')
+  _check_units(latents, len(values))
   t = beta * variances[:, None]
   kept = np.maximum(values[:latents], t)  # l_i, or T where the unit is silent
   return Spectrum(kept - t, 0.5 * np.log(kept / t), np.minimum(values[:latents], t).sum(-1) + values[latents:].sum())
@@ -79,10 +78,13 @@ def fit_linear(
     seed: of the weights at the start, alike for all variances.
     steps, learning_rate: of Adam, whose rate falls to 0 as a cosine.
 
-  Raises as `closed_form`.
+  Raises as `closed_form`, and ValueError where the covariance is 0.
   """
   variances, beta = _swept(variances, beta)
+  _check_units(latents, len(covariance))
   values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
+  if not values[-1] > 0:
+    raise ValueError('the data do not vary: their covariance is 0')
   root = tf.constant(vectors * np.sqrt(np.maximum(values, 0)))
   dims, count = len(covariance), len(variances)
   sigma2 = tf.constant(variances)
@@ -225,6 +227,11 @@ def _descend(loss, start, steps, learning_rate):
 
   run()
   return [tf.convert_to_tensor(variable) for variable in variables]
+
+
+def _check_units(latents, dims):
+  if not 0 < latents <= dims:
+    raise ValueError(f'a linear VAE of data of {dims} dimensions has 1 to {dims} units, got {latents}')
 
 
 def _swept(variances, beta):

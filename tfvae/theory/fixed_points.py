@@ -125,7 +125,7 @@ def sweep(
     tf.constant(iterations),
     tf.constant(tolerance, dtype),
     smoother,
-    warm,
+    tf.constant(warm),
   )
   g, *rest = (value.numpy() for value in found)
   return Sweep(temperatures, g + mean, *rest)
@@ -146,7 +146,7 @@ def _sweep(data, temperatures, points, seed, noise_scale, smoothing, iterations,
     count, g, moved = tf.while_loop(
       lambda count, _, moved: (count < iterations) & (moved >= tolerance),
       step,
-      (tf.constant(0), (before[0] if warm else points) + shift, tf.constant(np.inf, data.dtype)),
+      (tf.constant(0), tf.where(warm, before[0], points) + shift, tf.constant(np.inf, data.dtype)),
     )
     log_m = _log_posterior(g, data, temperature)
     m = tf.exp(log_m)
