@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from tfvae import build
 from tfvae import spec as spec_lib
+from tfvae.analysis.codes import prefixes
 from tfvae.analysis.evaluator import Split
-from tfvae.analysis.generated_labels import GeneratedLabels, counts
+from tfvae.analysis.generated_labels import GeneratedLabels
 from tfvae.analysis.mutual_information import MutualInformation
 from tfvae.data.dataset import Stored, make
 from tfvae.theory.information import generated_information
@@ -98,10 +99,10 @@ def test_the_numbers():
 
 
 def test_how_many_of_the_first_layers():
-  assert counts(['z1']) == [1] and counts(['z3', 'z2', 'z1']) == [1, 2, 3]
+  assert prefixes(['z1']) == [1] and prefixes(['z3', 'z2', 'z1']) == [1, 2, 3]
   steps = lambda count: [f'z/{step}' for step in range(1, count + 1)]
-  assert counts(steps(1)) == [1] and counts(steps(6)) == [1, 2, 4, 6] and counts(steps(8)) == [1, 2, 4, 8]
-  assert len(counts(steps(32))) == 6
+  assert prefixes(steps(1)) == [1] and prefixes(steps(6)) == [1, 2, 4, 6] and prefixes(steps(8)) == [1, 2, 4, 8]
+  assert len(prefixes(steps(32))) == 6
 
 
 BITS = {'eval.evaluators': 'bounds', 'sample.what': 'prior'}
@@ -128,7 +129,7 @@ def test_of_any_hierarchy(which):
   spec, model, split = made(layers, **fields | {'eval.batch_size': 80})
   generated = GeneratedLabels(spec, Reads())
   generated._run = generated._batch  # to make a graph takes longer
-  for count in counts(layers):
+  for count in prefixes(layers):
     seen = generated.probabilities(model, split, count, 50, 4)
     assert seen.shape == (1 if count == len(layers) else 4, 50, 3) and np.allclose(seen.sum(-1), 1)
     assert len(np.unique(seen[..., 0])) == seen[..., 0].size
@@ -149,5 +150,5 @@ def test_of_steps():
   model, split = build.model(spec, data.observation), Split(build.source(spec, data), 'test', spec)
   generated = GeneratedLabels(spec, Reads(dims=64))
   first, last = (generated.probabilities(model, split, count, 8, 4) for count in (2, 3))
-  assert first.shape == (4, 8, 3) and last.shape == (1, 8, 3) and counts(model.layer_names) == [1, 2, 3]
+  assert first.shape == (4, 8, 3) and last.shape == (1, 8, 3) and prefixes(model.layer_names) == [1, 2, 3]
   assert len(np.unique(first[..., 0])) == 32 and len(np.unique(last[..., 0])) == 8

@@ -31,16 +31,18 @@ def test_the_main_numbers_have_their_units_and_their_order():
   assert len(metrics.summary(many)) == metrics.MOST
 
 
-def test_numbers_of_layers_share_a_line(monkeypatch):
+def test_numbers_of_layers_share_a_line():
   """With their errors; of several ways to find one the highest, and it says which."""
-  monkeypatch.setitem(metrics.LISTED, 'probe/*/*', 'right')
   numbers = {'mutual_information/z2': 1.25, 'mutual_information/z2,z1': 2.0, 'elbo': 1.0}
   numbers |= {'mutual_information_standard_error/z2': 0.0123, 'mutual_information_standard_error/z2,z1': 0.5}
   numbers |= {'probe/svm/z2': 0.5, 'probe/knn/z2': 0.75, 'probe_standard_error/knn/z2': 0.01, 'probe/knn/z1': 0.25}
   _, information, probes = metrics.summary(numbers)
   assert ' '.join(information.split()) == 'mutual_information z2 1.25 +- 0.012; z2,z1 2 +- 0.5 nats about the label'
-  assert ' '.join(probes.split()) == 'probe z2 0.75 +- 0.01 (knn); z1 0.25 (knn) right'
+  assert ' '.join(probes.split()) == 'probe z2 0.75 +- 0.01 (knn); z1 0.25 (knn) right, on samples'
   assert {'mutual_information/z2', 'probe/svm/z2'} <= set(metrics.main(numbers))
+  steps = {f'mutual_information/{",".join(f"z/{t + 1}" for t in range(n))}': float(n) for n in range(1, 20)}
+  (line,) = metrics.summary(steps | {'probe_standard_error/knn/z/1': 0.5})
+  assert line.startswith('  mutual_information       z/1 1; z/1,z/2 2; z/1,z/2,z/3 3; ') and '; ...; z/1,' in line
 
 
 @pytest.mark.parametrize(('effective', 'loose'), [(3.6, True), (9.99, True), (10.0, False), (400.0, False)])

@@ -2,7 +2,7 @@
 
 import math
 
-from tfvae.analysis.codes import codes, require_labels
+from tfvae.analysis.codes import codes, prefixes, require_labels
 from tfvae.analysis.evaluator import Evaluator, Found
 from tfvae.analysis.mutual_information import joint
 from tfvae.theory.information import accuracy_bound, entropy
@@ -41,10 +41,10 @@ class AccuracyBounds(Evaluator):
         numbers[f'accuracy_bound_{what}{suffix}/{",".join(layers)}'] = accuracy_bound(nats, label_entropy, classes)
 
     layers = list(found.z)
-    for count in range(1, len(layers) + 1):
+    for count in prefixes(layers):
       densities = joint(model, split, found, count, self.section.examples)
       keep('information', layers[:count], densities.of_label - densities.mixture)
     of_prefixes = layers == model.layer_names  # else inferred in another order than the prior's
-    for count in range(1 if of_prefixes else len(layers), len(layers) + 1):
+    for count in prefixes(layers) if of_prefixes else [len(layers)]:
       keep('rate', layers[:count], sum(found.rate[layer].astype(float) for layer in layers[:count]))
     return Found(numbers, {})

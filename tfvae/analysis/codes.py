@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfvae.analysis.evaluator import Split
 from tfvae.errors import UserError
+from tfvae.models.trace import sections
 
 MOST = 2**24  # numbers of z at so many posteriors, at once
 
@@ -63,6 +64,16 @@ def require_labels(found: Codes, name: str) -> None:
       f'spec.eval.evaluators: got {name}, which needs labels that differ, but all of the split are '
       f'{found.label[0]:g}; leave it out'
     )
+
+
+def prefixes(layers: list[str]) -> list[int]:
+  """How many of the first layers are taken together: each number of them; of the steps of a section that repeats 1, 2,
+  4, ... and all.
+  """
+  total = len(layers)
+  if len(sections(layers)) == total:
+    return list(range(1, total + 1))
+  return sorted({*(2**i for i in range(total.bit_length()) if 2**i < total), total})
 
 
 def first_layer(model, split: Split, found: Codes, examples: int = 0) -> Densities:

@@ -5,18 +5,7 @@ import tensorflow as tf
 
 from tfvae.analysis.evaluator import Split
 from tfvae.models.sight import Sight
-from tfvae.models.trace import sections
 from tfvae.noise import stateless
-
-
-def counts(layers: list[str]) -> list[int]:
-  """How many of the first layers are taken together: each number of them; of the steps of a section that repeats 1, 2,
-  4, ... and all.
-  """
-  total = len(layers)
-  if len(sections(layers)) == total:
-    return list(range(1, total + 1))
-  return sorted({*(2**i for i in range(total.bit_length()) if 2**i < total), total})
 
 
 class GeneratedLabels:

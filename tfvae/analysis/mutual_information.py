@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from tfvae.analysis.codes import codes, first_layer, first_layers
+from tfvae.analysis.codes import codes, first_layer, first_layers, prefixes
 from tfvae.analysis.evaluator import Evaluator, Found
-from tfvae.analysis.generated_labels import GeneratedLabels, counts
+from tfvae.analysis.generated_labels import GeneratedLabels
 from tfvae.making import Make
 from tfvae.models.sight import Sight
 from tfvae.theory.information import count_information, entropy, generated_information, label_information
@@ -28,6 +28,7 @@ class MutualInformation(Evaluator):
   mutual_information_counts/<layer>: of a layer of bits or categories with fewer states than a tenth of the codes, by
   their counts.
   label_entropy: H[label], which none of these can exceed.
+  Of the steps of convdraw, here and below, the first 1, 2, 4, ... and all are taken together.
 
   I_p(label; z), of z ~ p(z) and the label that the classifier of spec.classifier.path sees in E[x | z], where one is
   given:
@@ -35,8 +36,7 @@ class MutualInformation(Evaluator):
   mutual_information_p/<layers>: of the first layers from the top, H[p(label)] - E H[p(label | these layers)], at
   eval.mutual_information.prior_samples samples of them, p(label | these layers) from as many samples of the others as
   eval.mutual_information.draws (`theory.information.generated_information`); of all layers the logarithm of an
-  inception score. Of the steps of convdraw those of 1, 2, 4, ... and all. Of a model that is told something it is what
-  the layers and the context tell together.
+  inception score. Of a model that is told something it is what the layers and the context tell together.
 
   Errors are those of the codes, as if these were independent.
 
@@ -69,7 +69,7 @@ class MutualInformation(Evaluator):
       numbers[f'{what}_standard_error/{layer}'] = float(error)
 
     layers = list(found.z)
-    for count in range(1, len(layers) + 1):
+    for count in prefixes(layers):
       densities = joint(model, split, found, count, self.section.examples)
       terms = densities.of_label - densities.mixture
       keep(f'mutual_information/{",".join(layers[:count])}', terms.mean(), terms.std(ddof=1) / math.sqrt(len(terms)))
@@ -92,7 +92,7 @@ class MutualInformation(Evaluator):
     if self._sight is None:
       return
     generated, section = GeneratedLabels(self.spec, self._sight), self.section
-    for count in counts(model.layer_names):
+    for count in prefixes(model.layer_names):
       seen = generated.probabilities(model, split, count, section.prior_samples, section.draws)
       yield ','.join(model.layer_names[:count]), *generated_information(seen)
 

@@ -58,30 +58,31 @@ MAIN = {
   'beta_vae/beta': '',
   'beta_vae/sigma': 'units of x',
 }
-# Main numbers, too, of which one line shows all, each with its `<what>_standard_error/...`: <what>/<layers>, or
-# <what>/<by>/<layers>, of which the highest is shown.
-LISTED = {
-  'mutual_information/*': 'nats about the label',
-  'mutual_information_ksg/*': 'nats, by neighbours',
-  'mutual_information_counts/*': 'nats, by counts',
-  'mutual_information_p/*': 'nats about the label that the classifier sees in what is generated',
-  'marginal_kl/*': 'nats, by the mixture of all posteriors',
-  'marginal_kl_ratio/*': 'nats, by a density ratio',
-  'index_code_information/*': 'nats, I_q(x; z)',
-  'pca_explained/*': "of the codes' variance, by two components",
-  'accuracy_bound_information/*': 'the most on samples, by I(label; z)',
-  'probe/*/*': 'right, on samples',
-  'probe_train/*/*': 'right, fitted on the training split',
-  'inception_score/*': '(at most the number of labels)',
-  'reconstruction_accuracy/*': 'of the classifier',
+LISTED = {  # main numbers, too, of which one line shows all that begin so, each with its `<what>_standard_error/...`
+  'mutual_information': 'nats about the label',
+  'mutual_information_ksg': 'nats, by neighbours',
+  'mutual_information_counts': 'nats, by counts',
+  'mutual_information_p': 'nats about the label that the classifier sees in what is generated',
+  'marginal_kl': 'nats, by the mixture of all posteriors',
+  'marginal_kl_ratio': 'nats, by a density ratio',
+  'index_code_information': 'nats, I_q(x; z)',
+  'pca_explained': "of the codes' variance, by two components",
+  'accuracy_bound_information': 'the most on samples, by I(label; z)',
+  'probe': 'right, on samples',
+  'probe_train': 'right, fitted on the training split',
+  'inception_score': '(at most the number of labels)',
+  'reconstruction_accuracy': 'of the classifier',
 }
+BY = ('probe', 'probe_train')  # of these <what>/<by>/<layers>, of which the highest is shown; of others <what>/<layers>
+MOST_LISTED = 6  # in a line
 SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent units: <layer>/<unit>
 
 
 def main(names: Iterable[str]) -> dict[str, str]:
   """The main ones among the names, in their order, with their units."""
   names = list(names)
-  return {name: unit for pattern, unit in (MAIN | LISTED).items() for name in names if _fits(name, pattern)}
+  listed = {name: LISTED[what] for what in LISTED for name in names if name.startswith(f'{what}/')}
+  return {name: unit for pattern, unit in MAIN.items() for name in names if _fits(name, pattern)} | listed
 
 
 def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
@@ -97,7 +98,7 @@ def summary(numbers: dict[str, float]) -> list[str]:
   """Lines for a person: at most `MOST` main numbers with their units, and what they say of themselves; and a line for
   each of `LISTED` that is there.
   """
-  listed = [line for pattern, unit in LISTED.items() if (line := _list(numbers, pattern, unit))]
+  listed = [line for what, unit in LISTED.items() if (line := _list(numbers, what, unit))]
   shown = {name: unit for name, unit in main(numbers).items() if not _is_apart(name)}
   if len([name for name in shown if name.startswith('rate/')]) == 1:  # one layer: it is the rate
     shown = {name: unit for name, unit in shown.items() if not name.startswith('rate/')}
@@ -112,21 +113,23 @@ def summary(numbers: dict[str, float]) -> list[str]:
 
 def _is_apart(name):
   """Whether a main number has no line of its own."""
-  return name.startswith(TABLED) or any(_fits(name, pattern) for pattern in LISTED)
+  return name.startswith((*TABLED, *(f'{what}/' for what in LISTED)))
 
 
-def _list(numbers, pattern, unit):
-  what = pattern.partition('/')[0]
+def _list(numbers, what, unit):
   of = {}  # by layers: (value, by what)
   for name, value in numbers.items():
-    if _fits(name, pattern):
-      by, _, layers = name.removeprefix(f'{what}/').rpartition('/')
+    begin, _, layers = name.partition('/')
+    if begin == what:
+      by, _, layers = layers.partition('/') if what in BY else ('', '', layers)
       of[layers] = max(of.get(layers, (value, by)), (value, by))
   parts = []
   for layers, (value, by) in of.items():
     error = numbers.get(f'{what}_standard_error/{by}/{layers}' if by else f'{what}_standard_error/{layers}')
     error = '' if error is None else f' +- {error:.2g}'
     parts.append(f'{layers} {value:.4g}{error}' + (f' ({by})' if by else '') + _doubt(numbers, what, layers))
+  if len(parts) > MOST_LISTED:  # steps of a section that repeats
+    parts[MOST_LISTED - 1 : -1] = ['...']
   return f'  {what:<24} {"; ".join(parts)} {unit}'.rstrip() if parts else ''
 
 
