@@ -1,8 +1,8 @@
 """The marginal KL of VAE+NVP by the ELBO and by a constraint of the error: table 2 of Taming VAEs.
 
     for data in color_mnist cifar10; do for way in none re; do for seed in 0 1 2; do
-      python launch.py --spec specs/geco.py:$data,nvp,$way --spec.data.context=none --spec.seed=$seed \\
-        --workdir runs/nvp/$data/$way-$seed
+      python launch.py --spec specs/geco.py:$data,nvp,$way --spec.data.context=none --spec.train.steps=2000 \\
+        --spec.seed=$seed --workdir runs/nvp/$data/$way-$seed
     done; done; done
     python benchmarks/marginal.py [--runs runs/nvp] [--jobs 2]
 
