@@ -20,6 +20,7 @@ TEXTS = {  # blocks that are neither: the beginning of each
   'docs/convdraw.md': ('e_t = LSTM',),
   'docs/evaluation.md': ('constraints:', 'mutual_information_p '),
   'docs/getting-started.md': ('step  100/3000  elbo',),
+  'docs/theory.md': ('m_ni = exp',),
   'docs/entropies.md': ('ELBO = E_x H[q(z | x)]',),
 }
 

@@ -19,7 +19,7 @@ from variants import CHEAP, REAL, SLOW, STAND_INS, VARIANTS, classifier_of, load
 
 from tfvae import commands
 from tfvae import spec as spec_lib
-from tfvae.errors import SpecError
+from tfvae.errors import RunError, SpecError
 from tfvae.spec import catalogue
 
 REFUSED = {  # spec.model.name: what such models do not do, and what is said of it
@@ -50,6 +50,14 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def columns(tmp_path_factory):
+  """A table of two columns."""
+  path = tmp_path_factory.mktemp('columns') / 'table.csv'
+  np.savetxt(path, np.random.default_rng(0).normal(size=(60, 2)), delimiter=',')
+  return path
+
+
+@pytest.fixture(scope='session')
 def classifiers(request, tmp_path_factory):
   """(variant) -> the run of a classifier, made when it is first asked for."""
 
@@ -71,6 +79,8 @@ def data_fields(own, request):
     return {'data.data_dir': str(request.getfixturevalue('stand_ins'))}
   if own.data.name == 'folder':
     return {'data.path': str(request.getfixturevalue('photos'))}
+  if own.data.name == 'table' and own.study.name == 'fixed_points':
+    return {'data.path': str(request.getfixturevalue('columns'))}
   return {}
 
 
@@ -89,6 +99,9 @@ def test_a_variant_does_all_that_a_user_asks_for(variant, request, tmp_path, mon
   monkeypatch.setattr(commands, '_draw_samples', lambda *of: [])
   spec = spec_lib.load(path_of(variant), fields | classifier_fields(own, request))
   is_shown(spec, capsys)
+  if spec.study.name != 'none':
+    is_studied(spec, tmp_path / 'run')
+    return
   # One device takes its steps one operation at a time, two as a graph: that is another test of the two.
   quiet = {'eval.evaluators': (), 'eval.during': (), 'train.compile': 'eager'}
   run = commands.train(spec_lib.resolve(spec, quiet), tmp_path / 'run').workdir
@@ -119,7 +132,23 @@ def is_shown(spec, capsys):
   said = capsys.readouterr().out
   text, _, rest = said.partition('\n\ndata: ')
   assert spec_lib.from_json(text) == spec
-  assert f'\nmodel: {spec.model.name}' in rest and '\n  parameters ' in rest
+  if spec.study.name != 'none':
+    assert rest.endswith(f'\nstudy: {spec.study.name}\n')
+  else:
+    assert f'\nmodel: {spec.model.name}' in rest and '\n  parameters ' in rest
+
+
+def is_studied(spec, workdir):
+  """And not again; there is no model that could be used."""
+  run = commands.train(spec, workdir)
+  kept = (workdir / 'evaluations' / f'{spec.eval.split}-0.json').stat().st_mtime_ns
+  numbers = commands.train(spec, workdir).evaluation
+  assert len(numbers) > 5 and run.arrays(spec.study.name, spec.eval.split)
+  assert all(np.isfinite(value) for value in numbers.values() if isinstance(value, float))
+  assert (workdir / 'evaluations' / f'{spec.eval.split}-0.json').stat().st_mtime_ns == kept
+  for use in (commands.evaluate, commands.sample, commands.export):
+    with pytest.raises(RunError, match=r'holds a study .*without a model; --mode=report draws it again'):
+      use(workdir)
 
 
 def resumes_to_the_bit(spec, run, again):

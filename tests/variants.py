@@ -22,7 +22,9 @@ from tfvae.spec.rules.constraint import needs_classifier
 CHEAP = [
   'aevb:nvp,conditional',
   'classifier',
+  'collapse',
   'entropies:vae2',
+  'fixed_points:line,local',
   'geco',
   'hit:lvae',
   'hit:gumbel',
@@ -51,6 +53,11 @@ SLOW = [
   'classifier:residual',
   'classifier:dense',
   'classifier:mnist,dense',
+  'collapse:table',
+  'fixed_points',
+  'fixed_points:circle,global',
+  'fixed_points:helix,published',
+  'fixed_points:table',
   'entropies',
   'entropies:1d_gauss,vae0',
   'entropies:line,vae3',
@@ -194,6 +201,9 @@ def small(own) -> dict:
   }
   most = {'eval.num_samples': 2, 'eval.batch_size': 100, 'data.batch_size': 6}  # 0 stays 0
   fields |= {name: min(flatten(own.to_dict())[name], value) for name, value in most.items()}
+  if own.study.name != 'none':
+    fields |= {'study.fixed_points.grid': (3, 2), 'study.fixed_points.count': 5, 'study.fixed_points.iterations': 20}
+    fields |= {'study.collapse.count': 3, 'study.collapse.steps': 20, 'study.collapse.hidden_steps': 5}
   if own.model.classifier.kind == 'residual':
     fields |= {'model.classifier.hidden': (8, 16)}
   if own.model.classifier.kind == 'densenet':

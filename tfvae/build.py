@@ -70,6 +70,11 @@ def problems(spec, data: Dataset) -> list[str]:
   return found + fit.problems(flatten(spec.to_dict()), data.shape, data.context)
 
 
+def study(spec):
+  """What is computed of data in place of training a model."""
+  return lookup('study.name', spec.study.name)(spec)
+
+
 def source(spec, data: Dataset):
   """Batches of the data."""
   from tfvae.data.source import Source

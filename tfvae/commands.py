@@ -17,8 +17,9 @@ from tfvae.errors import SpecError, UserError, cut
 from tfvae.observation import Observation
 from tfvae.plan import announce, default_workdir
 from tfvae.quiet import import_tensorflow
-from tfvae.run import metrics
+from tfvae.run import environment, metrics
 from tfvae.run.directory import PLACES, checksum
+from tfvae.spec.entries import NAMES
 from tfvae.spec.evaluators import EVALUATORS
 from tfvae.spec.fields.field import flatten
 from tfvae.spec.schema import schema, unknown
@@ -57,6 +58,9 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
     build.check(spec)
     if cluster is None or cluster.is_chief:
       print(announce(spec, origin, run, overwrite), flush=True)
+    if spec.study.name != 'none':
+      _study(run, spec, origin, overwrite, stop)
+      return run
     if cluster and cluster.is_chief:
       run.lock()  # where the workers find what they know each other by
     # Several devices must be made before reading data may make TensorFlow start with one.
@@ -78,6 +82,21 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
         _conclude(run, trainer.step, spec.eval.split, numbers)
       group.gather()  # who leaves early looks like one that was lost
   return run
+
+
+def _study(run, spec, origin, overwrite, stop):
+  """Computes spec.study of the data, keeps what it found, and draws. What is there already is drawn again."""
+  data, split = build.dataset(spec, None if overwrite else run.data), spec.eval.split
+  run.open(spec, overwrite)
+  import_tensorflow()
+  study = build.study(spec)
+  for told in run.begin(spec, data.summary, environment.start(origin and origin.file.absolute(), 1), overwrite):
+    print(told, flush=True)
+  stop.at_once = f'stopped; the same command begins the study in {run.workdir} again'
+  if not run.has_found(0, split, study.name, study.settings()):
+    found = study.run(np.asarray(data.splits[split]['x'], np.float64))
+    run.write_found(0, split, study.name, study.settings(), *found)
+  _conclude(run, 0, split, run.write_evaluation(0, split))
 
 
 def evaluate(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ()) -> dict[str, float]:
@@ -223,12 +242,15 @@ def export(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ())
 def show(spec) -> None:
   """Prints the resolved spec at once, then the data's size and the model's weights.
 
-  Without the sections of evaluators that are not chosen, where they are at their defaults.
+  Without the sections of evaluators and studies that are not chosen, where they are at their defaults.
   """
   shown, fields = json.loads(spec_lib.to_json(spec)), spec_lib.changed(spec)
   for name in EVALUATORS:
     if name not in spec.eval.evaluators and not any(field.startswith(f'eval.{name}.') for field in fields):
       del shown['eval'][name]
+  for name in NAMES['study.name']:
+    if name != spec.study.name and not any(field.startswith(f'study.{name}.') for field in fields):
+      del shown['study'][name]
   print(json.dumps(shown, indent=2), flush=True)
   build.check(spec)
   data = build.dataset(spec)
@@ -237,6 +259,9 @@ def show(spec) -> None:
   print(f'\ndata: {data.name}, examples of shape {data.shape}{told}')
   for split in data.splits:
     print(f'  {split:<12}{data.size(split):>9,}')
+  if spec.study.name != 'none':
+    print(f'\nstudy: {spec.study.name}')
+    return
   import_tensorflow()
   with memory.short(f'lower {WEIGHTS}'):
     model = build.model(spec, data.observation)
@@ -256,9 +281,14 @@ def own_spec(workdir: str | os.PathLike) -> pathlib.Path:
 
 
 def load(workdir: str | os.PathLike) -> Run:
-  """A run that was trained: `.spec`, `.model`, `.metrics`, `.evaluation`, `.encode(x)`, `.sample(n)`, ..."""
+  """A run that was trained: `.spec`, `.model`, `.metrics`, `.evaluation`, `.encode(x)`, `.sample(n)`, ...
+
+  Of a study, which has no model, `.spec`, `.evaluation` and `.arrays(name, split)`.
+  """
   run = Run(workdir)
-  run.require()
+  run.require(checkpoint=False)
+  if run.spec.study.name == 'none':
+    run.require()
   return run
 
 
@@ -310,7 +340,9 @@ def _split_problem(run, value):
 
 def _conclude(run, step, split, numbers, is_last=True):
   """Prints what an evaluation found; of the last checkpoint, also shows it in TensorBoard and draws its figures."""
-  print(f'{split} split, step {step}, means over the examples:')
+  study = run.spec.study.name
+  what = f'step {step}, means over the examples' if study == 'none' else study
+  print(f'{split} split, {what}:')
   lines = metrics.summary(numbers)
   print('\n'.join(lines))
   path = run.evaluation_path(split)

@@ -61,6 +61,8 @@ def _data(section):
 
 
 def _state(spec, run, overwrite):
+  if (study := spec.study.name) != 'none':
+    return f'{"the run there is set aside; " if overwrite and run.exists() else ""}a study: {study}'
   if not run.exists():
     return f'new, {spec.train.steps} steps'
   if overwrite:

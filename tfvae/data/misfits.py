@@ -16,6 +16,8 @@ def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
 
   classes: of the classifier of spec.classifier.path. None: not known.
   """
+  if spec.study.name != 'none':
+    return [*_split_problems(spec, dataset), *_study_problems(spec, dataset)]
   found, n = [], dataset.size('train')
   low, high = dataset.range()
   lowest, highest = (dataset.scale * end + dataset.offset for end in dataset.extremes)
@@ -26,14 +28,7 @@ def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
     found.append(
       f'spec.data.batch_size: got {section.batch_size}; allowed: at most the {n} training examples of {dataset.name}'
     )
-  if spec.eval.split not in dataset.splits:
-    found.append(
-      f'spec.eval.split: got {spec.eval.split}; the splits of {dataset.name}: {", ".join(dataset.splits)}. '
-      f'spec.data.{"validation" if spec.eval.split == "validation" else "test"} is the fraction set aside for it'
-    )
-  for split in spec.eval.also:
-    if split not in dataset.splits:
-      found.append(f'spec.eval.also: got {split}; the splits of {dataset.name}: {", ".join(dataset.splits)}')
+  found += _split_problems(spec, dataset)
   if section.binarize in ('static', 'dynamic') and not inside:
     found.append(
       f'spec.data.binarize: got {section.binarize}, which needs values in [0, 1], but those of {dataset.name} are '
@@ -66,6 +61,36 @@ def problems(spec, dataset: Dataset, classes: int | None = None) -> list[str]:
       f'{dataset.shape}'
     )
   return found
+
+
+def _split_problems(spec, dataset):
+  """Splits that these data do not have."""
+  if spec.eval.split not in dataset.splits:
+    yield (
+      f'spec.eval.split: got {spec.eval.split}; the splits of {dataset.name}: {", ".join(dataset.splits)}. '
+      f'spec.data.{"validation" if spec.eval.split == "validation" else "test"} is the fraction set aside for it'
+    )
+  for split in spec.eval.also:
+    if split not in dataset.splits:
+      yield f'spec.eval.also: got {split}; the splits of {dataset.name}: {", ".join(dataset.splits)}'
+
+
+def _study_problems(spec, dataset):
+  """Data that a study is not for."""
+  name, shape = spec.study.name, dataset.shape
+  got = f'spec.study.name: got {name}, which is for tables, but examples of {dataset.name} have the shape {shape}'
+  if len(shape) != 1:
+    yield f'{got}; choose another spec.data.name, such as circle or table'
+    return
+  if name == 'fixed_points' and shape[0] > 3:
+    yield (
+      f'spec.study.name: got {name}, which is for one to three columns, but {dataset.name} has {shape[0]}; give a '
+      'table with fewer, or choose another spec.data.name'
+    )
+  units = spec.study.collapse.units
+  if name == 'collapse' and units > shape[0]:
+    most = f'at most the {shape[0]} columns of {dataset.name}, or 0: all'
+    yield f'spec.study.collapse.units: got {units}; allowed: {most}'
 
 
 def _level_problems(spec, dataset):

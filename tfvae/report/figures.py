@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 from tfvae.data.images import spread
-from tfvae.report import contexts
+from tfvae.report import collapse, contexts, fixed_points
 from tfvae.report.accuracies import accuracies
 from tfvae.report.animation import latent_space
 from tfvae.report.axes import figure, plot, told
@@ -64,6 +64,9 @@ def draw(run: Directory, split: str | None = None, during: bool = False) -> list
   if own in splits:
     with told(run.figures / 'latent_space.gif'):
       paths += [path for path in (latent_space(run),) if path]
+    with told(run.figures / 'fixed_points.gif'):
+      if arrays := run.arrays('fixed_points', own):
+        paths.append(fixed_points.animation(arrays, run.figures / 'fixed_points.gif'))
   return paths
 
 
@@ -266,7 +269,17 @@ OF_THE_RUN = {
   'selection': selection,
 }
 DURING = ('constraints', 'information_plane')
+
+
+def _of(study, draw_one):
+  """A figure from the arrays of a study."""
+  return lambda run, split: draw_one(arrays) if (arrays := run.arrays(study, split)) else None
+
+
 OF_A_SPLIT = {
+  'fixed_points': _of('fixed_points', fixed_points.points),
+  'energies': _of('fixed_points', fixed_points.energies),
+  'collapse': _of('collapse', collapse.collapse),
   'reconstructions': reconstructions,
   'canvases': canvases,
   'unit_information': unit_information,

@@ -69,8 +69,8 @@ def energies(arrays: dict[str, np.ndarray]):
   return drawn
 
 
-def animation(arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-  """Writes a GIF: the points as T falls, beside where E(T) has come to."""
+def animation(arrays: dict[str, np.ndarray], path: pathlib.Path) -> pathlib.Path:
+  """Writes a GIF, and returns its path: the points as T falls, beside where E(T) has come to."""
   from PIL import Image
 
   t, error = arrays['temperatures'], arrays['error']
@@ -97,6 +97,7 @@ def animation(arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
   times = [FRAME] * (len(pictures) - 1) + [LAST]
   with atomic(path, 'wb') as file:
     pictures[0].save(file, format='GIF', save_all=True, append_images=pictures[1:], duration=times, loop=0)
+  return path
 
 
 def _scale(t):

@@ -52,10 +52,15 @@ class Directory(Records):
     return self.workdir / 'checkpoints'
 
   def require(self, checkpoint: bool = True) -> None:
-    """Raises RunError where there is no run, or none with a checkpoint."""
+    """Raises RunError where there is no run, or none with a checkpoint; a study has none."""
     if not self.exists():
       what = 'there is no run in it (no spec.json)' if self.workdir.is_dir() else 'there is no such directory'
       raise RunError(f'--workdir {self.workdir}: {what}; give the directory of a run, or train one with --spec')
+    if checkpoint and (study := self.spec.study.name) != 'none':
+      raise RunError(
+        f'--workdir {self.workdir}: holds a study (spec.study.name={study}), without a model; --mode=report draws it '
+        'again'
+      )
     if checkpoint and not parts(self.checkpoints):
       raise RunError(self._no_checkpoint())
 

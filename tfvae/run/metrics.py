@@ -56,6 +56,17 @@ MAIN = {
   'multiplier/*': '',
   'multiplier/rate/*': '(the beta of the layer)',
   'beta_vae/beta': '',
+  'largest_eigenvalue': "squared units of x, of the data's covariance",
+  'spectral_radius': 'of the map at the mean, at this T',
+  'equipartition': 'of the mass is on tiles with too much of it, at the lowest T',
+  'error_lowest': 'squared units of x, at the lowest T',
+  'rate_lowest': 'nats, at the lowest T',
+  'hysteresis': 'of E, the largest difference between both ways',
+  'unfinished': 'temperatures at which points still moved',
+  'linear_rate_gap': 'nats, of linear VAEs from the theory',
+  'linear_units_wrong': 'values of sigma^2 with another number of units',
+  'nonlinear_rate_gap': 'nats, of nonlinear VAEs from the theory',
+  'nonlinear_units_wrong': 'values of sigma^2 with another number of units',
   'beta_vae/sigma': 'units of x',
 }
 LISTED = {  # main numbers, too, of which one line shows all that begin so, each with its `<what>_standard_error/...`
@@ -70,6 +81,10 @@ LISTED = {  # main numbers, too, of which one line shows all that begin so, each
   'accuracy_bound_information': 'the most on samples, by I(label; z)',
   'probe': 'right, on samples',
   'probe_train': 'right, fitted on the training split',
+  'critical_temperature': 'squared units of x, T falling',
+  'critical_temperature_rising': 'the same, T rising',
+  'eigenvalue': "squared units of x, of the data's covariance",
+  'zero': 'where units of linear VAEs fall silent',
   'inception_score': '(at most the number of labels)',
   'reconstruction_accuracy': 'of the classifier',
 }
@@ -79,10 +94,9 @@ SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent 
 
 
 def main(names: Iterable[str]) -> dict[str, str]:
-  """The main ones among the names, in their order, with their units; of single steps of a section there are none."""
+  """The main ones among the names, in their order, with their units."""
   names = list(names)
   listed = {name: LISTED[what] for what in LISTED for name in names if name.startswith(f'{what}/')}
-  listed = {name: unit for name, unit in listed.items() if not _is_of_a_step(name)}
   return {name: unit for pattern, unit in MAIN.items() for name in names if _fits(name, pattern)} | listed
 
 
@@ -115,12 +129,6 @@ def summary(numbers: dict[str, float]) -> list[str]:
 def _is_apart(name):
   """Whether a main number has no line of its own."""
   return name.startswith((*TABLED, *(f'{what}/' for what in LISTED)))
-
-
-def _is_of_a_step(name):
-  """Whether a listed number is of one step of a section that repeats, <section>/<step>, alone."""
-  what, _, layers = name.partition('/')
-  return '/' in (layers.partition('/')[2] if what in BY else layers) and ',' not in layers
 
 
 def _list(numbers, what, unit):

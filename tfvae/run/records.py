@@ -25,6 +25,7 @@ from tfvae.run.files import (
 )
 from tfvae.run.rows import Rows, damage
 from tfvae.spec import paths
+from tfvae.spec.entries import NAMES
 from tfvae.spec.evaluators import EVALUATORS, kind
 
 SPLITS = ('train', 'validation', 'test')
@@ -161,8 +162,8 @@ class Records:
     except (OSError, Damaged) as error:
       self._say(path, f'cannot be read ({why(error)})', 'what it held is sought again by --mode=evaluate')
       return {}
-    table = list(EVALUATORS)
-    known = [name for name in records if kind(name) in EVALUATORS]
+    table = [*EVALUATORS, *NAMES['study.name']]
+    known = [name for name in records if kind(name) in table]
     return {name: records[name] for name in sorted(known, key=lambda name: table.index(kind(name)))}
 
   def has_found(self, step: int, split: str, evaluator: str, settings: dict) -> bool:

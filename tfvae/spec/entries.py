@@ -147,6 +147,10 @@ NAMES = {
     'mnist_rotate': 'tfvae.models.sight:OfTurned',
   },
   'eval.evaluators': EVALUATORS,
+  'study.name': {  # of data, without a model
+    'fixed_points': 'tfvae.studies.fixed_points:FixedPoints',
+    'collapse': 'tfvae.studies.collapse:Collapse',
+  },
   'eval.fid.extractors': {
     'classifier': 'tfvae.analysis.extractors:ClassifierFeatures',
     'inception': 'tfvae.analysis.extractors:InceptionFeatures',

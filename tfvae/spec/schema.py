@@ -17,6 +17,7 @@ from tfvae.spec.fields.model import REPEATED, model, steps
 from tfvae.spec.fields.objective import objective
 from tfvae.spec.fields.prior import PRIOR
 from tfvae.spec.fields.sample import SAMPLE
+from tfvae.spec.fields.study import STUDY
 from tfvae.spec.fields.train import TRAIN
 
 SECTIONS = {
@@ -36,6 +37,7 @@ SECTIONS = {
   'classifier': 'A trained classifier that this run uses, frozen. What a classifier is made of: spec.model.classifier.',
   'eval.<evaluator>': 'Each of spec.eval.evaluators has these, and some have fields of their own below.',
   'decoder.net': 'Net from the latent layers to the features of p(x | z).',
+  'study': 'What is computed of data in place of training a model (docs/theory.md).',
   'model.classifier': 'Net of name=classifier from x to what `dense` takes. The sections of latent layers, prior and '
   'decoder are then without effect.',
 }
@@ -55,6 +57,7 @@ def schema(layers: tuple[str, ...], evaluators: tuple[str, ...] = ()) -> dict:
     'train': TRAIN,
     'eval': evaluation(evaluators),
     'sample': SAMPLE,
+    'study': STUDY,
   }
 
 
@@ -96,6 +99,8 @@ def unknown(name: str, fields: dict, layers: tuple[str, ...]) -> str:
     inside = sorted({f.partition('.')[0] for f in fields})
   if name.startswith('spec.') and name[len('spec.') :] in fields:
     return f'unknown field; without spec. in front: {name[len("spec.") :]}'
+  if not name.startswith('study'):  # fields of studies are meant by those who say so
+    fields = {field: of for field, of in fields.items() if not field.startswith('study.')}
   below = [f'spec.{f}' for f in fields if parent and f.startswith(f'{parent}.') and f.endswith(f'.{last}')]
   if 0 < len(below) <= 4:  # in a section of the section
     return f'unknown field. Did you mean {" or ".join(below)}?'

@@ -27,6 +27,7 @@ from tfvae.spec.rules.model import (
 )
 from tfvae.spec.rules.needs import needs_rule
 from tfvae.spec.rules.objective import annealing_rule, objective_rule, rates_rule
+from tfvae.spec.rules.study import study_rule
 from tfvae.spec.rules.train import schedule_rule, strategy_rule
 
 RULES: tuple[Callable, ...] = (
@@ -62,4 +63,5 @@ RULES: tuple[Callable, ...] = (
   kinds_rule,
   fid_rule,
   task_rule,
+  study_rule,
 )

@@ -33,8 +33,7 @@ def evaluator_rule(f):
 
 def kinds_rule(f):
   """Of what evaluators look at, and by what."""
-  of = ('extractors', 'classifiers', 'of', 'fit')
-  for field in (f'eval.{name}.{field}' for name in f['eval.evaluators'] for field in of):
+  for field in (f'eval.{name}.{field}' for name in f['eval.evaluators'] for field in ('extractors', 'of')):
     values = f.get(field)
     if values is None:
       continue
