@@ -35,7 +35,7 @@ Watch = Callable[[Iterator, int], Iterator]
 class Estimate(NamedTuple):
   """Of KL(q || p), on samples that nothing was fitted to."""
 
-  kl: float  # E_q log q / p
+  kl: float  # E_q log q / p, which may come to less than 0
   standard_error: float
   lower: float  # a lower bound of it, but for the error of its samples
   log_loss: float  # of the classifier, log 2 where it tells nothing
@@ -60,6 +60,20 @@ def parts(samples: np.ndarray, order: np.ndarray) -> Parts:
   return Parts(*(samples[at].astype(np.float64) for at in np.split(order, [half - held, half])))
 
 
+class Standard:
+  """N(0, I)."""
+
+  @staticmethod
+  def log_prob(z: np.ndarray) -> np.ndarray:
+    """Of z [n, D]: [n]."""
+    return -0.5 * (np.square(z).sum(1) + z.shape[1] * math.log(2 * math.pi))
+
+  @staticmethod
+  def sample(count: int, dims: int, rng: np.random.Generator) -> np.ndarray:
+    """[count, D]."""
+    return rng.standard_normal((count, dims))
+
+
 class Mixture:
   """A mixture of Gaussians, fitted to samples [n, D]: of `MIXTURES` the one under which `held` are likeliest."""
 
@@ -79,8 +93,9 @@ class Mixture:
     """Of z [n, D]: [n]."""
     return self._best.score_samples(self._scaler.transform(z)) - np.log(self._scaler.scale_).sum()
 
-  def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
+  def sample(self, count: int, dims: int, rng: np.random.Generator) -> np.ndarray:
     """[count, D]."""
+    del dims
     drawn = self._best.sample(count)[0]  # component by component
     return self._scaler.inverse_transform(rng.permutation(drawn))
 
@@ -90,11 +105,6 @@ def _has_enough(count, kind, samples, dims):
   if kind == 'diag':
     return 2 * count <= samples
   return dims <= MOST_CORRELATED and (count == 1 or 8 * count * dims <= samples)
-
-
-def standard_log_prob(z: np.ndarray) -> np.ndarray:
-  """log N(z; 0, I) of z [n, D]: [n]."""
-  return -0.5 * (np.square(z).sum(1) + z.shape[1] * math.log(2 * math.pi))
 
 
 @threadpool_limits.wrap(limits=1)  # products of small matrices: threads that wait for each other cost thirty times that
@@ -120,19 +130,21 @@ def by_classifier(
 def by_bridge(
   q: Parts, hidden: Sequence[int], passes: int, seed: int, watch: Watch = lambda values, number: values
 ) -> Estimate:
-  """KL(q || N(0, I)) in two steps, by way of r, a Gaussian or a mixture of some with the moments of q.
+  """KL(q || N(0, I)) in two steps, by way of r, a Gaussian or a mixture of some with the moments of q; or N(0, I)
+  itself, under which the samples that are held may be likelier than under any that was fitted to few others.
 
   KL(q || p) = KL(q || r) + E_q[log r / p] (Rhodes et al. 2020). The second has a closed form, and no limit; the first
   is by a classifier as in `by_classifier`, or 0 where none does better than chance. It has less to tell: of all
   Gaussians, p being one, that with the moments of q is the nearest to q.
   """
-  bridge, rng = Mixture(q.fitted, q.held, seed), np.random.default_rng(seed)
-  drawn = bridge.sample(sum(map(len, q)), rng)
+  bridges = (Standard(), Mixture(q.fitted, q.held, seed))
+  bridge = max(bridges, key=lambda bridge: bridge.log_prob(q.held).mean())
+  drawn = bridge.sample(sum(map(len, q)), q.fitted.shape[1], np.random.default_rng(seed))
   r = Parts(*np.split(drawn, np.cumsum([len(q.fitted), len(q.held)])))
   nothing = lambda z: np.zeros(len(z))
   candidates = [nothing, *_classifiers(q, r, hidden, passes, seed, watch)]
   logit = min(candidates, key=lambda logit: _log_loss(logit(q.held), logit(r.held)))
-  known = bridge.log_prob(q.judged) - standard_log_prob(q.judged)
+  known = bridge.log_prob(q.judged) - Standard.log_prob(q.judged)
   return _judged(logit(q.judged), logit(r.judged), known)
 
 
@@ -141,23 +153,25 @@ def _judged(of_q, of_r, known) -> Estimate:
 
   The lower bound is that of Donsker and Varadhan, E_q[logit] - log E_r[exp logit]. It is not raised where the logarithm
   is below 0, which is chance or want of overlap, nor above log n, which is all that n samples can vouch for (McAllester
-  & Stratos 2020). As r is normalised, E_q[known] alone is one, too.
+  & Stratos 2020). As r is normalised, E_q[known] alone is one, too, and so is 0.
   """
   terms = of_q + known
   kl, told, count = terms.mean(), of_q.mean(), len(of_q)
   log_normalizer = logsumexp(of_r) - math.log(len(of_r))
-  lower = np.mean(known) + max(0.0, min(told - max(0.0, log_normalizer), math.log(count)))
+  lower = max(0.0, np.mean(known) + max(0.0, min(told - max(0.0, log_normalizer), math.log(count))))
   weights = np.exp(of_r - of_r.max())
   error = weights.std() / weights.mean() / math.sqrt(count)
+  standard_error = terms.std(ddof=1) / math.sqrt(count)
   off = max(OFF[0], OFF[1] * abs(kl), min(OFF[2], 2 * error))
+  is_possible = kl > -max(OFF[0], 3 * standard_error)  # else r or the classifier was fitted to too few samples
   return Estimate(
     float(kl),
-    float(terms.std(ddof=1) / math.sqrt(count)),
+    float(standard_error),
     float(lower),
     float(_log_loss(of_q, of_r)),
     float(((of_q > 0).mean() + (of_r <= 0).mean()) / 2),
     float(log_normalizer),
-    bool(abs(log_normalizer) <= off and told <= math.log(count)),
+    bool(abs(log_normalizer) <= off and told <= math.log(count) and is_possible),
   )
 
 
