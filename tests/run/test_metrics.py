@@ -41,8 +41,12 @@ def test_numbers_of_layers_share_a_line():
   assert ' '.join(probes.split()) == 'probe z2 0.75 +- 0.01 (knn); z1 0.25 (knn) right, on samples'
   assert {'mutual_information/z2', 'probe/svm/z2'} <= set(metrics.main(numbers))
   steps = {f'mutual_information/{",".join(f"z/{t + 1}" for t in range(n))}': float(n) for n in range(1, 20)}
-  (line,) = metrics.summary(steps | {'probe_standard_error/knn/z/1': 0.5})
+  steps |= {'probe_standard_error/knn/z/1': 0.5}
+  (line,) = metrics.summary(steps)
   assert line.startswith('  mutual_information       z/1 1; z/1,z/2 2; z/1,z/2,z/3 3; ') and '; ...; z/1,' in line
+  alone = {f'{what}/z/{t + 1}': 0.5 for t in range(9) for what in ('probe/knn', 'mutual_information', 'pca_explained')}
+  assert not [name for name in metrics.main(alone) if name in alone]  # not a column each where runs are compared
+  assert 'probe/knn/z/1,z/2' in metrics.main(['probe/knn/z/1,z/2']) and len(metrics.summary(alone)) == 3
 
 
 @pytest.mark.parametrize(('effective', 'loose'), [(3.6, True), (9.99, True), (10.0, False), (400.0, False)])
@@ -58,7 +62,7 @@ def test_what_an_evaluation_leaves_for_people(tiny, tmp_path, capsys):
   tiny.eval.log_evidence.samples, tiny.model.z1.dim, tiny.train.learning_rate = 4, 40, 0.002
   run = commands.train(tiny, tmp_path / 'mine')
   said = capsys.readouterr().out
-  assert len(said.partition('evaluated bounds')[2].splitlines()) <= 20
+  assert 2 < len(said.partition('test split, step 40')[2].splitlines()) <= 20 and 'evaluated' not in said
   assert 'test split, step 40' in said and 'nats' in said and 'a loose lower bound' in said
   assert f'more numbers in {run.workdir / "evaluation.json"}' in said and 'log_evidence.png' in said
   assert len([name for name in run.evaluation if name.startswith('encoder_entropy')]) == 40

@@ -94,9 +94,10 @@ SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent 
 
 
 def main(names: Iterable[str]) -> dict[str, str]:
-  """The main ones among the names, in their order, with their units."""
+  """The main ones among the names, in their order, with their units; of single steps of a section there are none."""
   names = list(names)
   listed = {name: LISTED[what] for what in LISTED for name in names if name.startswith(f'{what}/')}
+  listed = {name: unit for name, unit in listed.items() if not _is_of_a_step(name)}
   return {name: unit for pattern, unit in MAIN.items() for name in names if _fits(name, pattern)} | listed
 
 
@@ -129,6 +130,12 @@ def summary(numbers: dict[str, float]) -> list[str]:
 def _is_apart(name):
   """Whether a main number has no line of its own."""
   return name.startswith((*TABLED, *(f'{what}/' for what in LISTED)))
+
+
+def _is_of_a_step(name):
+  """Whether a listed number is of one step of a section that repeats, <section>/<step>, alone."""
+  what, _, layers = name.partition('/')
+  return '/' in (layers.partition('/')[2] if what in BY else layers) and ',' not in layers
 
 
 def _list(numbers, what, unit):

@@ -78,22 +78,22 @@ def _main(metrics):
 
 
 def watch(label: str, batches: Iterator, number: int) -> Iterator:
-  """The batches of an evaluation, their progress shown: a bar on a terminal, elsewhere lines, and one at the end."""
+  """The batches of an evaluation, their progress shown: a bar on a terminal, elsewhere lines where it takes long."""
   if sys.stdout.isatty():
     from tqdm import tqdm
 
     yield from tqdm(batches, label, number, unit='batch', file=sys.stdout, dynamic_ncols=True, leave=False)
     return
-  begun = time.monotonic()
   yield from _counted(label, batches, number, lambda message: print(message, flush=True))
-  print(f'evaluated {label}: {number} batches in {time.monotonic() - begun:.1f} s', flush=True)
 
 
 def _counted(label, batches, number, say):
-  """The batches; how many are done is said every `EVERY` seconds, however long one of them takes."""
-  begun, done, first = time.monotonic(), 0, None
+  """The batches; how many are done is said every `EVERY` seconds, however long one of them takes, and then the end."""
+  begun, done, first, told = time.monotonic(), 0, None, False
 
   def tell():
+    nonlocal told
+    told = True
     # The first batch compiles, which says nothing of the others.
     left = ''
     if first is not None and done > 1:
@@ -105,6 +105,8 @@ def _counted(label, batches, number, say):
     for batch in batches:
       yield batch
       done, first = done + 1, first or time.monotonic()
+  if told:
+    say(f'evaluated {label}: {number} batches in {time.monotonic() - begun:.1f} s')
 
 
 @contextlib.contextmanager
