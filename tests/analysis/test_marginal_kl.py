@@ -144,6 +144,7 @@ def test_bits_are_counted():
     ({'data.context': 'label'}, 'marginal_kl, which is of one p(z), but spec.data.context is label'),
     ({'eval.marginal_kl.examples': 1}, 'spec.eval.marginal_kl.examples: got 1'),
     ({'eval.marginal_kl.codes': -1}, 'spec.eval.marginal_kl.codes: got -1'),
+    ({'eval.marginal_kl.codes': 1}, 'spec.eval.marginal_kl.codes: got 1; a standard error needs two codes at least'),
     ({'eval.marginal_kl.passes': -1}, 'spec.eval.marginal_kl.passes: got -1'),
     ({'eval.marginal_kl.hidden': (0,)}, 'spec.eval.marginal_kl.hidden'),
     ({'eval.marginal_kl.hidden': ()}, 'spec.eval.marginal_kl.hidden: got (); give the width of one layer at least'),

@@ -219,6 +219,14 @@ def test_mistakes_of_fields():
     ({'eval.evaluators': 'probes', 'eval.probes.neighbours': 0}, 'spec.eval.probes.neighbours: got 0'),
     ({'eval.evaluators': 'probes', 'eval.probes.classifiers': 'forest'}, "spec.eval.probes.classifiers: got 'forest'"),
     (
+      {'eval.evaluators': 'probes', 'eval.probes.classifiers': ()},
+      'spec.eval.probes.classifiers: got (); give one or more different ones',
+    ),
+    (
+      {'eval.evaluators': 'probes', 'eval.probes.fit': ('train', 'train')},
+      'spec.eval.probes.fit: got train,train; give',
+    ),
+    (
       {'eval.evaluators': 'accuracy_bounds', 'data.context': 'label'},
       'got accuracy_bounds, which bounds what codes tell by their rates, in which what a context tells has no part, '
       'but spec.data.context is label, and the model is p(x | context); leave it out',

@@ -116,9 +116,8 @@ def _discrete_values(spec, dataset, name):
 
 
 def _halves(spec, dataset, name):
-  section = spec.eval[name]
-  for split in (section.split,) if section.split else (spec.eval.split, *spec.eval.also):
-    if split in dataset.splits and (size := dataset.size(split)) < HALVES:
+  for split in splits(spec, dataset, name):
+    if (size := dataset.size(split)) < HALVES:
       yield (
         f'{WHERE} {name}, which fits a classifier to one half of the examples and judges it on the other, and needs '
         f'{HALVES} of them, but the {split} split of {dataset.name} has {size}; leave it out'

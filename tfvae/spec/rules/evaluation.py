@@ -33,7 +33,8 @@ def evaluator_rule(f):
 
 def kinds_rule(f):
   """Of what evaluators look at, and by what."""
-  for field in (f'eval.{name}.{field}' for name in f['eval.evaluators'] for field in ('extractors', 'of')):
+  of = ('extractors', 'classifiers', 'of', 'fit')
+  for field in (f'eval.{name}.{field}' for name in f['eval.evaluators'] for field in of):
     values = f.get(field)
     if values is None:
       continue

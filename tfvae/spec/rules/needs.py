@@ -127,6 +127,8 @@ def _no_context(f, name):
 
 
 def _halves(f, name):
+  if f[f'eval.{name}.codes'] == 1:
+    yield f'spec.eval.{name}.codes: got 1; a standard error needs two codes at least (0: all)'
   if not f[f'eval.{name}.hidden']:
     yield f'spec.eval.{name}.hidden: got (); give the width of one layer at least'
 
