@@ -44,10 +44,10 @@ def test_a_bridge_reaches_where_a_classifier_saturates():
 
 
 def test_few_samples_of_the_prior_are_not_told_from_it():
-  """Mixtures fitted to 40 of 32 dimensions are further from q than N(0, I) is: by 0.6 nats."""
+  """Mixtures fitted to 40 of 32 dimensions are further from q than N(0, I) is, and would take that off."""
   q = of(np.random.default_rng(3).standard_normal((100, 32)))
   found = by_bridge(q, (16,), 0, 0)
-  assert found.kl == found.lower == 0 and found.is_trusted
+  assert found.kl == found.lower == 0 < found.standard_error and found.is_trusted  # the best there is to say
   fitted = density_ratio.Mixture(q.fitted, q.held, 0).log_prob(q.judged) - density_ratio.Standard.log_prob(q.judged)
   assert fitted.mean() < -0.2
 

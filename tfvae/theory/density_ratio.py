@@ -141,11 +141,12 @@ def by_bridge(
   bridge = max(bridges, key=lambda bridge: bridge.log_prob(q.held).mean())
   drawn = bridge.sample(sum(map(len, q)), q.fitted.shape[1], np.random.default_rng(seed))
   r = Parts(*np.split(drawn, np.cumsum([len(q.fitted), len(q.held)])))
-  nothing = lambda z: np.zeros(len(z))
-  candidates = [nothing, *_classifiers(q, r, hidden, passes, seed, watch)]
-  logit = min(candidates, key=lambda logit: _log_loss(logit(q.held), logit(r.held)))
+  loss = lambda logit: _log_loss(logit(q.held), logit(r.held))
+  nothing, best = (lambda z: np.zeros(len(z))), min(_classifiers(q, r, hidden, passes, seed, watch), key=loss)
   known = bridge.log_prob(q.judged) - Standard.log_prob(q.judged)
-  return _judged(logit(q.judged), logit(r.judged), known)
+  found, other = (_judged(logit(q.judged), logit(r.judged), known) for logit in sorted((nothing, best), key=loss))
+  # Where p is not told from q at all, 0 is nobody's mean: its error is that of the classifier that did not do better.
+  return found if found.standard_error else found._replace(standard_error=other.standard_error)
 
 
 def _judged(of_q, of_r, known) -> Estimate:
