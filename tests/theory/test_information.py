@@ -82,7 +82,7 @@ def test_mixed_ksg_against_closed_forms(case):
 
 def test_mixed_ksg_where_places_lie_among_points():
   """Beside a Gaussian point are all those of a place, in x or in y alone: too low, but less so with more points."""
-  few, many = (mixed_ksg(x, y)[0] - true for x, y, true in (half_discrete(2000), half_discrete(32_000)))
+  few, many = (mixed_ksg(x, y)[0] - true for x, y, true in (half_discrete(2000), half_discrete(24_000)))
   assert -0.3 < few < 2 * many < 0 and many > -0.1
 
 
