@@ -43,6 +43,7 @@ def test_probes_are_drawn_with_what_bounds_them(tmp_path, bounds, monkeypatch):
   run.write_evaluation(1, 'test')
   assert not accuracies.accuracies(run, 'test') and not accuracies.accuracies(run, 'train')
   run.write_found(1, 'test', 'probes', {}, numbers, {})
+  run.write_found(1, 'test', 'probes-k', {}, {f'{name}@k': value for name, value in numbers.items()}, {})
   run.write_evaluation(1, 'test')
   own = accuracies.accuracies
   monkeypatch.setitem(draw.__globals__['OF_A_SPLIT'], 'accuracies', lambda *of: drawn.append(own(*of)) or drawn[-1])

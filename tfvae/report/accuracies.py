@@ -31,6 +31,7 @@ def accuracies(run: Directory, split: str):
   """Of each layer and of all, the probes on samples (filled) and on locations (open), and the bounds of the former."""
   path = run.evaluation_path(split)
   numbers = run.read_evaluation(path) if path.is_file() else {}
+  numbers = {name: value for name, value in numbers.items() if '@' not in name}  # of those without a name of their own
   fits = {fit: _found(numbers, fit) for fit in FITS}
   fits = {fit: found for fit, found in fits.items() if found}
   if not fits:
