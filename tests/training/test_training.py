@@ -34,7 +34,8 @@ def no_figures(request, monkeypatch):
 @pytest.fixture
 def figures(tiny):
   own = ('ppca', 'selection', 'posterior', 'unit_information', 'accuracy', 'fid', 'tiles', 'task', 'canvases')
-  own += ('estimates',)  # slow
+  own += ('inception_score', 'reconstruction_accuracy')
+  own += ('estimates', 'probes', 'marginal_kl')  # slow
   tiny.eval.evaluators = tuple(name for name in NAMES['eval.evaluators'] if name not in own)
 
 
