@@ -3,7 +3,7 @@
     python launch.py --spec specs/fixed_points.py
     python launch.py --spec specs/fixed_points.py:circle,local
     python launch.py --spec specs/fixed_points.py:table --spec.data.path=mine.csv
-    python launch.py --spec specs/fixed_points.py:published --spec.study.fixed_points.grid=32,32
+    python launch.py --spec specs/fixed_points.py:published
 
 No model is trained: on a grid of latent tiles the best posterior and the best reconstructions answer each other, at a
 temperature T = beta sigma^2, until they stand still ("Taming VAEs", section 3.2 and appendix A; docs/theory.md). T
@@ -24,9 +24,9 @@ What keeps the decoder smooth (appendix B):
 
 How far the iterations go:
 
-    settled (default)   until the points stand still
-    published           400 iterations that keep 0.9 of a point, or a step of 1e-3: near a critical temperature points
-                        are then stopped before they leave
+    settled (default)   12 x 12 tiles, until the points stand still
+    published           32 x 32 tiles, 400 iterations that keep 0.9 of a point, or a step of 1e-3: near a critical
+                        temperature points are then stopped before they leave
 """
 
 from tfvae import spec as spec_lib
@@ -48,7 +48,7 @@ def get_config(variant=''):
 
   spec.study.name = 'fixed_points'
   section = spec.study.fixed_points
-  section.grid = (12, 12)
+  section.grid = (32, 32) if 'published' in words else (12, 12)
   if smooth := words & {'local', 'global'}:
     (section.lipschitz,) = smooth
     section.gamma = 0.02 if section.lipschitz == 'local' else 0.002
