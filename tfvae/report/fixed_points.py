@@ -134,6 +134,7 @@ def _panel(axis, arrays, index):
   if data.shape[1] > 2:
     from mpl_toolkits.mplot3d.art3d import Line3DCollection as Collection
 
+    axis.computed_zorder = False  # the points are over the data, wherever these are
     axis.set(xticks=[], yticks=[], zticks=[])
   else:
     from matplotlib.collections import LineCollection as Collection
