@@ -48,7 +48,9 @@ def test_few_samples_of_the_prior_are_not_told_from_it():
   q = of(np.random.default_rng(3).standard_normal((100, 32)))
   found = by_bridge(q, (16,), 0, 0)
   assert found.kl == found.lower == 0 < found.standard_error and found.is_trusted  # the best there is to say
-  fitted = density_ratio.Mixture(q.fitted, q.held, 0).log_prob(q.judged) - density_ratio.Standard.log_prob(q.judged)
+  fitted = density_ratio.Mixture(q.fitted, q.held, 0).log_prob(q.judged) - density_ratio.Standard(
+    q.judged.shape[1]
+  ).log_prob(q.judged)
   assert fitted.mean() < -0.2
 
 

@@ -61,17 +61,18 @@ def parts(samples: np.ndarray, order: np.ndarray) -> Parts:
 
 
 class Standard:
-  """N(0, I)."""
+  """N(0, I) in D dimensions."""
 
-  @staticmethod
-  def log_prob(z: np.ndarray) -> np.ndarray:
+  def __init__(self, dims: int):
+    self._dims = dims
+
+  def log_prob(self, z: np.ndarray) -> np.ndarray:
     """Of z [n, D]: [n]."""
-    return -0.5 * (np.square(z).sum(1) + z.shape[1] * math.log(2 * math.pi))
+    return -0.5 * (np.square(z).sum(1) + self._dims * math.log(2 * math.pi))
 
-  @staticmethod
-  def sample(count: int, dims: int, rng: np.random.Generator) -> np.ndarray:
+  def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
     """[count, D]."""
-    return rng.standard_normal((count, dims))
+    return rng.standard_normal((count, self._dims))
 
 
 class Mixture:
@@ -93,9 +94,8 @@ class Mixture:
     """Of z [n, D]: [n]."""
     return self._best.score_samples(self._scaler.transform(z)) - np.log(self._scaler.scale_).sum()
 
-  def sample(self, count: int, dims: int, rng: np.random.Generator) -> np.ndarray:
+  def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
     """[count, D]."""
-    del dims
     drawn = self._best.sample(count)[0]  # component by component
     return self._scaler.inverse_transform(rng.permutation(drawn))
 
@@ -137,13 +137,13 @@ def by_bridge(
   is by a classifier as in `by_classifier`, or 0 where none does better than chance. It has less to tell: of all
   Gaussians, p being one, that with the moments of q is the nearest to q.
   """
-  bridges = (Standard(), Mixture(q.fitted, q.held, seed))
-  bridge = max(bridges, key=lambda bridge: bridge.log_prob(q.held).mean())
-  drawn = bridge.sample(sum(map(len, q)), q.fitted.shape[1], np.random.default_rng(seed))
+  p = Standard(q.fitted.shape[1])
+  bridge = max((p, Mixture(q.fitted, q.held, seed)), key=lambda bridge: bridge.log_prob(q.held).mean())
+  drawn = bridge.sample(sum(map(len, q)), np.random.default_rng(seed))
   r = Parts(*np.split(drawn, np.cumsum([len(q.fitted), len(q.held)])))
   loss = lambda logit: _log_loss(logit(q.held), logit(r.held))
   nothing, best = (lambda z: np.zeros(len(z))), min(_classifiers(q, r, hidden, passes, seed, watch), key=loss)
-  known = bridge.log_prob(q.judged) - Standard.log_prob(q.judged)
+  known = bridge.log_prob(q.judged) - p.log_prob(q.judged)
   found, other = (_judged(logit(q.judged), logit(r.judged), known) for logit in sorted((nothing, best), key=loss))
   # Where p is not told from q at all, 0 is nobody's mean: its error is that of the classifier that did not do better.
   return found if found.standard_error else found._replace(standard_error=other.standard_error)
