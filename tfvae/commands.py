@@ -32,6 +32,7 @@ from tfvae.training.signals import StopSignal
 WEIGHTS = "the nets' widths in spec.model and spec.decoder"
 EVALUATED = 'spec.eval.batch_size or spec.eval.num_samples'
 TRAINED = f'spec.data.batch_size, spec.objective.num_samples or {WEIGHTS}'
+STUDIED = 'spec.study.fixed_points.grid, or count in the section of the study'
 SPLITS = ('train', 'validation', 'test')
 MOST_DRAWN = 50  # times in the middle of training
 
@@ -53,7 +54,7 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
   origin, spec = spec_lib.origin(spec), spec_lib.resolve(spec)
   run = Run(workdir or default_workdir(origin))
   cluster = cluster_of(spec.train.strategy)
-  with StopSignal() as stop, _closing(run, TRAINED):
+  with StopSignal() as stop, _closing(run, TRAINED if spec.study.name == 'none' else STUDIED):
     run.check(spec, overwrite)
     build.check(spec)
     if cluster is None or cluster.is_chief:

@@ -64,6 +64,16 @@ def test_collapse(tmp_path):
   assert {path.name for path in run.figures.glob('*.png')} == {'collapse.png'}
 
 
+@pytest.mark.parametrize('name', ['fixed_points.py:table', 'collapse.py:table'])
+def test_data_that_do_not_vary(name, tmp_path):
+  path = tmp_path / 'same.csv'
+  np.savetxt(path, np.ones((20, 2)), delimiter=',')
+  fields = {'data.path': str(path), 'data.scaling': 'none', 'study.collapse.units': 0}
+  with pytest.raises(SpecError, match='all examples of the train split of same are the same; give data that vary'):
+    commands.train(spec_lib.load(f'specs/{name}', fields), tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
 @pytest.mark.parametrize(
   ('name', 'fields', 'said'),
   [

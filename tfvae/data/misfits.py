@@ -87,10 +87,20 @@ def _study_problems(spec, dataset):
       f'spec.study.name: got {name}, which is for one to three columns, but {dataset.name} has {shape[0]}; give a '
       'table with fewer, or choose another spec.data.name'
     )
+  if spec.eval.split in dataset.splits and not _varies(dataset.splits[spec.eval.split]['x']):
+    yield (
+      f'spec.study.name: got {name}, but all examples of the {spec.eval.split} split of {dataset.name} are the same; '
+      'give data that vary'
+    )
   units = spec.study.collapse.units
   if name == 'collapse' and units > shape[0]:
     most = f'at most the {shape[0]} columns of {dataset.name}, or 0: all'
     yield f'spec.study.collapse.units: got {units}; allowed: {most}'
+
+
+def _varies(x):
+  """Whether two examples differ."""
+  return bool((x != x[:1]).any())
 
 
 def _level_problems(spec, dataset):
