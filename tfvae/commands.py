@@ -203,12 +203,12 @@ def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
   spread, as repeats.json and a figure.
   """
   from tfvae.report import repeats
+  from tfvae.run.collection import collect
 
   run = Run(workdir)
-  if not run.exists() and repeats.runs_below(run.workdir):
-    paths = repeats.draw(run.workdir)
+  if not run.exists():
+    paths = repeats.draw(collect(run.workdir))
   else:
-    run.require(checkpoint=False)
     paths = _draw(run) + _draw_samples(run)
     for line in _constraints(run):
       print(line)

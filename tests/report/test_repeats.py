@@ -10,6 +10,7 @@ from tfvae import commands
 from tfvae import spec as spec_lib
 from tfvae.errors import UserError
 from tfvae.report import repeats
+from tfvae.run.collection import collect
 from tfvae.trained import Run
 
 START = {'versions': {}}
@@ -32,7 +33,7 @@ def test_runs_that_differ_in_their_seeds_are_one_group(tmp_path, capsys):
   for seed, last in enumerate((1.0, 2.0, 6.0)):
     leave(tmp_path / f'a{seed}', [-5.0, 0.0, last], **{'seed': seed, 'eval.num_samples': seed + 2})
   leave(tmp_path / 'b', [-5.0, 0.0, 9.0], **{'train.learning_rate': 0.5})
-  named = repeats.groups(repeats.runs_below(tmp_path))
+  named = collect(tmp_path).groups()
   assert [len(group) for group in named.values()] == [3, 1]
   assert list(named)[1] == 'train.learning_rate=0.5'
   steps, values = repeats.curve(next(iter(named.values())), 'elbo')
@@ -79,7 +80,7 @@ def test_groups_are_named_by_their_directories(tmp_path):
   for name, rate in (('slow', 0.1), ('fast', 0.2)):
     for seed in (0, 1):
       leave(tmp_path / name / str(seed), [0.0, 1.0], **{'seed': seed, 'train.learning_rate': rate})
-  assert {name: len(group) for name, group in repeats.groups(repeats.runs_below(tmp_path)).items()} == {
+  assert {name: len(group) for name, group in collect(tmp_path).groups().items()} == {
     'fast': 2,
     'slow': 2,
   }

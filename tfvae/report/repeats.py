@@ -1,19 +1,16 @@
-"""Repeated runs: those below one directory that differ in their seeds alone, their means and their spread."""
+"""Repeated runs: groups of a collection that differ in their seeds alone, their means and their spread."""
 
 import json
 import pathlib
 
 import numpy as np
 
-from tfvae import spec as spec_lib
 from tfvae.errors import RunError, UserError
 from tfvae.report.axes import figure, plain
 from tfvae.report.entropies import TRAIN
-from tfvae.run.directory import Directory, is_free
+from tfvae.run.collection import Collection, Entry, groups, usable
 from tfvae.run.files import atomic, write
-from tfvae.spec.fields.field import flatten
 
-SEEDS = ('seed', 'data.seed')
 SHOWN = {  # of evaluations in mid-training
   'elbo': 'ELBO (line) and entropies (dots)',
   'elbo_minus_entropies': 'ELBO - entropies',
@@ -22,76 +19,25 @@ SHOWN = {  # of evaluations in mid-training
 }
 
 
-def runs_below(directory: pathlib.Path) -> list[Directory]:
-  """The runs in a directory's subdirectories, or in those of these, by name."""
-  paths = sorted({path.parent for pattern in ('*/spec.json', '*/*/spec.json') for path in directory.glob(pattern)})
-  return [Directory(path) for path in paths]
-
-
-def usable(runs: list[Directory]) -> tuple[list[Directory], list[str]]:
-  """The runs that count, and what is wrong with each of the others, a line each.
-
-  Left out are those that cannot be read, and those that repeat nothing: of several with the same spec, seeds and all,
-  the one that got furthest counts, the first of equals.
-  """
+def readable(runs: list[Entry]) -> tuple[list[Entry], list[str]]:
+  """The runs whose metrics can be read, too, and what is wrong with each of the others, a line each."""
   read, problems = [], []
   for run in runs:
     try:
-      steps = [run.read_evaluation(run.evaluation_path(split))['step'] for split in run.evaluated]
-      run.read_metrics()
-      read.append((max(steps, default=-1), run))
+      run.metrics  # noqa: B018
+      read.append(run)
     except RunError as error:
       problems.append(f'left out: {error}')
-  chosen = []
-  for _, run in sorted(read, key=lambda pair: -pair[0]):
-    same = next((other for other in chosen if not _differences(other, run, ())), None)
-    if same is None:
-      chosen.append(run)
-    else:
-      problems.append(f'left out: {run.workdir}: the same run as {same.workdir}, seeds and all, which is no repeat')
-  return sorted(chosen, key=lambda run: run.workdir), problems
+  return read, problems
 
 
-def groups(runs: list[Directory]) -> dict[str, list[Directory]]:
-  """The runs that differ in nothing but their seeds, and in what numbers do not depend on, under a name of theirs.
-
-  The name is the directory's that holds just these runs, or says in which fields the group differs from the first.
-  """
-  found = []
-  for run in runs:
-    own = next((group for group in found if not _differences(group[0], run)), None)
-    if own:
-      own.append(run)
-    else:
-      found.append([run])
-  homes = [{run.workdir.parent for run in group} for group in found]
-  if len(set.union(*homes)) == len(found) and all(len(home) == 1 for home in homes):
-    return {home.pop().name: group for home, group in zip(homes, found, strict=True)}
-  fields = dict.fromkeys(name for group in found[1:] for name in _differences(found[0][0], group[0]))
-  named = {}
-  for group in found:
-    values = flatten(group[0].spec.to_dict())
-    label = ', '.join(f'{name}={values.get(name)}' for name in list(fields)[:3]) or group[0].workdir.parent.name
-    named[label if label not in named else group[0].workdir.name] = group
-  return named
-
-
-def _differences(a: Directory, b: Directory, but: tuple[str, ...] = SEEDS) -> list[str]:
-  """The fields that tell two runs apart; with other data, or another classifier, a run is no repeat, though it does not
-  depend on where they are.
-  """
-  names = spec_lib.differences(a.spec, b.spec)
-  return [name for name in names if name not in but and (name in ('data.path', 'classifier.path') or not is_free(name))]
-
-
-def summary(group: list[Directory]) -> dict[str, dict[str, dict[str, float]]]:
+def summary(group: list[Entry]) -> dict[str, dict[str, dict[str, float]]]:
   """split: metric: mean, standard deviation (None of one run) and number of a group's last evaluations."""
   found = {}
   for run in group:
-    for split in run.evaluated:
-      for name, value in run.read_evaluation(run.evaluation_path(split)).items():
-        if name != 'split':
-          found.setdefault(split, {}).setdefault(name, []).append(value)
+    for split, numbers in run.numbers.items():
+      for name, value in {'step': run.evaluated[split], **numbers}.items():
+        found.setdefault(split, {}).setdefault(name, []).append(value)
   return {
     split: {
       name: {
@@ -105,7 +51,7 @@ def summary(group: list[Directory]) -> dict[str, dict[str, dict[str, float]]]:
   }
 
 
-def curve(group: list[Directory], name: str) -> tuple[np.ndarray, np.ndarray] | None:
+def curve(group: list[Entry], name: str) -> tuple[np.ndarray, np.ndarray] | None:
   """Steps [K] and the values [runs, K] of a metric in the evaluations that all of a group's runs have; None: none.
 
   Of the training split where that is evaluated, else of spec.eval.split.
@@ -113,7 +59,7 @@ def curve(group: list[Directory], name: str) -> tuple[np.ndarray, np.ndarray] | 
   series = []
   for run in group:
     metrics = run.metrics
-    of = metrics.get(TRAIN, metrics.get(run.spec.eval.split, {}))
+    of = metrics.get(TRAIN, metrics.get(run.split, {}))
     if name not in of:
       return None
     series.append({int(s): v for s, v in zip(of['step'], of[name], strict=True) if np.isfinite(v)})
@@ -121,17 +67,19 @@ def curve(group: list[Directory], name: str) -> tuple[np.ndarray, np.ndarray] | 
   return (np.array(steps), np.array([[values[s] for s in steps] for values in series])) if len(steps) > 1 else None
 
 
-def draw(directory: pathlib.Path) -> list[pathlib.Path]:
+def draw(collection: Collection) -> list[pathlib.Path]:
   """Writes repeats.json and figures/repeats.png of the runs below a directory; prints their means. Their paths.
 
   A run that cannot be read, or that repeats nothing, is named and left out.
 
   Raises UserError: they cannot be written, or no run below has been evaluated.
   """
-  runs, problems = usable(runs_below(directory))
-  for problem in problems:
+  directory = collection.directory
+  runs, unreadable = readable(collection.runs)
+  runs, same = usable(runs)
+  for problem in (*collection.problems, *unreadable, *same):
     print(problem)
-  named = groups(runs) if runs else {}
+  named = groups(runs)
   numbers = {label: summary(group) for label, group in named.items()}
   if not any(numbers.values()):
     raise RunError(f'--workdir {directory}: none of the runs below it has been evaluated; train them first')

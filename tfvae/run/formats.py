@@ -38,6 +38,16 @@ def saved(value) -> int:
   return value['step']
 
 
+def sweep(value) -> dict:
+  """sweep.json: {'points': [{'name', 'fields': {field: value}, 'status'}, ...]}, and how the grid is made again."""
+  _require(isinstance(value, dict) and isinstance(value.get('points'), list), 'no points')
+  for point in value['points']:
+    right = isinstance(point, dict) and all(isinstance(point.get(name), str) for name in ('name', 'status'))
+    _require(right and isinstance(point.get('fields'), dict), 'a point is no name, status and fields')
+    _require(isinstance(point.get('message') or '', str), "a point's message is no text")
+  return value
+
+
 def data(value) -> dict:
   """data.json: {'name', 'shape', 'sizes', 'scaling', 'fingerprint'}, and 'observation' (`Observation.to_keep`).
 

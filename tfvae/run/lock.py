@@ -9,9 +9,19 @@ import platform
 import re
 
 from tfvae.errors import RunError
-from tfvae.run.files import Damaged, opened, why
+from tfvae.run.files import Damaged, opened, read_bytes, why
 
-OWNER = re.compile(r'process \d+ on [\w.-]*\n?')
+OWNER = re.compile(r'process (\d+) on ([\w.-]*)\n?')
+
+
+def is_alive(workdir: pathlib.Path) -> bool:
+  """Whether the process that last held a run's lock lives, on this machine; the lock itself is not touched."""
+  with contextlib.suppress(OSError, Damaged, ValueError):
+    found = OWNER.fullmatch(read_bytes(workdir / 'lock').decode(errors='replace'))
+    if found and found[2] == platform.node():
+      os.kill(int(found[1]), 0)
+      return True
+  return False
 
 
 class Lock:

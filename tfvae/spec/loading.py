@@ -362,6 +362,28 @@ def from_json(text: str) -> ConfigDict:
   Fields that are absent have their defaults: they are newer than the text, and do what was done before there were any.
   Those that had another name once are read by it.
   """
+  values = _written(text)
+  if problems := validate(values):
+    raise SpecError(problems)
+  return freeze(values)
+
+
+def fields_from_json(text: str) -> dict[str, Any]:
+  """{field: value} of `to_json`, as `from_json` reads it, a tenth as long: each value is looked at, but whether they
+  can be combined is not. Raises SpecError where it is no spec.
+  """
+  values = _written(text)
+  layers, given = _layers(values), flatten(values)
+  if layers is None:
+    raise SpecError(['spec.model.layers: is no list of latent layers'])
+  fields = flatten(schema(layers, _evaluators(values)))
+  if problems := [f'spec.{name}: {problem}' for name in fields if (problem := fields[name].problem(given.get(name)))]:
+    raise SpecError(problems)
+  return {name: _cast(given[name], field) for name, field in fields.items()}
+
+
+def _written(text):
+  """The values of a spec as text, under their present names, those that are absent at their defaults."""
   try:
     values = json.loads(text)
   except (ValueError, RecursionError) as error:  # RecursionError: nested beyond all measure
@@ -369,12 +391,14 @@ def from_json(text: str) -> ConfigDict:
   if not isinstance(values, dict):
     raise SpecError([f'not a spec: {type(values).__name__} in place of an object'])
   values = _renamed(values)
+  layers = _layers(values)
+  return values if layers is None else _filled(values, _defaults(schema(layers, _evaluators(values))))
+
+
+def _layers(values):
+  """spec.model.layers of values that may be anything; None where they are not such."""
   layers = values.get('model', {}).get('layers') if isinstance(values.get('model'), dict) else None
-  if isinstance(layers, list) and not layers_problem(tuple(layers)):
-    values = _filled(values, _defaults(schema(tuple(layers), _evaluators(values))))
-  if problems := validate(values):
-    raise SpecError(problems)
-  return freeze(values)
+  return tuple(layers) if isinstance(layers, list) and not layers_problem(tuple(layers)) else None
 
 
 def _renamed(values):
@@ -397,10 +421,11 @@ def _filled(values, defaults):
   return {**values, **{name: _filled(values.get(name, default), default) for name, default in defaults.items()}}
 
 
-def changed(spec: ConfigDict) -> dict[str, Any]:
-  """{field: value} of the fields that are not at the schema's defaults."""
-  fields = flatten(_schema(spec))
-  return {name: value for name, value in flatten(spec.to_dict()).items() if value != fields[name].default}
+def changed(spec: ConfigDict | Mapping[str, Any]) -> dict[str, Any]:
+  """{field: value} of the fields that are not at the schema's defaults, of a spec or of its {field: value}."""
+  given = flatten(spec.to_dict()) if isinstance(spec, ConfigDict) else spec
+  fields = flatten(schema(given['model.layers'], given['eval.evaluators']))
+  return {name: value for name, value in given.items() if value != fields[name].default}
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
