@@ -23,7 +23,7 @@ import tensorflow as tf  # noqa: E402
 from tfvae import build  # noqa: E402
 from tfvae import spec as spec_lib  # noqa: E402
 from tfvae.data.dataset import Stored, make  # noqa: E402
-from tfvae.training.loop import mode_of  # noqa: E402
+from tfvae.training.machinery import mode_of  # noqa: E402
 from tfvae.training.step import Stepper  # noqa: E402
 from tfvae.training.workers import one_device  # noqa: E402
 

@@ -50,7 +50,7 @@ class Minimal:
     import tensorflow as tf
 
     from tfvae import noise as noise_lib
-    from tfvae.training.loop import mode_of
+    from tfvae.training.machinery import mode_of
 
     source, model = build.source(spec, data), build.model(spec, data.observation)
     objective = build.objective(spec, model)

@@ -35,11 +35,20 @@ def dataset(spec, kept: dict | None = None) -> Dataset:
 
   kept: what a run keeps of its data (`Run.data`), whose scaling then holds and whose examples they must be.
   """
+  return fitted(spec, read(spec, kept))
+
+
+def read(spec, kept: dict | None = None) -> Dataset:
+  """The data of a spec, whether or not the rest of it fits them."""
   with memory.short(
     f'lower spec.data.memory_limit ({spec.data.memory_limit} MiB), and images of a folder or of TFDS are read when '
     'they are needed; a table, or an NPZ file, must fit into memory'
   ):
-    data = make(loader(spec.data.name).load(spec.data), spec.data, spec.seed, kept)
+    return make(loader(spec.data.name).load(spec.data), spec.data, spec.seed, kept)
+
+
+def fitted(spec, data: Dataset) -> Dataset:
+  """Data that were read, once they are known to fit the spec. Raises SpecError naming every field that does not."""
   if found := problems(spec, data):
     raise SpecError(found)
   return misfits.guarded(spec, data, classifiers.classes(spec))

@@ -37,7 +37,7 @@ SPLITS = ('train', 'validation', 'test')
 MOST_DRAWN = 50  # times in the middle of training
 
 
-def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = False) -> Run:
+def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = False, kept=None) -> Run:
   """Trains a spec in a run directory (resuming where it holds the same run), evaluates and draws.
 
   Args:
@@ -45,6 +45,7 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
       'specs/hit.py:digits', or a run's spec.json.
     workdir: the run directory; made where it is absent. None: the default of the command line, runs/<spec>-<variant>.
     overwrite: set a run that is there aside (renamed) and start afresh.
+    kept: a `training.machinery.Kept`, where several runs are trained in turn: what they have in common is made once.
 
   Raises:
     UserError: a SpecError naming every problem of the spec, or what is wrong with the directory or the data.
@@ -70,13 +71,13 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
     group = workers.Workers(cluster, strategy)
     stop.listen()
     with group.guarded(run.checkpoints):
-      data = build.dataset(spec, None if overwrite else run.data)
+      data = (kept.data if kept else build.dataset)(spec, None if overwrite else run.data)
       if group.is_chief:
         run.open(spec, overwrite)
       import_tensorflow()
       from tfvae.training.loop import Trainer
 
-      trainer = Trainer(spec, run, data, strategy, group, origin and origin.file.absolute())
+      trainer = Trainer(spec, run, data, strategy, group, origin and origin.file.absolute(), kept)
       with _course(run, spec.train.steps) as evaluated:
         trainer.train(stop, overwrite, evaluated)
       if numbers := trainer.finish():

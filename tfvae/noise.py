@@ -63,6 +63,7 @@ def cubature(name: str, units: int) -> Noise:
 
 def purpose_seed(seed, name: str, step) -> tf.Tensor:
   """The stateless seed int32[2] of a purpose `name` at a step. Seed and step may be tensors."""
+  seed = seed if isinstance(seed, int) else tf.cast(seed, tf.int32)
   return tf.random.experimental.stateless_fold_in(
     tf.convert_to_tensor([seed, zlib.crc32(name.encode()) & 0x7FFFFFFF], tf.int32), step
   )

@@ -49,20 +49,24 @@ def tempering(start: float, decay: float, floor: float, steps: int):
 
 
 def learning_rate(train, rate: float):
-  """Keras' learning-rate schedule `train.schedule` that starts at `rate`, or `rate` itself where it is constant."""
+  """Keras' learning-rate schedule `train.schedule` that starts at `rate`, or `rate` itself where it is constant.
+
+  The rates in it are variables, as a constant one is in the optimizer: a compiled step takes them as values.
+  """
   schedules, steps, final = keras.optimizers.schedules, train.steps, train.schedule_final
   if train.schedule == 'constant':
     return rate
+  value = lambda rate: keras.Variable(rate, trainable=False, dtype='float32', name='learning_rate')
   if train.schedule == 'cosine':
     warmup = round(train.warmup * steps)
     if warmup:
-      return schedules.CosineDecay(0.0, max(steps - warmup, 1), final, warmup_target=rate, warmup_steps=warmup)
-    return schedules.CosineDecay(rate, steps, final)
+      return schedules.CosineDecay(0.0, max(steps - warmup, 1), final, warmup_target=value(rate), warmup_steps=warmup)
+    return schedules.CosineDecay(value(rate), steps, final)
   if train.schedule == 'exponential':
-    return schedules.ExponentialDecay(rate, steps, final)
+    return schedules.ExponentialDecay(value(rate), steps, final)
   if train.schedule == 'polynomial':
-    return schedules.PolynomialDecay(rate, steps, rate * final, train.schedule_power)
+    return schedules.PolynomialDecay(value(rate), steps, value(rate * final), train.schedule_power)
   if train.schedule == 'inverse_time':
-    return schedules.InverseTimeDecay(rate, steps, 1 / final - 1)
+    return schedules.InverseTimeDecay(value(rate), steps, 1 / final - 1)
   boundaries = [round(fraction * steps) for fraction in train.schedule_boundaries]
-  return schedules.PiecewiseConstantDecay(boundaries, [rate * final**i for i in range(len(boundaries) + 1)])
+  return schedules.PiecewiseConstantDecay(boundaries, [value(rate * final**i) for i in range(len(boundaries) + 1)])

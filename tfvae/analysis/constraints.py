@@ -37,6 +37,10 @@ class Constraints(TraceEvaluator):
     """{name: identity} of the frozen networks that they are by."""
     return {name: identity for measure in self._measures for name, identity in measure.frozen.items()}
 
+  @property
+  def variables(self):
+    return [variable for measure in self._measures for variable in (measure.kappa, *measure.variables.values())]
+
   def settings(self):
     return super().settings() | {'constraint': self.spec.constraint.to_dict(), 'frozen': self.frozen}
 

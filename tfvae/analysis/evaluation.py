@@ -50,8 +50,8 @@ class Evaluation:
   evaluators run together.
 
   Args:
-    model, source: what is evaluated, on what.
-    spec: for seed, eval.num_samples and eval.batch_size.
+    model, source: what is evaluated, on what; the seed is that of `source.noise_seed`.
+    spec: for eval.num_samples and eval.batch_size.
   """
 
   def __init__(self, model, source, spec):
@@ -93,7 +93,7 @@ class Evaluation:
   def _split(self, name):
     if name not in self._splits:
       watch = lambda batches, number: self._watch(batches, number)
-      self._splits[name] = Split(self._source, name, self._spec, watch, self._shared)
+      self._splits[name] = Split(self._source, name, self._spec, watch, self._shared, self._source.noise_seed)
     return self._splits[name]
 
   @staticmethod
@@ -121,15 +121,24 @@ class Evaluation:
       for variable, value in zip(self._model.non_trainable_variables, own, strict=True):
         variable.assign(value)
 
-  def _compile(self, key, function):
-    """A compiled function of (number, stored examples, samples), made once for each key: evaluation is repeated."""
-    if key not in self._compiled:
-      self._compiled[key] = tf.function(function, autograph=False)
-    return self._compiled[key]
+  def take(self, spec) -> None:
+    """Goes on with the evaluators of another run, whose spec is another in its runtime values alone."""
+    self._spec = spec
+    for split in self._splits.values():
+      split.spec = spec
 
   def _trace_sums(self, evaluators, name):
-    split = self._split(name)
+    """A compiled function of (number, stored examples, samples), made once: evaluation is repeated."""
+    key = (name, *(evaluator.name for evaluator in evaluators))
+    if key not in self._compiled:
+      self._compiled[key] = evaluators, self._compile(evaluators, self._split(name))
+    compiled_of, compiled = self._compiled[key]
+    for old, new in zip(compiled_of, evaluators, strict=True):
+      for variable, value in zip(old.variables, new.variables, strict=True) if old is not new else ():
+        variable.assign(value)
+    return compiled
 
+  def _compile(self, evaluators, split):
     def sums(number, stored, samples):
       batch = split.batch(stored)
       trace = self._model.infer(batch, split.sample_noise(number, samples), samples.size)
@@ -139,7 +148,7 @@ class Evaluation:
         for key, value in evaluator.sums(self._model, trace, split, batch).items()
       }
 
-    return self._compile((name, *(evaluator.name for evaluator in evaluators)), sums)
+    return tf.function(sums, autograph=False)
 
   @functools.cached_property
   def _statistics(self):

@@ -38,6 +38,7 @@ class Split:
     spec: for seed and eval.batch_size.
     watch: (iterator, its length) -> the same elements. The loop looks at progress and at stop signals there.
     shared: what `once` keeps, of all splits that are evaluated together.
+    seed: spec.seed, or a variable with its value that compiled functions read.
   """
 
   def __init__(
@@ -47,8 +48,10 @@ class Split:
     spec,
     watch: Callable[[Iterator, int], Iterator] = lambda batches, n: batches,
     shared: dict | None = None,
+    seed: int | tf.Variable | None = None,
   ):
     self.source, self.name, self.spec, self._watch = source, name, spec, watch
+    self._seed = spec.seed if seed is None else seed
     self._shared = {} if shared is None else shared
     self.size = source.dataset.size(name)  # examples
 
@@ -70,7 +73,7 @@ class Split:
 
   def other(self, source, name: str) -> 'Split':
     """A split of another name, or of another source, watched like this one."""
-    return Split(source, name, self.spec, self.watched, self._shared)
+    return Split(source, name, self.spec, self.watched, self._shared, self._seed)
 
   def once(self, what: str, found: Callable[[], object]):
     """What `found` gives, sought for the first evaluator that asks for it on this split, and handed to the others."""
@@ -98,7 +101,7 @@ class Split:
 
   def noise(self, number: tf.Tensor, purpose: str = 'eval') -> Noise:
     """The noise of a purpose for a batch."""
-    return stateless(self.spec.seed, number).scope(f'{purpose}/{self.name}')
+    return stateless(self._seed, number).scope(f'{purpose}/{self.name}')
 
   def means(self, sums: Callable[[tf.Tensor, dict], dict]) -> dict[str, np.ndarray]:
     """Means over the split of what sums(number, stored examples) adds up of each batch: in float64, on the host."""
@@ -242,7 +245,12 @@ class TraceEvaluator(Evaluator):
   """An evaluator of averages over a trace of each batch, which the loop makes once for all of this kind.
 
   `batch` below is what the trace is of: 'x' [B, ...], 'mask' [B], 0 on padding, and 'label' [B] where the data have it.
+
+  Attributes:
+    variables: those that its sums read: by them a compiled sum is that of another run.
   """
+
+  variables: list = []
 
   def per_example(self, model, trace: Trace, split: Split, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What is averaged over the split: {key: [B, ...]}."""

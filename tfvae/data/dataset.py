@@ -30,6 +30,7 @@ class Dataset(NamedTuple):
   summary: dict  # what a run keeps of its data (data.json)
   context: tuple[int, ...] | None = None  # the shape of a context, () of a label; None: there is none
   stack: bool = False  # `Observation.stack`
+  drawn: bool = False  # whether which examples a split has depends on spec.seed
 
   @property
   def shape(self) -> tuple[int, ...]:
@@ -143,7 +144,9 @@ def make(stored: Stored, section, seed: int, kept: dict | None = None) -> Datase
   if section.pool == 'train+test':
     splits['train'] = _joined(splits['train'], splits['test'], stored.name)
   binary = section.binarize != 'none'
-  data = Dataset(stored.name, splits, scale, offset, limits, extremes, section.bits, binary, {}, context, stored.stack)
+  drawn = len({name for name, _ in positions.values()}) < len(positions)
+  numbers = (scale, offset, limits, extremes, section.bits, binary)
+  data = Dataset(stored.name, splits, *numbers, {}, context, stored.stack, drawn)
   data.summary.update(_summary(data, scaling | ({'context': scaling_of_context} if scaling_of_context else {})))
   if kept is not None:
     _compare(kept, data.summary)

@@ -30,15 +30,30 @@ class Source:
       binarize, threshold, flip, pixel_flip, dequantize, jitter.
     seed: of the order of the examples, of their crops and of the binarisation.
     dtype: of the observations.
+
+  Attributes:
+    noise_seed: `seed`, or a variable with its value that compiled functions read.
   """
 
   def __init__(self, dataset: Dataset, section, seed: int, dtype: str = 'float32'):
     self.dataset, self.section, self.seed, self.dtype = dataset, section, seed, dtype
+    self.noise_seed = seed
     self.batch_size = section.batch_size or dataset.size('train')
     self._whole = not section.batch_size  # each batch is the training split, in its own order
     self._tensors, self._epochs = {}, {}
     self._iterator = self._next_step = None
     self._all_binarized_once = tf.function(self._map_binarized_once, autograph=False, reduce_retracing=True)
+
+  @property
+  def of_any_seed(self) -> bool:
+    """Whether the examples that it holds do not depend on the seed, so that `reseed` can give it another."""
+    held = not any(isinstance(part, Part) for part in self.dataset.splits.values())
+    return held and not self.dataset.drawn and self.section.binarize != 'static'
+
+  def reseed(self, seed: int) -> None:
+    """Makes of it what it would be with another seed, where it is `of_any_seed`, and its `noise_seed` is a variable."""
+    self.seed, self._epochs = seed, {}
+    self.noise_seed.assign(seed)
 
   # Training.
 
@@ -187,7 +202,8 @@ class Source:
     """
     made = {name: examples[name] for name in OBSERVED if name in examples}
     if self.section.binarize == 'dynamic':
-      once = lambda value: tf.cast(self._all_binarized_once(split, examples['index'], value), self.dtype)
+      binarized = lambda value: self._all_binarized_once(split, self.noise_seed, examples['index'], value)
+      once = lambda value: tf.cast(binarized(value), self.dtype)
       made = {name: once(value) for name, value in made.items()}
     else:
       made = {name: self._thresholded(self._scaled(value)) for name, value in made.items()}
@@ -253,16 +269,16 @@ class Source:
     """What a stored example becomes on its way from the reader: binary where binarisation is static, else itself."""
     if self.section.binarize != 'static':
       return lambda example: example
-    once = lambda example, name: self._binarized_once(split, example['index'], example[name])
+    once = lambda example, name: self._binarized_once(split, self.seed, example['index'], example[name])
     return lambda example: example | {name: once(example, name) for name in OBSERVED if name in example}
 
-  def _map_binarized_once(self, split, indices, x):
+  def _map_binarized_once(self, split, seed, indices, x):
     with tf.device('CPU'):  # a draw for each example: too small for a GPU
-      one = lambda example: self._binarized_once(split, *example)
+      one = lambda example: self._binarized_once(split, seed, *example)
       return tf.map_fn(one, (indices, x), fn_output_signature=tf.TensorSpec(self.dataset.shape, tf.uint8))
 
-  def _binarized_once(self, split, index, x):
+  def _binarized_once(self, split, seed, index, x):
     """The one binary version of a stored x, or target, uint8, drawn from (seed, split, number of the example)."""
-    uniform = tf.random.stateless_uniform(self.dataset.shape, purpose_seed(self.seed, f'data/static/{split}', index))
+    uniform = tf.random.stateless_uniform(self.dataset.shape, purpose_seed(seed, f'data/static/{split}', index))
     probs = tf.cast(x, tf.float32) * self.dataset.scale + self.dataset.offset
     return tf.cast(uniform < probs, tf.uint8)

@@ -1,5 +1,6 @@
 """The limiting distribution: what alternating between encoder and decoder leads to."""
 
+import keras
 import tensorflow as tf
 
 from tfvae.noise import stateless
@@ -13,10 +14,10 @@ class Chain:
 
   Args:
     model: a hierarchy.
-    seed: of the chain: of its beginning and of all its steps; a number, or a tf.Variable, for many chains in turn.
+    seed: of the chain: of its beginning and of all its steps; a number, or a variable, for many chains in turn.
   """
 
-  def __init__(self, model, seed: int | tf.Variable):
+  def __init__(self, model, seed: int | tf.Variable | keras.Variable):
     self._model, self._seed = model, seed
     self._begin = tf.function(self._prior, autograph=False)
     self._go = tf.function(self._steps, autograph=False)

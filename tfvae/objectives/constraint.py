@@ -6,7 +6,7 @@ from tfvae.making import Make
 from tfvae.models.trace import RELAXED
 from tfvae.objectives.measures import Measure
 from tfvae.objectives.multiplier import Multipliers
-from tfvae.objectives.terms import Contribution, Term
+from tfvae.objectives.terms import Contribution, Term, number
 
 
 class Constraints(Term):
@@ -25,7 +25,9 @@ class Constraints(Term):
   """
 
   def __init__(self, measures: list[Measure], multipliers: Multipliers, starts: list[float | None]):
-    self.measures, self.multipliers, self._starts = measures, multipliers, starts
+    self.measures, self.multipliers = measures, multipliers
+    begin = lambda start: None if start is None else number(start, 'start', 'float64')
+    self._starts = [begin(start) for start in starts]
     self.frozen = {name: identity for measure in measures for name, identity in measure.frozen.items()}
     own = [*multipliers.variables.items(), *(pair for measure in measures for pair in measure.variables.items())]
     self.variables = {f'constraint/{name}': value for name, value in own}

@@ -23,7 +23,7 @@ class PersistentChain(Watcher):
   """
 
   def __init__(self, model, n: int, seed: int):
-    self._model, self._chain = model, Chain(model, seed)
+    self._model, self._chain = model, Chain(model, keras.Variable(seed, trainable=False, dtype='int64', name='seed'))
     self._z = {
       layer.name: keras.Variable(
         np.tile(layer.family.origin, (1, n, *[1] * len(layer.shape))),

@@ -46,7 +46,7 @@ SECTIONS = {
 def schema(layers: tuple[str, ...], evaluators: tuple[str, ...] = ()) -> dict:
   """All fields of a spec with these latent layers (top first) and evaluators, as nested dicts of Field."""
   return {
-    'seed': Field(0, 'Seed of all randomness: weights, batches, noise.', low=0, high=2**31 - 1),
+    'seed': Field(0, 'Seed of all randomness: weights, batches, noise.', low=0, high=2**31 - 1, runtime=True),
     'data': DATA,
     'model': model(layers),
     'prior': PRIOR,

@@ -1,7 +1,6 @@
 """The only training loop, for every model and objective."""
 
 import contextlib
-import math
 import time
 import zlib
 from collections.abc import Callable
@@ -9,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfvae import build, memory
-from tfvae.analysis.evaluation import Abandoned, Evaluation, by_split, complete
+from tfvae import build
+from tfvae.analysis.evaluation import Abandoned, by_split, complete
 from tfvae.analysis.evaluator import Split, moments
 from tfvae.data.dataset import Dataset
 from tfvae.data.stored import Part
-from tfvae.errors import NonFiniteError, RunError, SpecError, UserError
+from tfvae.errors import NonFiniteError, RunError, UserError
 from tfvae.objectives.objective import STATISTIC
 from tfvae.plan import model_line
 from tfvae.report import tensorboard
@@ -23,12 +22,11 @@ from tfvae.run import environment
 from tfvae.run.checkpoint_files import newest
 from tfvae.run.checkpoints import Checkpoints, named
 from tfvae.run.directory import Directory
-from tfvae.run.ema import Ema
 from tfvae.run.events import Events, show_trial
 from tfvae.spec.evaluators import entry, kind
+from tfvae.training.machinery import Kept, Machinery
 from tfvae.training.progress import Progress, watch
 from tfvae.training.signals import StopSignal, stopped
-from tfvae.training.step import Stepper, compile_mode
 from tfvae.training.workers import Workers, one_device
 
 # A call of the compiled loop takes about this long at most, so that a stop signal is heard.
@@ -41,71 +39,48 @@ COMPILING = {  # what is said where the first call takes long
 }
 
 
-def mode_of(spec, model, batch_size: int) -> str:
-  """How the steps of a spec are compiled."""
-  return compile_mode(spec.train.compile, model, _values(spec, model, batch_size))
-
-
-def _values(spec, model, batch_size):
-  """Numbers in E[x | z] of all samples of a step."""
-  samples = spec.objective.num_samples or 2 * max(spec.model.members or (spec.model[spec.model.layers[-1]].dim,))
-  return samples * batch_size * math.prod(model.shape)
-
-
 class Trainer:
   """Trains what a spec says, in a Directory whose lock is held (by the chief, where there are several workers).
 
   Building it may raise UserError (nets that do not fit the data, say), before anything is written.
+
+  Args:
+    spec, run, data: what is trained, where, and on what.
+    strategy: None: one device.
+    workers: who trains together. None: this process alone.
+    spec_file: where the spec is from.
+    kept: what the process keeps from run to run, on one device. None: nothing.
   """
 
   def __init__(
-    self, spec, run: Directory, data: Dataset, strategy=None, workers: Workers | None = None, spec_file=None
+    self,
+    spec,
+    run: Directory,
+    data: Dataset,
+    strategy=None,
+    workers: Workers | None = None,
+    spec_file=None,
+    kept: Kept | None = None,
   ):
-    tf.config.experimental.enable_op_determinism()
     self.spec, self.run, self.spec_file = spec, run, spec_file
     self.strategy = strategy or one_device()
     self.workers = workers or Workers(None, self.strategy)
     self.workers.require_same('the data (their checksum)', data.summary['fingerprint'])
-    if (size := spec.data.batch_size or data.size('train')) < self.strategy.num_replicas_in_sync:
-      raise SpecError(
-        [
-          f'spec.data.batch_size: got {spec.data.batch_size or f"0, which is {size}"}; allowed: at least one example '
-          f'for each of the {self.strategy.num_replicas_in_sync} devices'
-        ]
-      )
+    if kept and strategy is None:
+      made = kept.machinery(spec, data, self.strategy)
+    else:
+      made = Machinery(spec, data, self.strategy, self.workers.index)
+    self.source, self.model, self.objective, self.ema = made.source, made.model, made.objective, made.ema
+    self.stepper, self.evaluation, self._mode, self.strategy = made.stepper, made.evaluation, made.mode, made.strategy
+    if self.workers.is_chief:
+      print(model_line(spec, self.model, self.strategy), flush=True)
+    self._require_same_frozen()
     with self.strategy.scope():
-      self.source = build.source(spec, data)
-      self.model = build.model(spec, data.observation)
-      if self.workers.is_chief:
-        print(model_line(spec, self.model, self.strategy), flush=True)
-      self.objective = build.objective(spec, self.model)
-      self._require_same_frozen()
-      memory.require_tensor(
-        8 * _values(spec, self.model, self.source.batch_size) // self.strategy.num_replicas_in_sync,
-        'E[x | z] of a step and its gradient',
-        'lower spec.data.batch_size or spec.objective.num_samples',
-      )
-      groups = build.optimizers(spec, self.model, self.objective)
-      self._mode = mode_of(spec, self.model, self.source.batch_size)
-      self.ema = Ema(self.model.trainable_variables, spec.train.ema) if spec.train.ema else None
-      self.stepper = Stepper(
-        self.strategy,
-        self.model,
-        self.objective,
-        self.source,
-        groups,
-        self.ema,
-        spec.seed,
-        spec.train.clip_norm,
-        self._mode,
-        self.workers.index,
-      )
       self._zeros = tf.constant(self.stepper.zeros())
       self._sums = tf.Variable(self._zeros, trainable=False, name='sums')
       self._state = tf.Variable([0, 0], dtype=tf.int64, trainable=False, name='state')  # step, step of the last log
-    self.evaluation = Evaluation(self.model, self.source, spec)
     self.evaluators = build.evaluators(spec, data.observation, run)
-    objects = {f'optimizer_{o.name}': named(o.variables) for pairs in groups.values() for o, _ in pairs}
+    objects = {f'optimizer_{o.name}': named(o.variables) for pairs in made.groups.values() for o, _ in pairs}
     objects |= {'ema': self.ema.variables} if self.ema else {}
     self.checkpoints = Checkpoints(
       run.checkpoints,

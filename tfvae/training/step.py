@@ -30,14 +30,14 @@ class Stepper:
     model, objective, source: what is trained, how, on what.
     groups: player -> [(optimizer, variables), ...].
     ema: the moving average of the weights, or None.
-    seed: of the noise.
+    seed: of the noise; a variable, where it may be another one with the next run.
     clip_norm: upper limit of the global norm of a player's gradient; 0: none.
     compile: 'xla' | 'graph' | 'eager'.
     worker: the number of this process among those of the strategy.
   """
 
   def __init__(
-    self, strategy, model, objective, source, groups, ema, seed: int, clip_norm: float, compile: str, worker: int = 0
+    self, strategy, model, objective, source, groups, ema, seed, clip_norm: float, compile: str, worker: int = 0
   ):
     self.strategy, self.model, self.objective, self.source = strategy, model, objective, source
     self._groups, self._ema, self._seed, self._clip_norm = groups, ema, seed, clip_norm

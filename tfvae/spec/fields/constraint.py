@@ -8,8 +8,8 @@ START = 'Where its multiplier starts. 0: at {auto}; with update=published at 1.'
 
 def constraint(layers) -> dict:
   least = lambda what: {
-    'kappa': Field(0.9, f'The least mean {what} that is asked for.', above=0, high=1),
-    'multiplier': Field(0.0, START.format(auto='1'), low=0),
+    'kappa': Field(0.9, f'The least mean {what} that is asked for.', above=0, high=1, runtime=True),
+    'multiplier': Field(0.0, START.format(auto='1'), low=0, runtime=True),
   }
   return {
     'names': Field(
@@ -60,7 +60,7 @@ def constraint(layers) -> dict:
     'cla': least('probability of the true label, of the classifier of classifier.path at E[x | z],'),
     'pncc': {**least('normalised cross-correlation of the patches of x and of E[x | z]'), **_patches()},
     'rate': {
-      name: Field(0.0, f'The rate of {name} that is asked for, in nats. 0: none; its beta holds.', low=0)
+      name: Field(0.0, f'The rate of {name} that is asked for, in nats. 0: none; its beta holds.', low=0, runtime=True)
       for name in layers
     },
   }
@@ -75,7 +75,9 @@ def _patches() -> dict:
 
 def _error(kappa: float, relative: bool, what: str, units: str, sd: str) -> dict:
   return {
-    'kappa': Field(kappa, f'The root mean squared error per {what} that is asked for, in {units}.', low=1e-6),
+    'kappa': Field(
+      kappa, f'The root mean squared error per {what} that is asked for, in {units}.', low=1e-6, runtime=True
+    ),
     'relative': Field(relative, f'Whether kappa is a share of {sd}, which is what a constant output reaches.'),
     'reduce': Field(
       'mean',
@@ -87,5 +89,6 @@ def _error(kappa: float, relative: bool, what: str, units: str, sd: str) -> dict
       0.0,
       START.format(auto=f'n / (2 kappa^2), n the number of {what}s (reduce=sum: 1 / (2 kappa^2))'),
       low=0,
+      runtime=True,
     ),
   }

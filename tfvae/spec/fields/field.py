@@ -25,6 +25,7 @@ class Field(NamedTuple):
   most: int = 100  # elements of a tuple
   unit: str = ''  # what its numbers are, where the bounds alone do not tell what to write
   named: str = ''  # what stands between a choice and a name of one's own after it; '': there is none
+  runtime: bool = False  # whether a compiled step takes it as a value: runs that differ in it alone can share the step
 
   @property
   def type(self) -> type:

@@ -59,7 +59,7 @@ def objective(layers) -> dict:
       'and under q, in the checkpoint and, averaged over the units, in the metrics (discrete layers; elbo and '
       'symmetric).',
     ),
-    'beta': {name: Field(1.0, f'Weight of the rate of {name}.', low=0) for name in layers},
+    'beta': {name: Field(1.0, f'Weight of the rate of {name}.', low=0, runtime=True) for name in layers},
     'anneal': Field(
       'none',
       'Factor on all betas. none: 1. linear: from anneal_from to 1 between anneal_begin and anneal_end. '

@@ -6,12 +6,13 @@ from tfvae.spec.fields.field import FRACTION, Field
 TRAIN = {
   'steps': Field(2000, 'Length of training in steps.', low=1, high=10**12),
   'optimizer': Field('adam', "Keras' optimizer.", choices=tuple(NAMES['train.optimizer'])),
-  'learning_rate': Field(1e-3, 'Learning rate (before the schedule).', above=0),
+  'learning_rate': Field(1e-3, 'Learning rate (before the schedule).', above=0, runtime=True),
   'variance_learning_rate': Field(
     0.0,
     "Learning rate of the learned variances (decoder's and prior's), by an optimizer of their own. 0: as the other "
     'weights.',
     low=0,
+    runtime=True,
   ),
   'beta_1': Field(0.9, 'Decay of the first moment (adam, adamax, nadam).', low=0, below=1),
   'beta_2': Field(0.999, 'Decay of the second moment (adam, adamax, nadam); rho of rmsprop.', low=0, below=1),
