@@ -198,21 +198,24 @@ def _sample_problem(spec, data):
 
 
 def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
-  """Draws the figures of a run, and of its samples, again, from its directory alone.
+  """Draws the figures of a run, and of its samples, again, from its directory alone, and report.html of all of it.
 
-  Of a directory that holds runs rather than being one: the means over those that differ in their seeds alone, and their
-  spread, as repeats.json and a figure.
+  Of a directory that holds runs rather than being one: report.html of them, and the means over those that differ in
+  their seeds alone, and their spread, as repeats.json and a figure.
   """
-  from tfvae.report import repeats
+  from tfvae.report import page, repeats
   from tfvae.run.collection import collect
 
   run = Run(workdir)
   if not run.exists():
-    paths = repeats.draw(collect(run.workdir))
+    collection = collect(run.workdir)
+    drawn = page.draw(collection)
+    paths = [*repeats.draw(collection), drawn]
   else:
     paths = _draw(run) + _draw_samples(run)
     for line in _constraints(run):
       print(line)
+    paths.append(page.draw(collect(run.workdir)))
   for path in paths:
     print(path)
   return paths

@@ -362,7 +362,7 @@ def test_the_samples_of_a_run(tmp_path, capsys, monkeypatch):
   (run.samples / 'layers-z1.png').unlink()
   commands.sample(run.workdir, {'sample.num': 100, 'sample.what': 'prior'})
   assert (run.samples / 'prior.npz').read_bytes() == before
-  assert {path.stem for path in commands.report(run.workdir)} == set(names)
+  assert {path.stem for path in commands.report(run.workdir)} == {*names, 'report'}
   run.check(spec_lib.resolve(run.spec, {'sample.seed': 3}))  # no part of the run, which can be resumed with others
 
 

@@ -39,7 +39,7 @@ def test_runs_that_differ_in_their_seeds_are_one_group(tmp_path, capsys):
   steps, values = repeats.curve(next(iter(named.values())), 'elbo')
   assert steps.tolist() == [1, 11, 21] and values[:, -1].tolist() == [1, 2, 6]
   paths = commands.report(tmp_path)
-  assert [path.name for path in paths] == ['repeats.json', 'repeats.png']
+  assert [path.name for path in paths] == ['repeats.json', 'repeats.png', 'report.html']
   first, second = json.loads(paths[0].read_text()).values()
   assert first['test']['elbo'] == {'mean': 3.0, 'std': pytest.approx(np.std([1, 2, 6], ddof=1)), 'runs': 3}
   assert second['test']['elbo'] == {'mean': 9.0, 'std': None, 'runs': 1}

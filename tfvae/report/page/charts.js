@@ -1,0 +1,192 @@
+// Charts: drawn when they come into sight, again when what they show changes, each by Plotly in the page's own colours.
+
+const OKABE_ITO = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#8f7700', '#7d7d7d'];
+const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash'];
+const SYMBOLS = { betas: 'circle', equal: 'diamond', targets: 'triangle-up' };
+const KINDS = { betas: 'other betas', equal: 'equal betas', targets: 'targets of rates' };
+const SCALE = 'Viridis'; // even in lightness, and told apart by colour-blind eyes
+
+const charts = new Set();
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// Names are text: what Plotly would read as its markup is written out.
+const plain = (text) => String(text).replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+
+function axis(title, more = {}) {
+  return {
+    title: { text: plain(title), standoff: 8, font: { size: 13 } }, gridcolor: color('grid'), zerolinecolor: color('rule'), linecolor: color('rule'),
+    tickfont: { size: 12 }, automargin: true, ...more,
+  };
+}
+
+function layoutOf(more) {
+  const font = { family: getComputedStyle(document.body).fontFamily, color: color('ink'), size: 13 };
+  return {
+    font, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', margin: { l: 56, r: 18, t: 18, b: 48 },
+    hoverlabel: { font: { family: font.family, size: 13, color: color('ink') }, bgcolor: color('raised'), bordercolor: color('rule'), align: 'left' },
+    hovermode: 'closest', colorway: OKABE_ITO, legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0, font: { size: 12 } },
+    showlegend: false, ...more,
+  };
+}
+
+const CONFIG = {
+  responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d', 'sendDataToCloud'],
+  toImageButtonOptions: { format: 'svg' },
+};
+
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      const own = entry.target.chart;
+      own.visible = entry.isIntersecting;
+      if (own.visible) own.draw();
+    }
+  },
+  { rootMargin: '250px 0px' },
+);
+
+// A figure with controls above, a text below, and a plot that `build` gives: {data, layout}, or a text where there is none.
+function chart({ name, label, about, controls = [], height = 420, build, open = openPoint }) {
+  const plot = el('div', { class: 'plot', role: 'img', 'aria-label': label ?? name, 'data-chart': name, style: `height:${height}px` });
+  const caption = el('figcaption');
+  const own = {
+    plot, dirty: true, visible: false,
+    draw() {
+      if (!own.dirty || !plot.isConnected) return;
+      own.dirty = false;
+      const built = build();
+      const text = typeof built === 'string' ? built : null;
+      caption.replaceChildren(...[typeof about === 'function' ? about() : about].flat().filter(Boolean));
+      if (text !== null) {
+        Plotly.purge(plot);
+        plot.replaceChildren(el('p', { class: 'empty' }, text));
+        return;
+      }
+      plot.querySelector('.empty')?.remove();
+      Plotly.react(plot, built.data, layoutOf({ height, ...built.layout }), CONFIG);
+      if (!own.listens) {
+        own.listens = true;
+        plot.on('plotly_click', (event) => open(event.points[0]));
+      }
+    },
+    refresh() {
+      own.dirty = true;
+      if (own.visible) own.draw();
+    },
+  };
+  plot.chart = own;
+  charts.add(own);
+  seen.observe(plot);
+  const bar = controls.length ? el('div', { class: 'controls' }, controls) : null;
+  return Object.assign(el('figure', { class: 'chart' }, bar, plot, caption), { refresh: own.refresh });
+}
+
+function refreshAll() {
+  for (const own of charts) {
+    if (own.plot.isConnected) own.refresh();
+    else {
+      charts.delete(own);
+      seen.unobserve(own.plot);
+      Plotly.purge(own.plot);
+    }
+  }
+}
+on('filter theme means color', () => requestAnimationFrame(refreshAll));
+window.addEventListener('beforeprint', () => charts.forEach((own) => own.draw()));
+
+// A point that was clicked: its customdata is the number of a run, or 'g' and that of a group.
+function openPoint(point) {
+  const of = Array.isArray(point.customdata) ? point.customdata[0] : point.customdata;
+  if (typeof of === 'number') openRun(of);
+  else if (typeof of === 'string') openGroup(of);
+}
+
+// The points of a chart: single runs or means over seeds, {of, label, kind, values, deviations}, by columns.
+function pointsOf(own) {
+  const complete = (values) => values.every(isNumber);
+  if (!state.means) {
+    return doc.runs
+      .map((run, index) => ({ of: index, run, label: run.name, kind: run.kind, values: own.map((column) => valueOf(run, column)), deviations: own.map(() => null), shown: state.shown.has(index) }))
+      .filter((point) => complete(point.values));
+  }
+  const found = [];
+  for (const [key, indices] of groupsShown()) {
+    const several = own.map((column) => spread(indices.map((index) => valueOf(doc.runs[index], column))));
+    const run = doc.runs[indices[0]];
+    const label = indices.length > 1 ? `mean of ${indices.length} seeds` : run.name;
+    found.push({ of: indices.length > 1 ? key : indices[0], run, label, kind: run.kind, values: several.map((one) => one.mean), deviations: several.map((one) => one.deviation), shown: true });
+  }
+  return found.filter((point) => complete(point.values));
+}
+
+function hover(point, own) {
+  const fields = fieldColumns
+    .filter((column) => !state.means || !SEEDS.includes(column.id))
+    .slice(0, 8)
+    .map((column) => `${plain(nameOf(column))} = ${plain(written(valueOf(point.run, column), 6))}`);
+  const numbers = own.map((column, i) => {
+    const deviation = point.deviations[i];
+    return `${plain(nameOf(column))} = <b>${written(point.values[i])}</b>${deviation === null ? '' : ` \u00b1 ${written(deviation, 2)}`} ${plain(column.unit.replace(/[,(;].*$/, ''))}`;
+  });
+  const label = point.label.length > 60 ? `${point.label.slice(0, 57)}...` : point.label;
+  return [`<b>${plain(label)}</b>`, ...fields, ...numbers].join('<br>');
+}
+
+// By what points are coloured: a field, on a scale of colours where it is a number, else a colour for each value.
+const colorColumns = fieldColumns.filter((column) => !SEEDS.includes(column.id));
+state.color = (colorColumns.find((column) => column.id.startsWith('objective.beta.')) ?? colorColumns[0])?.id ?? null;
+
+function coloring() {
+  const column = state.color ? columnOf.get(state.color) : null;
+  if (!column) return { column: null, scaled: false };
+  const values = [...new Set(doc.runs.map((run) => valueOf(run, column)))].filter((value) => value !== null);
+  if (!column.numeric || values.length < 4) {
+    values.sort((a, b) => compare(a, b, false));
+    return { column, scaled: false, values, of: (run) => OKABE_ITO[Math.max(0, values.indexOf(valueOf(run, column))) % OKABE_ITO.length] };
+  }
+  values.sort((a, b) => a - b);
+  const log = values[0] > 0 && values.at(-1) / values[0] > 20;
+  const turn = log ? Math.log10 : (value) => value;
+  const ticks = values.length <= 9 ? values : values.filter((_, i) => i % Math.ceil(values.length / 7) === 0);
+  return {
+    column, scaled: true, values, turn: (run) => (isNumber(valueOf(run, column)) ? turn(valueOf(run, column)) : null),
+    range: [turn(values[0]), turn(values.at(-1))],
+    bar: { title: { text: plain(nameOf(column)), side: 'right', font: { size: 12 } }, thickness: 11, len: 0.9, outlinewidth: 0, tickvals: ticks.map(turn), ticktext: ticks.map((value) => written(value, 3)), tickfont: { size: 11 } },
+  };
+}
+
+// Traces of points, by kind and colour, those that the filter leaves out as ghosts behind them.
+function scatter(points, own, at, type = 'scatter') {
+  const colors = coloring();
+  const kinds = [...new Set(points.map((point) => point.kind))];
+  const marksEqual = kinds.includes('equal') && kinds.length > 1;
+  const shapes = kinds.length > 1 && (marksEqual || kinds.includes('targets'));
+  const size = type === 'scatter3d' ? 5 : points.length > 150 ? 7 : 9;
+  const common = { type, mode: 'markers', hovertemplate: '%{text}<extra></extra>' };
+  const traces = [];
+  const ghosts = points.filter((point) => !point.shown);
+  if (ghosts.length) {
+    traces.push({ ...common, ...at(ghosts), hoverinfo: 'skip', hovertemplate: null, showlegend: false, marker: { size: size - 3, color: color('ghost'), opacity: 0.55 } });
+  }
+  const shown = points.filter((point) => point.shown);
+  const values = colors.column && !colors.scaled ? colors.values : [null];
+  let bar = colors.scaled;
+  for (const kind of kinds) {
+    for (const value of values) {
+      const of = shown.filter((point) => point.kind === kind && (value === null || valueOf(point.run, colors.column) === value));
+      if (!of.length) continue;
+      const symbol = shapes ? SYMBOLS[kind] : 'circle';
+      const marker = { size: symbol === 'diamond' && type !== 'scatter3d' ? size + 3 : size, symbol, line: { width: symbol === 'diamond' ? 1.6 : 0.8, color: symbol === 'diamond' ? color('ink') : color('raised') } };
+      if (colors.scaled) Object.assign(marker, { color: of.map((point) => colors.turn(point.run)), colorscale: SCALE, cmin: colors.range[0], cmax: colors.range[1], showscale: bar, colorbar: bar ? { ...colors.bar } : undefined });
+      else marker.color = colors.column ? OKABE_ITO[colors.values.indexOf(value) % OKABE_ITO.length] : OKABE_ITO[0];
+      bar = false;
+      const parts = [value === null ? null : `${nameOf(colors.column)} ${written(value)}`, shapes ? KINDS[kind] : null].filter(Boolean);
+      traces.push({ ...common, ...at(of), text: of.map((point) => hover(point, own)), customdata: of.map((point) => point.of), marker, name: plain(parts.join(', ') || 'runs'), showlegend: parts.length > 0 });
+    }
+  }
+  return traces;
+}
+
+function errors(points, i) {
+  if (!points.some((point) => point.deviations[i] !== null)) return undefined;
+  return { type: 'data', array: points.map((point) => point.deviations[i] ?? 0), thickness: 1.1, width: 3, color: color('faint') };
+}

@@ -1,0 +1,106 @@
+"""Curves of a run, thinned to few points, as a page keeps them."""
+
+import math
+
+import numpy as np
+
+from tfvae.run.directory import Directory
+
+# Of metrics.jsonl what is drawn, the first ones first; a * stands for the rest of a name.
+DRAWN = (
+  'elbo',
+  'log_likelihood',
+  'rate',
+  'rate/*',
+  'mse',
+  'sigma',
+  'psnr',
+  'loss',
+  'loss/*',
+  'accuracy',
+  'cross_entropy',
+  'beta/*',
+  'constraint_average/*',
+  'constraint/*',
+  'multiplier/*',
+  'threshold/*',
+  'entropy/*',
+  'entropy_sum',
+  'elbo_minus_entropies',
+  'active_units',
+  'active_units/*',
+  'log_evidence',
+  'nll_per_dimension',
+  'iwae',
+  'relaxed/*',
+  'gradient_norm',
+  'gradient_norm/*',
+)
+MOST_SERIES = 48  # of a split
+
+
+def curves(run: Directory, points: int, digits: int) -> dict[str, dict]:
+  """{split: {'step': [...], 'series': {name: [...]}}} of metrics.jsonl, at most `points` each; null: not finite.
+
+  Kept are the first and the last line, those where a series is highest or lowest, the first names of `DRAWN` first, and
+  others evenly between.
+
+  Args:
+    run: the run.
+    points: the most lines of a split that are kept.
+    digits: that are kept of a number.
+  """
+  found = {}
+  for split, metrics in run.metrics.items():
+    names = drawn(metrics)[:MOST_SERIES]
+    if not names:
+      continue
+    rows = thinned([metrics[name] for name in names], points)
+    found[split] = {
+      'step': [int(step) for step in metrics['step'][rows]],
+      'series': {name: numbers(metrics[name][rows], digits) for name in names},
+    }
+  return found
+
+
+def drawn(names) -> list[str]:
+  """Those that are drawn, in the order of `DRAWN`."""
+  found = {}
+  for pattern in DRAWN:
+    begin = pattern.removesuffix('*')
+    found |= {name: None for name in names if name == pattern or (begin != pattern and name.startswith(begin))}
+  return list(found)
+
+
+def thinned(series: list[np.ndarray], points: int) -> np.ndarray:
+  """The rows of equally long series that are kept, at most `points`: first, last, extremes, others evenly."""
+  count = len(series[0])
+  if count <= points:
+    return np.arange(count)
+  kept = {0, count - 1}
+  for values in series:
+    finite = np.flatnonzero(np.isfinite(values))
+    if len(finite):
+      extremes = {int(finite[np.argmin(values[finite])]), int(finite[np.argmax(values[finite])])}
+      if len(kept | extremes) <= points:
+        kept |= extremes
+  even = np.linspace(0, count - 1, points).round().astype(int)
+  others = [row for row in even if row not in kept]
+  room = points - len(kept)
+  if room and others:
+    kept.update(others[i] for i in np.linspace(0, len(others) - 1, min(room, len(others))).round().astype(int))
+  return np.array(sorted(kept))
+
+
+def numbers(values, digits: int) -> list[float | int | None]:
+  """As JSON has them: with so many digits, and None in place of what is not finite."""
+  return [number(value, digits) for value in values]
+
+
+def number(value, digits: int = 17) -> float | int | None:
+  """One of `numbers`."""
+  value = float(value)
+  if not math.isfinite(value):
+    return None
+  value = float(f'{value:.{digits}g}')
+  return int(value) if value == int(value) and abs(value) < 2**53 else value

@@ -1,0 +1,166 @@
+// One run: what it is, what came out, its pictures and curves; opened over the page, or the page itself.
+
+const hashOf = (run) => `#run=${encodeURIComponent(run.name)}`;
+
+function runSections(run, index) {
+  const changed = Object.entries(run.changed);
+  const id = (name) => `${doc.alone ? '' : 'run-'}${name}`;
+  const differs = section(id('differs'), 'What differs from the defaults', changed.length ? null : 'Nothing: all fields are at their defaults.', changed.length ? fieldTable(changed) : null, wholeSpec(run));
+  const again = section(id('again'), 'Make it again', null, run.commands.flatMap(([what, text]) => [el('p', { class: 'label' }, what), command(text)]));
+  const own = [differs, again, evaluation(run, id), pictureSection(run, id), curveSection(run, id), figureSection(run, id), environmentSection(run, id)];
+  if (!doc.alone) own.splice(0, own.length, pictureSection(run, id), differs, evaluation(run, id), again, curveSection(run, id), figureSection(run, id), environmentSection(run, id));
+  return own.filter(Boolean);
+}
+
+function statusLine(run) {
+  const steps = run.steps ? `step ${run.step.toLocaleString('en')} of ${run.steps.toLocaleString('en')}` : 'a study';
+  return el('p', { class: 'soft' }, el('span', { class: `status ${run.status}` }, run.status), ` \u00b7 ${steps}`, run.message ? ` \u00b7 ${run.message}` : '');
+}
+
+function wholeSpec(run) {
+  const host = el('div');
+  const details = el('details', { ontoggle: () => { if (details.open && !host.childElementCount) host.append(fill()); } }, el('summary', {}, 'The whole spec'), host);
+  function fill() {
+    const names = [...new Set([...Object.keys(doc.spec), ...Object.keys(run.spec)])];
+    const values = names.map((name) => [name, name in run.spec ? run.spec[name] : doc.spec[name]]).filter(([, value]) => value !== null);
+    const body = values.map(([name, value]) => el('tr', {}, el('td', { class: 'code' }, name), el('td', { class: name in run.changed ? 'value code' : 'code' }, value)));
+    return el('div', { class: 'box runs' }, el('table', { class: 'facts' }, el('tbody', {}, body)));
+  }
+  return details;
+}
+
+// The numbers of the evaluations: main ones, with units and what each is; all others folded.
+function evaluation(run, id) {
+  const own = numberColumns.filter((column) => valueOf(run, column) !== null);
+  if (!own.length) return section(id('numbers'), 'What came out', 'The run has not been evaluated.');
+  const splits = [...new Set(own.map((column) => column.split))];
+  const names = [...new Set(own.map((column) => column.name))];
+  const rowsOf = (main) =>
+    names.filter((name) => own.some((column) => column.name === name && Boolean(column.main) === main)).map((name) => {
+      const first = own.find((column) => column.name === name);
+      const cells = splits.map((split) => {
+        const column = own.find((one) => one.name === name && one.split === split);
+        const value = column ? valueOf(run, column) : null;
+        const error = column?.error ? valueOf(run, columnOf.get(column.error)) : null;
+        return el('td', { class: 'number', 'data-label': value === null ? null : splits.length > 1 ? split : null }, written(value, 6), isNumber(error) ? el('span', { class: 'error' }, ` \u00b1 ${written(error, 2)}`) : null);
+      });
+      return el('tr', {}, el('td', { class: 'code' }, name), cells, el('td', { class: 'default' }, first.unit), el('td', { class: 'text' }, first.text));
+    });
+  const table = (main) => el('div', { class: 'box' }, el('table', { class: 'facts stack' }, el('thead', {}, el('tr', {}, ['number', ...splits, 'unit', 'what it is'].map((text) => el('th', { scope: 'col', class: splits.includes(text) ? 'number' : null }, text)))), el('tbody', {}, rowsOf(main))));
+  const others = names.filter((name) => own.some((column) => column.name === name && !column.main)).length;
+  return section(id('numbers'), 'What came out', `The last evaluation of the ${splits.join(' and the ')} split${splits.length > 1 ? 's' : ''}; after \u00b1 one standard error.`, names.length > others ? table(true) : null, others ? el('details', {}, el('summary', {}, `${others} more number${others > 1 ? 's' : ''}`), table(false)) : null);
+}
+
+function pictureSection(run, id) {
+  if (!run.pictures.length) return null;
+  const own = run.pictures.map((picture) => el('figure', {}, el('img', { class: picture.pixels ? 'pixels' : null, src: picture.src, alt: picture.title, width: picture.width, height: picture.height }), el('figcaption', {}, picture.title)));
+  return section(id('pictures'), 'Samples and reconstructions', null, el('div', { class: 'pictures' }, own));
+}
+
+function curveSection(run, id) {
+  const own = curveCharts(run);
+  return own.length ? section(id('curves'), 'Training', 'Lines: means since the line before, on the training split; dots: evaluations.', el('div', { class: 'pair' }, own)) : null;
+}
+
+function figureSection(run, id) {
+  if (!run.figures.length) return null;
+  const shown = run.figures.filter((figure) => figure.src);
+  const linked = run.figures.filter((figure) => !figure.src);
+  const link = (figure) => el('a', { href: encodeURI(figure.href).replace(/#/g, '%23').replace(/\?/g, '%3F'), target: '_blank', rel: 'noopener' }, figure.title);
+  return section(
+    id('figures'), 'All figures of the run', shown.length ? null : 'Files of the run, beside this page.',
+    shown.length ? el('div', { class: 'pictures figures' }, shown.map((figure) => el('figure', {}, el('img', { src: figure.src, alt: figure.title, loading: 'lazy' }), el('figcaption', {}, link(figure))))) : null,
+    linked.length ? el('p', {}, linked.flatMap((figure, i) => [i ? ', ' : '', link(figure)])) : null,
+  );
+}
+
+function environmentSection(run, id) {
+  const own = Object.entries(run.environment);
+  if (!own.length) return null;
+  return section(id('environment'), 'Made with', null, el('div', { class: 'box' }, el('table', { class: 'facts' }, el('tbody', {}, own.map(([name, value]) => el('tr', {}, el('td', { class: 'soft' }, name), el('td', { class: 'code' }, value)))))));
+}
+
+// Over the page, with an address of its own, so that the browser's back button closes it.
+const dialog = document.getElementById('opened');
+
+function openRun(index) {
+  go(hashOf(doc.runs[index]));
+}
+const openGroup = (key) => go(`#group=${key}`);
+const openSeveral = (indices) => go(`#runs=${indices.join(',')}`);
+
+function go(hash) {
+  if (dialog.open) history.replaceState({ opened: true }, '', hash);
+  else history.pushState({ opened: true }, '', hash);
+  follow();
+}
+
+function close() {
+  if (history.state?.opened) history.back();
+  else {
+    history.replaceState(null, '', location.pathname + location.search);
+    follow();
+  }
+}
+
+// Shows what the address says.
+function follow() {
+  const [, what, text] = location.hash.match(/^#(run|group|runs)=(.*)$/) ?? [];
+  let filled = null;
+  if (what === 'run') {
+    let name = text;
+    try {
+      name = decodeURIComponent(text);
+    } catch {
+      // an address that was cut off names no run
+    }
+    const index = runOf.get(name);
+    if (index !== undefined) filled = () => fillRun(index);
+  } else if (what === 'group') {
+    const indices = groupsShown().get(text);
+    if (indices) filled = () => fillSeveral(indices);
+  } else if (what === 'runs') {
+    const indices = text.split(',').map(Number).filter((index) => doc.runs[index]);
+    if (indices.length) filled = () => fillSeveral(indices);
+  }
+  if (!filled) {
+    if (dialog.open) dialog.close();
+    return;
+  }
+  filled();
+  if (!dialog.open) dialog.showModal();
+  dialog.querySelector('.body').scrollTop = 0;
+}
+
+function frame(title, about, buttons, ...children) {
+  const closing = el('button', { type: 'button', onclick: close, 'aria-label': 'Close', title: 'Close (Esc)' }, '\u2715');
+  dialog.replaceChildren(
+    el('div', { class: 'head' }, el('div', { style: 'flex:1;min-width:0' }, el('h2', { id: 'opened-title' }, title), about), el('div', { class: 'buttons' }, buttons, closing)),
+    el('div', { class: 'body', tabindex: -1 }, children),
+  );
+}
+
+function fillRun(index) {
+  const run = doc.runs[index];
+  const at = rows.order.indexOf(index);
+  const step = (by, text, label) => {
+    const other = at < 0 ? undefined : rows.order[at + by];
+    return el('button', { type: 'button', disabled: other === undefined, 'aria-label': label, title: label, onclick: () => openRun(other) }, text);
+  };
+  frame(run.name, statusLine(run), [step(-1, '\u2190', 'The run above in the table'), step(1, '\u2192', 'The run below in the table')], runSections(run, index));
+}
+
+function fillSeveral(indices) {
+  const list = indices.map((index) => {
+    const run = doc.runs[index];
+    const first = run.pictures[0];
+    const numbers = [...firstColumns()].map((id) => columnOf.get(id)).filter((column) => column.kind === 'number' && valueOf(run, column) !== null).slice(0, 5);
+    return el('article', { class: 'card' }, el('h3', {}, el('a', { href: hashOf(run), onclick: (event) => { event.preventDefault(); openRun(index); } }, run.name)), first ? el('img', { class: first.pixels ? 'thumb' : 'thumb smooth', style: 'height:7rem', src: first.src, alt: first.title }) : null, numbers.map((column) => el('p', { class: 'small' }, `${nameOf(column)} ${written(valueOf(run, column))}`)));
+  });
+  frame(`${indices.length} runs`, el('p', { class: 'soft' }, 'Together here, as they are one point of the chart.'), [], el('div', { class: 'cards' }, list));
+}
+
+dialog.addEventListener('cancel', (event) => { event.preventDefault(); close(); });
+dialog.addEventListener('click', (event) => { if (event.target === dialog) close(); });
+window.addEventListener('popstate', follow);
+window.addEventListener('hashchange', follow);
