@@ -4,6 +4,7 @@ python launch.py --spec specs/hit.py[:variant] [--workdir runs/hit] [--spec.FIEL
 python launch.py --workdir runs/hit [--spec.train.steps=5000]
 python launch.py --mode=evaluate --workdir runs/hit [--spec.eval.split=train]
 python launch.py --mode=sample --workdir runs/hit [--spec.sample.num=100]
+python launch.py --mode=sweep --spec specs/hit.py --sweep.objective.beta.z2=0.2,1,5 [--sweep.jobs=2]
 """
 
 import os
@@ -14,6 +15,7 @@ from absl import app, flags, logging
 from tfvae import commands, spec
 from tfvae.errors import SpecError, UserError, cut, nearest, short
 from tfvae.spec.schema import not_understood
+from tfvae.sweep.command import sweep
 from tfvae.training.signals import Stopped
 
 MODES = {
@@ -22,6 +24,7 @@ MODES = {
   'sample': 'draw samples, reconstructions, traversals and interpolations from the run in --workdir',
   'export': 'write a SavedModel and a file of weights of the run in --workdir',
   'report': 'draw the figures of the run in --workdir again',
+  'sweep': 'train a grid of runs, one for each value of --sweep.FIELD=VALUES; goes on where it was stopped',
   'show': 'print the resolved spec, the data and the model',
 }
 SPEC = flags.DEFINE_string('spec', None, 'The spec file, with a variant after a colon: specs/aevb.py:bernoulli.')
@@ -32,14 +35,18 @@ OWN = ('spec', 'workdir', 'mode', 'overwrite')
 
 
 def main(arguments):
-  rest, overrides = arguments
+  rest, overrides, swept = arguments
   problems = [not_understood(arg, OWN, MODES) for arg in rest]
   if MODE.value not in MODES:
     problems.append(f'--mode: got {short(MODE.value)}; allowed: {" | ".join(MODES)}.{nearest(MODE.value, MODES)}')
+  if swept and MODE.value in MODES and MODE.value != 'sweep':
+    problems.append(f'--sweep.{cut(swept[0][0])}: is for --mode=sweep, got --mode={MODE.value}')
   sys.stdout.reconfigure(errors='backslashreplace')  # a file's name may be no text
   try:
     if MODE.value in ('evaluate', 'sample', 'export', 'report'):
       on_a_run(problems, overrides)
+    elif MODE.value == 'sweep':
+      a_grid(problems, overrides, swept)
     else:
       from_a_spec(problems, overrides)
   except UserError as error:
@@ -73,6 +80,14 @@ def on_a_run(problems, overrides):
     commands.report(WORKDIR.value)
 
 
+def a_grid(problems, overrides, swept):
+  if not SPEC.value:
+    problems.append('--mode=sweep: give --spec, a spec file, such as --spec specs/hit.py')
+  if problems:
+    raise SpecError(problems)
+  sweep(SPEC.value, overrides, swept, WORKDIR.value, OVERWRITE.value)
+
+
 def from_a_spec(problems, overrides):
   try:
     if SPEC.value:
@@ -100,8 +115,9 @@ def from_a_spec(problems, overrides):
 def parse(argv):
   logging.set_verbosity(logging.WARNING)
   argv, overrides = spec.split_flags(argv)
+  argv, swept = spec.split_flags(argv, 'sweep')
   try:
-    return flags.FLAGS(argv, known_only=True)[1:], overrides
+    return flags.FLAGS(argv, known_only=True)[1:], overrides, swept
   except flags.Error as error:
     sys.exit(f'error: {cut(str(error), 400)}')
 

@@ -176,7 +176,7 @@ def parse(argv):
   """(mode, spec file, workdir or None, overrides) of the arguments of launch.py, as it reads them."""
   for name in ('spec', 'workdir', 'mode', 'overwrite'):
     flags.FLAGS[name].unparse()
-  rest, overrides = launch.parse(['launch.py', *argv])
+  rest, overrides, _ = launch.parse(['launch.py', *argv])
   assert rest == []
   return launch.MODE.value, launch.SPEC.value, launch.WORKDIR.value, overrides
 

@@ -4,6 +4,8 @@ import hashlib
 import json
 import pathlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from tfvae import spec as spec_lib
 from tfvae.errors import SpecError
@@ -19,25 +21,33 @@ def default_workdir(origin: spec_lib.Origin | None) -> pathlib.Path:
   """runs/<spec>-<variant>[,field=value...] of a spec that was loaded: another value is another run.
 
   Fields at the spec file's own value do not appear; nor do those in which a resumed run may differ: where the data are,
-  the number of steps, logging, evaluation. Equal values have one name, however they were written, and different ones
-  never share one: what is no part of a safe file name is replaced, long names are cut, and both end in a hash.
+  the number of steps, logging, evaluation.
   """
   if origin is None:
     raise SpecError(['workdir: is missing; a spec that was not loaded from a spec file needs one, such as runs/mine'])
   fields = {name: value for name, value in origin.changes.items() if name != 'train.steps' and not is_free(name)}
-  exact = json.dumps([origin.name, *fields.items()])
+  return pathlib.Path('runs') / directory_name(fields, origin.name)
+
+
+def directory_name(fields: Mapping[str, Any], first: str = '') -> str:
+  """first,field=value,...: safe as the name of a directory, of at most `MOST_BYTES`.
+
+  Equal values have one name, however they were written, and different ones never share one: what is no part of a safe
+  file name is replaced, long names are cut, and both end in a hash.
+  """
+  exact = json.dumps([first, *fields.items()])
   # A text of the user's may hold a comma or an equals sign, which separate fields.
   texts = {
     name: re.sub('[,=]', '_', value) if isinstance(value, str) else spec_lib.to_text(value)
     for name, value in fields.items()
   }
-  name = ','.join([origin.name, *(f'{field}={text}' for field, text in texts.items())])
+  name = ','.join([*([first] if first else []), *(f'{field}={text}' for field, text in texts.items())])
   safe = re.sub(r'[^\w.+,=-]', '_', name).lstrip('.-')
   changed = safe != name or any(texts[field] != value for field, value in fields.items() if isinstance(value, str))
   if changed or len(safe.encode()) > MOST_BYTES:
     digest = hashlib.sha256(exact.encode()).hexdigest()[:8]
     safe = f'{safe.encode()[: MOST_BYTES - 9].decode(errors="ignore")}-{digest}'
-  return pathlib.Path('runs') / safe
+  return safe
 
 
 def announce(spec, origin, run: Directory, overwrite: bool) -> str:

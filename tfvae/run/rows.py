@@ -10,6 +10,8 @@ from tfvae.errors import RunError
 from tfvae.run import formats
 from tfvae.run.files import Damaged, atomic, opened, parse, read_bytes, why, write, writing
 
+TAIL = 1 << 17  # bytes at the end of the file, in which the newest row is
+
 
 class Rows:
   """The lines of metrics.jsonl in a run directory: {'step': ..., 'split': ..., name: value}.
@@ -56,6 +58,18 @@ class Rows:
         if number < len(lines):  # what comes after the last line break is empty, or unfinished
           damaged.append(number)
     return rows, damaged
+
+  def last(self) -> dict | None:
+    """The newest row, of the end of the file alone; None where there is none, or it cannot be read."""
+    try:
+      with open(opened(self.path), 'rb') as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
+        for line in reversed(file.read().split(b'\n')):
+          with contextlib.suppress(Damaged):
+            return formats.row(parse(line))
+    except (OSError, Damaged):
+      pass
+    return None
 
   def trim(self, step: int) -> str | None:
     """Removes those after `step`. A file with lines that are no rows is kept beside it: what to tell of that."""

@@ -5,8 +5,10 @@ Nothing here imports TensorFlow: a user's mistake is reported at once, with all 
 
 from tfvae.spec.loading import (
   Origin,
+  at,
   base,
   changed,
+  derive,
   differences,
   evaluator,
   fields_from_json,
@@ -26,8 +28,10 @@ from tfvae.spec.loading import (
 
 __all__ = [
   'Origin',
+  'at',
   'base',
   'changed',
+  'derive',
   'differences',
   'evaluator',
   'fields_from_json',

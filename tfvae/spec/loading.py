@@ -108,12 +108,19 @@ def load(path: str | os.PathLike, overrides: Mapping[str, Any] | Iterable[tuple[
   Raises:
     SpecError: naming every problem found.
   """
-  own = read(path)
+  return derive(read(path), path, overrides)
+
+
+def derive(own: ConfigDict, path: str | os.PathLike, overrides: Mapping[str, Any] | Iterable[tuple[str, Any]]):
+  """What `load` gives, of a spec that `read` gave: of the same file there may be many specs."""
   resolved = resolve(own, overrides)
-  object.__setattr__(
-    resolved, '_origin', Origin(cut(str(path), 200), *specfile.split(path), _changes(own, resolved, overrides))
-  )
-  return resolved
+  return at(resolved, Origin(cut(str(path), 200), *specfile.split(path), _changes(own, resolved, overrides)))
+
+
+def at(spec: ConfigDict, origin: 'Origin') -> ConfigDict:
+  """The spec, which `origin` now says where it is from."""
+  object.__setattr__(spec, '_origin', origin)
+  return spec
 
 
 class Origin(NamedTuple):
@@ -154,6 +161,15 @@ def read(path: str | os.PathLike) -> ConfigDict:
   return spec
 
 
+def fields_of(own: ConfigDict, overrides: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> dict:
+  """{name: Field} of the fields that a spec has with these overrides, which may be wrong still."""
+  values = _copy(own.to_dict())
+  for name, value in pairs(overrides):
+    if name in ('model.layers', 'eval.evaluators') and not _override(values, name, value):
+      _match_evaluators(values)
+  return flatten(_schema(values))
+
+
 def _changes(own, resolved, overrides):
   before, after = flatten(own.to_dict()), flatten(resolved.to_dict())
   before = {name: tuple(value) if isinstance(value, list) else value for name, value in before.items()}
@@ -168,9 +184,9 @@ def to_text(value) -> str:
   return str(value).lower() if isinstance(value, bool) else str(value).removesuffix('.0')
 
 
-def split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+def split_flags(argv: list[str], section: str = 'spec') -> tuple[list[str], list[tuple[str, str]]]:
   """Takes '--spec.FIELD=VALUE' and '--spec.FIELD VALUE' out of a command line: (the rest, (field, value) pairs)."""
-  rest, found, waiting = [], [], None
+  rest, found, waiting, begin = [], [], None, f'{section}.'
   for arg in argv:
     name, equals, value = arg.lstrip('-').partition('=')
     if waiting and not arg.startswith('--'):
@@ -180,9 +196,9 @@ def split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     if waiting:  # a flag without a value: true, as for other flags
       found.append((waiting, 'true'))
       waiting = None
-    if arg.startswith('-') and name.startswith('spec.'):
-      waiting = None if equals else name[len('spec.') :]
-      found += [(name[len('spec.') :], value)] if equals else []
+    if arg.startswith('-') and name.startswith(begin):
+      waiting = None if equals else name[len(begin) :]
+      found += [(name[len(begin) :], value)] if equals else []
     else:
       rest.append(arg)
   return rest, found + ([(waiting, 'true')] if waiting else [])
@@ -250,17 +266,9 @@ def freeze(values: dict) -> ConfigDict:
   fields = flatten(_schema(values))
 
   def cast(node, prefix=''):
-    return {
-      k: cast(v, f'{prefix}{k}.') if isinstance(v, dict) else _cast(v, fields[prefix + k]) for k, v in node.items()
-    }
+    return {k: cast(v, f'{prefix}{k}.') if isinstance(v, dict) else fields[prefix + k].cast(v) for k, v in node.items()}
 
   return FrozenConfigDict(cast(values))
-
-
-def _cast(value, field):
-  if field.type is tuple:
-    return tuple(field.item(v) for v in value)
-  return field.type(value)
 
 
 def _copy(values):
@@ -279,7 +287,7 @@ def _override(values, name, value):
   field = fields[name]
   if value == '=':
     return f"got '='; write it without blanks: --spec.{name}=VALUE"
-  value = field.parse(value) if isinstance(value, str) else _plain(value)
+  value = field.parse(value) if isinstance(value, str) else plain(value)
   if problem := (layers_problem(value) if name == 'model.layers' else field.problem(value)):
     return problem
   if name == 'model.layers' and (absent := [z for z in value if z not in values['model']]):
@@ -292,10 +300,10 @@ def _override(values, name, value):
   return None
 
 
-def _plain(value):
+def plain(value):
   """NumPy's numbers and paths as Python's own."""
   if isinstance(value, (list, tuple)):
-    return tuple(_plain(v) for v in value)
+    return tuple(plain(v) for v in value)
   if isinstance(value, os.PathLike):
     return os.fspath(value)
   return value.item() if getattr(value, 'shape', None) == () and hasattr(value, 'item') else value

@@ -38,8 +38,11 @@ def read_text(file: pathlib.Path) -> str:
     raise SpecError([f'--spec: {cut(str(file))} is no text (UTF-8)']) from None
 
 
-def call(file: pathlib.Path, variant: str):
-  """What get_config(variant) of a Python file returns. Raises SpecError, which names the line of a mistake."""
+def call(file: pathlib.Path, variant: str, name: str = 'get_config'):
+  """What get_config(variant), or a function of another name, of a Python file returns; None: there is no other.
+
+  Raises SpecError, which names the line of a mistake; also where there is no get_config.
+  """
   read_text(file)
   module_spec = importlib.util.spec_from_file_location(f'tfvae_spec_{file.stem}', file)
   if module_spec is None:
@@ -48,12 +51,15 @@ def call(file: pathlib.Path, variant: str):
     )
   module = importlib.util.module_from_spec(module_spec)
   _run(file, module_spec.loader.exec_module, module)
-  get_config = getattr(module, 'get_config', None)
-  if not callable(get_config):
+  function = getattr(module, name, None)
+  if not callable(function):
+    if name != 'get_config':
+      return None
     raise SpecError([f'{file}: there is no get_config in it; define get_config(variant="") that returns a spec'])
-  if variant and not inspect.signature(get_config).parameters:
+  takes_one = bool(inspect.signature(function).parameters)
+  if variant and not takes_one and name == 'get_config':
     raise SpecError([f'--spec: got the variant {short(variant)}, but get_config() of {file} has none; leave it out'])
-  return _run(file, get_config, *([variant] if variant else []))
+  return _run(file, function, *([variant] if variant and takes_one else []))
 
 
 def _is_file(path):

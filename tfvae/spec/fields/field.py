@@ -96,6 +96,10 @@ class Field(NamedTuple):
     hint = nearest(head, self.choices)
     return hint.replace('?', f'{self.named}{own}?') if own else hint
 
+  def cast(self, value: Any) -> Any:
+    """A value that is no problem in the field's own type: of a number that may be a float, a float."""
+    return tuple(self.item(v) for v in value) if self.type is tuple else self.type(value)
+
   def parse(self, text: str) -> Any:
     """The value that a flag's text stands for; the text itself where it cannot be read."""
     if self.type is not tuple:

@@ -1,0 +1,190 @@
+"""Grids with workers that do not train: what is skipped, resumed, listed, and what survives kills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import fake
+import pytest
+from conftest import ROOT
+
+from tfvae.errors import RunError, SpecError
+from tfvae.run.directory import Directory
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+  """Says what the runs of these seeds do: fakes({1: 'dies'})."""
+
+  def say(what):
+    monkeypatch.setenv('FAKE', json.dumps({str(seed): each for seed, each in what.items()}))
+
+  monkeypatch.delenv('FAKE', raising=False)
+  return say
+
+
+def states(workdir):
+  kept = json.loads((workdir / 'sweep.json').read_text())
+  return {point['name']: point['status'] for point in kept['points']}
+
+
+def lines(workdir, name):
+  return Directory(workdir / name).read_metrics()
+
+
+def test_runs_are_made_and_skipped(tmp_path, fakes, capsys):
+  workdir = tmp_path / 'grid'
+  fake.sweep(workdir, 'seed=0,1,2', jobs=2)
+  assert states(workdir) == dict.fromkeys(['seed=0', 'seed=1', 'seed=2'], 'finished')
+  said = capsys.readouterr().out
+  assert '[3/3]' in said and 'test elbo -1' in said and '3 of 3 runs are finished' in said
+  assert len({lines(workdir, f'seed={seed}')[0]['process'] for seed in range(3)}) == 2  # a worker takes several
+  assert 'said by 1' in (workdir / 'logs/seed=1.txt').read_text() and 'said by' not in said
+  command = json.loads((workdir / 'sweep.json').read_text())['command']
+  assert command
+  # More values, and a further field: what is there already is not made again.
+  fake.sweep(workdir, 'seed=0,1,2,3')
+  fake.sweep(workdir, 'seed=0,1', 'objective.beta.z1=1,2')
+  assert [len(lines(workdir, f'seed={seed}')) for seed in range(4)] == [1, 1, 1, 1]
+  assert list(states(workdir)) == [
+    'seed=0',
+    'seed=0,objective.beta.z1=2',
+    'seed=1',
+    'seed=1,objective.beta.z1=2',
+    'seed=2',
+    'seed=3',
+  ]
+  said = capsys.readouterr().out
+  assert '2 finished before, 2 to do' in said
+
+
+def test_what_fails_is_listed_while_the_rest_goes_on(tmp_path, fakes, capsys):
+  workdir = tmp_path / 'grid'
+  fakes({1: 'fails', 2: 'breaks', 3: 'dies', 4: 'dies once'})
+  with pytest.raises(RunError, match='3 of 6 runs failed'):
+    fake.sweep(workdir, 'seed=0:5:6')
+  found = states(workdir)
+  assert [found[f'seed={seed}'] for seed in range(6)] == ['finished', *['failed'] * 3, 'finished', 'finished']
+  said = capsys.readouterr().out
+  assert 'failed: seed=1: spec.seed: this one fails' in said
+  assert 'failed: seed=2: ValueError: broken' in said
+  assert 'failed: seed=3: its worker was killed by SIGKILL, 3 times' in said
+  assert 'seed=4: its worker was killed by SIGKILL; another one goes on with it' in said
+  assert len(lines(workdir, 'seed=3')) == 3 and len(lines(workdir, 'seed=4')) == 2
+  assert 'Traceback' in (workdir / 'logs/seed=2.txt').read_text()
+  fakes({})
+  fake.sweep(workdir, 'seed=0:5:6')
+  assert set(states(workdir).values()) == {'finished'}
+
+
+def test_a_run_of_another_spec_is_told_of(tmp_path, fakes, capsys):
+  workdir = tmp_path / 'grid'
+  fake.sweep(workdir, 'seed=0,1')
+  with pytest.raises(RunError, match='1 of 2 runs failed'):
+    fake.sweep(workdir, 'seed=0,2', overrides=[('objective.beta.z1', '3')])
+  assert states(workdir)['seed=2'] == 'finished'
+  assert 'failed: seed=0: --workdir' in capsys.readouterr().out
+  fake.sweep(workdir, 'seed=0,2', overrides=[('objective.beta.z1', '3')], overwrite=True)
+  assert set(states(workdir)) == {'seed=0', 'seed=2'} and set(states(tmp_path / 'grid.1')) == {
+    'seed=0',
+    'seed=1',
+    'seed=2',
+  }
+
+
+def test_directories_that_are_refused(tmp_path):
+  (tmp_path / 'file').write_text('')
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other/notes.txt').write_text('')
+  (tmp_path / 'run').mkdir()
+  (tmp_path / 'run/spec.json').write_text('{}')
+  (tmp_path / 'theirs').mkdir()
+  (tmp_path / 'theirs/sweep.json').write_text('{"spec": "specs/hit.py:rates", "points": []}')
+  (tmp_path / 'broken').mkdir()
+  (tmp_path / 'broken/sweep.json').write_text('{')
+  for name, why in {
+    'file': 'is a file',
+    'other': 'notes.txt.*but no grid',
+    'run': 'holds a run',
+    'theirs': 'a grid of specs/hit.py:rates',
+    'broken': 'cannot be read',
+  }.items():
+    before = sorted(tmp_path.rglob('*'))
+    with pytest.raises(RunError, match=why):
+      fake.sweep(tmp_path / name, 'seed=0,1')
+    assert sorted(p for p in tmp_path.rglob('*') if p.name != 'mine.py') == [p for p in before if p.name != 'mine.py']
+
+
+@pytest.mark.parametrize(
+  ('flags', 'why'),
+  [
+    (['seed=0,1', 'jobs=0'], 'sweep.jobs: got .0.; allowed: an integer from 1'),
+    (['seed=0,1', 'executor=lokal'], 'Did you mean local?'),
+    (['seed=0,1', 'job=2'], 'Did you mean --sweep.jobs?'),
+    (['seed=0,1', 'jobs=1', 'jobs=2'], 'sweep.jobs: is given twice'),
+    (['seed=0,1', 'gpus=0.5'], 'sweep.gpus'),
+    (['train.strategy=multi_worker'], 'multi_worker'),
+    (['train.log_every=10,20'], 'differ only in train.log_every'),
+  ],
+)
+def test_mistakes(tmp_path, flags, why):
+  with pytest.raises(SpecError, match=why.replace('?', '.')):
+    fake.sweep(tmp_path / 'grid', *flags)
+  assert not (tmp_path / 'grid').exists()
+
+
+# Kills.
+
+
+def begin(workdir, *flags):
+  """The command in a process of its own, when its first run waits."""
+  environment = os.environ | {'PYTHONPATH': str(ROOT), 'FAKE': '{"1": "waits"}'}
+  process = subprocess.Popen(
+    [sys.executable, fake.__file__, 'parent', workdir, *flags], env=environment, stdout=subprocess.PIPE, text=True
+  )
+  until = time.monotonic() + 60
+  while not (workdir / 'seed=1/metrics.jsonl').exists():
+    assert time.monotonic() < until and process.poll() is None
+    time.sleep(0.02)
+  return process
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_stopped(tmp_path, fakes, number):
+  workdir = tmp_path / 'grid'
+  with begin(workdir, 'seed=0:3:4') as process:
+    process.send_signal(number)
+    said = process.communicate()[0]
+  assert process.returncode == 128 + number and 'the same command goes on' in said.splitlines()[-1]
+  assert states(workdir)['seed=1'] == 'interrupted' and Directory(workdir / 'seed=1').saved == 2
+  assert states(workdir)['seed=2'] == 'waiting'
+  fake.sweep(workdir, 'seed=0:3:4')
+  assert set(states(workdir).values()) == {'finished'}
+
+
+def test_the_command_is_killed(tmp_path, fakes, capsys):
+  """Its worker saves and ends by itself, and the same command finds no locked run."""
+  workdir = tmp_path / 'grid'
+  with begin(workdir, 'seed=0:3:4') as process:
+    process.kill()
+  fake.sweep(workdir, 'seed=0:3:4')
+  assert set(states(workdir).values()) == {'finished'}
+  assert len(lines(workdir, 'seed=0')) == 1 and len(lines(workdir, 'seed=1')) == 2
+  assert Directory(workdir / 'seed=1').saved == 2  # it had time to
+
+
+def test_a_second_signal_kills(tmp_path, fakes):
+  workdir = tmp_path / 'grid'
+  with begin(workdir, 'seed=0:3:4') as process:
+    worker = lines(workdir, 'seed=1')[0]['process']
+    os.kill(worker, signal.SIGSTOP)  # it does not hear the first one
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+  assert process.returncode == 130
+  with pytest.raises(ProcessLookupError):
+    os.kill(worker, 0)

@@ -1,0 +1,53 @@
+"""A point of a grid on its way to whoever trains it, and back."""
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from tfvae import spec as spec_lib
+from tfvae.spec.loading import Origin
+
+ATTEMPTS = 3  # at a run whose worker dies
+
+
+class Job(NamedTuple):
+  """One run to be trained: all that a process on another machine needs, which sees the same files."""
+
+  name: str
+  workdir: str  # of the run
+  log: str  # the file to which what the run prints is added
+  spec: str  # JSON
+  origin: tuple  # of the spec: `Origin`
+  command: tuple[str, ...]  # what makes this run alone
+  cwd: str  # to which relative paths in the spec refer
+  step_key: str  # points that have it in common can share a compiled step
+
+  def load(self) -> ConfigDict:
+    """The spec, which knows where it is from."""
+    path, file, variant, changes = self.origin
+    changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+    return spec_lib.at(spec_lib.from_json(self.spec), Origin(path, pathlib.Path(file), variant, changes))
+
+  def to_json(self) -> str:
+    return json.dumps(self)
+
+  @classmethod
+  def from_json(cls, text: str) -> 'Job':
+    return cls(*json.loads(text))
+
+
+class Event(NamedTuple):
+  """What became of a job."""
+
+  name: str
+  status: str  # running, finished, interrupted, failed; waiting: its worker died, and another one will go on with it
+  message: str = ''
+  seconds: float = 0.0  # of its last attempt
+
+
+def origin_of(spec: ConfigDict) -> tuple[Any, ...]:
+  """`Job.origin`."""
+  path, file, variant, changes = spec_lib.origin(spec)
+  return path, str(file), variant, changes

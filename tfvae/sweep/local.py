@@ -1,0 +1,231 @@
+"""Worker processes of this machine."""
+
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+import tfvae
+from tfvae.run import environment
+from tfvae.sweep.jobs import ATTEMPTS, Event, Job
+
+TICK = 0.5  # seconds after which there is something to show at the latest
+MOST_RUNS = 50  # of one process
+WORKER = ('-P', '-m', 'tfvae.sweep.worker')  # -P: a folder called tfvae where the command is given is not this package
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+  """The environment in which a process computes with this many threads; of equal ones numbers are equal to the bit."""
+  blas = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
+  return {
+    'TF_NUM_INTRAOP_THREADS': str(threads),
+    'TF_NUM_INTEROP_THREADS': '1',
+    **dict.fromkeys(blas, str(threads)),
+  }
+
+
+def gpus() -> list[str]:
+  """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+  if (visible := os.environ.get('CUDA_VISIBLE_DEVICES')) is not None:
+    return [name.strip() for name in visible.split(',') if name.strip() not in ('', '-1')]
+  with contextlib.suppress(OSError, subprocess.SubprocessError):
+    said = subprocess.run(['nvidia-smi', '-L'], capture_output=True, text=True, timeout=20, check=True).stdout
+    return [str(number) for number in range(sum(line.startswith('GPU ') for line in said.splitlines()))]
+  return []
+
+
+class Queue:
+  """Jobs that wait: those that can share a compiled step come to the same worker where possible."""
+
+  def __init__(self, jobs: Sequence[Job]):
+    self._waiting = {}
+    for job in jobs:
+      self._waiting.setdefault(job.step_key, collections.deque()).append(job)
+
+  def __len__(self):
+    return sum(map(len, self._waiting.values()))
+
+  def take(self, last: str | None, others: Sequence[str | None]) -> Job:
+    """The next one for a worker whose last one had the step key `last`, beside others that have theirs."""
+    there = {key: jobs for key, jobs in self._waiting.items() if jobs}
+    free = {key: jobs for key, jobs in there.items() if key not in others}
+    key = last if last in there else max(free or there, key=lambda key: len(there[key]))
+    return there[key].popleft()
+
+  def put_back(self, job: Job) -> None:
+    """Of a worker that died: the next one that is taken of its kind."""
+    self._waiting[job.step_key].appendleft(job)
+
+
+class Local:
+  """Trains jobs by worker processes, each with so many threads, that take one after the other.
+
+  Args:
+    jobs: processes; 0: one for each GPU or, without any, for each core, but no more than there are runs.
+    threads: of each; 0: the cores shared out.
+    logs: a folder for what a worker prints between two runs.
+    worker: arguments of Python that start one.
+  """
+
+  def __init__(self, jobs: int, threads: int, logs: pathlib.Path, runs: int, worker: Sequence[str] = WORKER):
+    self._gpus, self._logs, self._worker = gpus(), logs, worker
+    self.jobs = min(jobs or len(self._gpus) or environment.cores(), max(runs, 1))
+    self.threads = threads or max(1, environment.cores() // self.jobs)
+    self._workers = [None] * self.jobs
+
+  def __str__(self):
+    on = f' on {len(self._gpus)} GPU{"s" * (len(self._gpus) > 1)}' if self._gpus else ''
+    return f'local, {_count(self.jobs, "worker")} of {_count(self.threads, "thread")}{on}'
+
+  def run(self, jobs: Sequence[Job], stop) -> Iterator[Event | None]:
+    """Trains them; says what becomes of each, and None when nothing did for a moment.
+
+    stop: a StopSignal. When it has heard one, workers save what they have, and that is all.
+    """
+    queue, deaths, told = Queue(jobs), collections.Counter(), False
+    try:
+      while (queue and not stop.number) or any(worker and worker.job for worker in self._workers):
+        if stop.number and not told:
+          self._tell_all()
+          told = True
+        if not stop.number:
+          yield from self._hand_out(queue)
+        for worker in self._heard():
+          yield from self._answers(worker, queue, deaths, stop.number)
+        yield None
+    finally:
+      self._end()
+
+  def _hand_out(self, queue):
+    for place, worker in enumerate(self._workers):
+      if not queue:
+        return
+      if worker is None or (worker.job is None and worker.is_worn):
+        self._dismiss(place)
+        worker = self._workers[place] = Worker(self._start(place))
+      if worker.job is None:
+        others = [other.last for other in self._workers if other and other is not worker]
+        job = queue.take(worker.last, others)
+        worker.give(job)
+        yield Event(job.name, 'running')
+
+  def _start(self, place):
+    package = str(pathlib.Path(tfvae.__file__).parents[1])
+    own = os.environ | thread_variables(self.threads)
+    own['PYTHONPATH'] = os.pathsep.join([package, *filter(None, [os.environ.get('PYTHONPATH')])])
+    if self._gpus:
+      mine = self._gpus[place :: self.jobs] or [self._gpus[place % len(self._gpus)]]
+      own |= {'CUDA_VISIBLE_DEVICES': ','.join(mine), 'TF_FORCE_GPU_ALLOW_GROWTH': 'true'}
+    self._logs.mkdir(parents=True, exist_ok=True)
+    with open(self._logs / 'workers.txt', 'ab') as log:
+      # In a session of its own: Ctrl-C is for this process, which tells the workers.
+      return subprocess.Popen(
+        [sys.executable, *self._worker],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=own,
+        start_new_session=True,
+      )
+
+  def _heard(self):
+    """The workers that have said something, or died."""
+    with selectors.DefaultSelector() as selector:
+      for worker in filter(None, self._workers):
+        selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+      return [key.data for key, _ in selector.select(TICK)]
+
+  def _answers(self, worker, queue, deaths, stopping):
+    answer, job = worker.read(), worker.job
+    if answer is None:
+      return
+    worker.job = None
+    if answer:
+      yield Event(job.name, answer['status'], answer['message'], answer['seconds'])
+      worker.is_worn |= answer['broken'] or answer['status'] == 'interrupted'
+      return
+    self._workers[self._workers.index(worker)] = None
+    how = worker.end()
+    if job is None:
+      return
+    deaths[job.name] += not stopping
+    if stopping:
+      yield Event(job.name, 'interrupted', how)
+    elif deaths[job.name] < ATTEMPTS:
+      queue.put_back(job)
+      yield Event(job.name, 'waiting', how)
+    else:
+      advice = '; where memory is short, a lower --sweep.jobs helps' if 'SIGKILL' in how else ''
+      yield Event(job.name, 'failed', f'its worker {how}, {ATTEMPTS} times{advice} (see {job.log})')
+
+  def _tell_all(self):
+    for worker in filter(None, self._workers):
+      with contextlib.suppress(ProcessLookupError):
+        worker.process.send_signal(signal.SIGTERM)
+
+  def _dismiss(self, place):
+    if worker := self._workers[place]:
+      worker.end()
+    self._workers[place] = None
+
+  def _end(self):
+    """Ends all; those that still train, because something went wrong here or a second signal came, at once."""
+    for place, worker in enumerate(self._workers):
+      if worker and worker.job:
+        worker.process.kill()
+      self._dismiss(place)
+
+
+class Worker:
+  """A worker process as it is seen from outside.
+
+  Attributes:
+    job: what it trains, or None.
+    last: the step key of its last job.
+    is_worn: whether it is to be replaced by a new one.
+  """
+
+  def __init__(self, process: subprocess.Popen):
+    self.process, self.job, self.last, self.is_worn = process, None, None, False
+    self._runs, self._read = 0, b''
+    os.set_blocking(process.stdout.fileno(), False)
+
+  def give(self, job: Job) -> None:
+    self.job, self.last, self._runs = job, job.step_key, self._runs + 1
+    self.is_worn = self._runs >= MOST_RUNS
+    with contextlib.suppress(BrokenPipeError):  # it has died, as its output will say
+      self.process.stdin.write(job.to_json().encode() + b'\n')
+      self.process.stdin.flush()
+
+  def read(self) -> dict | None:
+    """What it answered, {} where it has died; None: nothing yet."""
+    while chunk := self.process.stdout.read(1 << 16):
+      self._read += chunk
+    if b'\n' in self._read:
+      line, self._read = self._read.split(b'\n', 1)
+      return json.loads(line)
+    return {} if chunk == b'' else None
+
+  def end(self) -> str:
+    """Ends it where it has nothing to do; says how it ended."""
+    with contextlib.suppress(BrokenPipeError):
+      self.process.stdin.close()
+    try:
+      status = self.process.wait(10)
+    except subprocess.TimeoutExpired:
+      self.process.kill()
+      status = self.process.wait()
+    self.process.stdout.close()
+    if status < 0:
+      return f'was killed by {signal.Signals(-status).name}'
+    return f'ended with exit status {status}'
+
+
+def _count(number, what):
+  return f'{number} {what}{"s" * (number > 1)}'
