@@ -387,7 +387,7 @@ def fields_from_json(text: str) -> dict[str, Any]:
   fields = flatten(schema(layers, _evaluators(values)))
   if problems := [f'spec.{name}: {problem}' for name in fields if (problem := fields[name].problem(given.get(name)))]:
     raise SpecError(problems)
-  return {name: _cast(given[name], field) for name, field in fields.items()}
+  return {name: field.cast(given[name]) for name, field in fields.items()}
 
 
 def _written(text):
