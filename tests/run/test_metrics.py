@@ -49,6 +49,13 @@ def test_numbers_of_layers_share_a_line():
   assert 'probe/knn/z/1,z/2' in metrics.main(['probe/knn/z/1,z/2']) and len(metrics.summary(alone)) == 3
 
 
+def test_names_of_standard_errors():
+  names = {'elbo': 'elbo_standard_error', 'rate/z2': 'rate_standard_error/z2', 'elbo@me': 'elbo_standard_error@me'}
+  names |= {'rate/z2@me': 'rate_standard_error/z2@me', 'relaxed/rate/z1': 'relaxed/rate_standard_error/z1'}
+  assert {name: metrics.standard_error(name) for name in names} == names
+  assert not metrics.main(names.values()), 'are no main numbers'
+
+
 @pytest.mark.parametrize(('effective', 'loose'), [(3.6, True), (9.99, True), (10.0, False), (400.0, False)])
 def test_evidence_by_few_effective_samples_is_called_a_loose_bound(effective, loose):
   (line,) = metrics.summary(EVIDENCE | {'effective_samples': effective})

@@ -13,12 +13,14 @@ from tfvae.making import Make
 from tfvae.models.trace import Trace
 from tfvae.noise import Noise, stateless
 from tfvae.observation import Observation
+from tfvae.run.metrics import standard_error, what
 from tfvae.spec import evaluators
 
 # Samples are taken in parts where the largest tensor of a trace would have more values than this. It is no field, nor
 # does it depend on the machine, so that the same spec gives the same numbers everywhere.
 MOST = 2**25
 FEWEST = 16  # samples at once, however large the tensors: what is made of x alone is made again for each part
+EACH = ':each'
 REMEDY = 'lower spec.eval.batch_size (the examples of a step) or spec.eval.num_samples'
 
 
@@ -115,8 +117,9 @@ class Split:
     """The same of means over spec.eval.num_samples samples of q(z | x), which sums(number, stored, samples) takes.
 
     So many samples that a trace of all would be large are taken in parts, of which the mean is weighted by their sizes.
+    What is named `each(name)` is not added up, but [B], of each example: of it there is the mean's standard error.
     """
-    sizes = self._parts(model)
+    sizes, examples = self._parts(model), {}
     batches, number = self._batches()
     parts = (
       (i, stored, Samples(size, None if len(sizes) == 1 else tf.cast(i, tf.int64) * len(sizes) + part))
@@ -127,8 +130,15 @@ class Split:
     for i, stored, samples in self.watched(parts, number * len(sizes)):
       weight = samples.size / sum(sizes) if len(sizes) > 1 else 1.0
       for name, value in sums(i, stored, samples).items():
-        totals[name] = totals.get(name, 0.0) + weight * value.numpy().astype(np.float64)
-    return {name: total / self.size for name, total in totals.items()}
+        value = weight * value.numpy().astype(np.float64)
+        if name.endswith(EACH):
+          value = value[stored['mask'].numpy() > 0]
+          of_batch = examples.setdefault(name, {})
+          of_batch[int(i)] = of_batch.get(int(i), 0.0) + value
+        else:
+          totals[name] = totals.get(name, 0.0) + value
+    errors = {name: _standard_error(np.concatenate(list(of.values()))) for name, of in examples.items()}
+    return {name: total / self.size for name, total in totals.items()} | errors
 
   def _parts(self, model):
     """The sizes of the parts, which differ by one at most."""
@@ -145,6 +155,15 @@ class Split:
   def sample_noise(self, number: tf.Tensor, samples: 'Samples') -> Noise:
     """The noise of a part of the samples of a batch."""
     return self.noise(number) if samples.part is None else self.noise(samples.part, 'eval/parts')
+
+
+def each(name: str) -> str:
+  """What a number of each example is called, for its spread (`Split.sampled_means`)."""
+  return f'{name}{EACH}'
+
+
+def _standard_error(values):
+  return np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else np.float64(0.0)
 
 
 class Samples(NamedTuple):
@@ -165,6 +184,12 @@ def widest(model, dtype: str) -> int:
   tensors = (tensor for operation in graph.get_operations() for tensor in operation.outputs)
   sizes = (t.shape.num_elements() for t in tensors if t.shape.rank and t.shape[0] == samples)
   return max(1, *(size // samples for size in sizes if size))
+
+
+def with_errors(means: Mapping[str, np.ndarray]) -> dict[str, float]:
+  """Numbers of `Split.sampled_means`: the means, then the standard errors of those that have one, under its name."""
+  numbers = {name: float(value) for name, value in means.items() if not name.endswith(EACH)}
+  return numbers | {standard_error(n.removesuffix(EACH)): float(v) for n, v in means.items() if n.endswith(EACH)}
 
 
 def masked_sum(value: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -248,9 +273,11 @@ class TraceEvaluator(Evaluator):
 
   Attributes:
     variables: those that its sums read: by them a compiled sum is that of another run.
+    spread: the kinds of numbers, rate of rate/z2, whose standard errors over the examples are found, too.
   """
 
   variables: list = []
+  spread: tuple[str, ...] = ()
 
   def per_example(self, model, trace: Trace, split: Split, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What is averaged over the split: {key: [B, ...]}."""
@@ -260,7 +287,8 @@ class TraceEvaluator(Evaluator):
   def sums(self, model, trace: Trace, split: Split, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """{key: [...]}, summed over the examples whose mask is not 0; by default of `per_example`."""
     found = self.per_example(model, trace, split, batch)
-    return {name: masked_sum(value, batch['mask']) for name, value in found.items()}
+    spread = {each(name): value for name, value in found.items() if what(name) in self.spread}
+    return {name: masked_sum(value, batch['mask']) for name, value in found.items()} | spread
 
   @abc.abstractmethod
   def finish(self, means: dict[str, np.ndarray], model, split: Split) -> Found:

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from tfvae.analysis.evaluator import Found, TraceEvaluator
+from tfvae.analysis.evaluator import Found, TraceEvaluator, with_errors
 
 
 class Reconstruction(TraceEvaluator):
@@ -14,9 +14,11 @@ class Reconstruction(TraceEvaluator):
   psnr: 10 log10(range^2 / mse) of each image, in dB; range is that of the training data.
   ssim: structural similarity (Wang et al. 2004) by TensorFlow, Gaussian windows of 11 x 11 pixels (of the image's side
   where it is smaller) with a standard deviation of 1.5.
+  Each with its standard error by the spread of the examples: mse_standard_error, ...
   """
 
   name = 'reconstruction'
+  spread = ('mse', 'psnr', 'ssim')
 
   def per_example(self, model, trace, split, batch):
     low, high = split.source.value_range
@@ -30,4 +32,4 @@ class Reconstruction(TraceEvaluator):
     return {name: tf.reduce_mean(value, 0) for name, value in found.items()}
 
   def finish(self, means, model, split):
-    return Found({name: float(value) for name, value in means.items()}, {})
+    return Found(with_errors(means), {})

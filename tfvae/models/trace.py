@@ -7,10 +7,9 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.run.metrics import RELAXED
+
 tfd = tfp.distributions
-
-
-RELAXED = 'relaxed/'  # begins the names of what follows from softened samples
 
 
 def section(layer: str) -> str:

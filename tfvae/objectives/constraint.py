@@ -3,10 +3,10 @@
 import tensorflow as tf
 
 from tfvae.making import Make
-from tfvae.models.trace import RELAXED
 from tfvae.objectives.measures import Measure
 from tfvae.objectives.multiplier import Multipliers
 from tfvae.objectives.terms import Contribution, Term, number
+from tfvae.run.metrics import RELAXED
 
 
 class Constraints(Term):

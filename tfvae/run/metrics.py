@@ -90,6 +90,7 @@ LISTED = {  # main numbers, too, of which one line shows all that begin so, each
 }
 BY = ('probe', 'probe_train')  # of these <what>/<by>/<layers>, of which the highest is shown; of others <what>/<layers>
 MOST_LISTED = 6  # in a line
+RELAXED = 'relaxed/'  # begins names of what follows from softened samples
 SINGLE = ('encoder_entropy/', 'second_moment/')  # begin names of single latent units: <layer>/<unit>
 
 
@@ -108,6 +109,19 @@ def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
     if name.startswith(SINGLE) and name.count('/') > 1:
       found.setdefault(name.rpartition('/')[0], []).append(name)
   return found
+
+
+def what(name: str) -> str:
+  """What a number is, whatever layer and samples it is of: rate of rate/z2, elbo of relaxed/elbo."""
+  return name.removeprefix(RELAXED).partition('/')[0]
+
+
+def standard_error(name: str) -> str:
+  """The name of a number's standard error: rate_standard_error/z2 of rate/z2, elbo_standard_error@me of elbo@me."""
+  relaxed = RELAXED if name.startswith(RELAXED) else ''
+  kind, slash, of = name.removeprefix(RELAXED).partition('/')
+  kind, at, own = kind.partition('@')
+  return f'{relaxed}{kind}_standard_error{at}{own}{slash}{of}'
 
 
 def summary(numbers: dict[str, float]) -> list[str]:
@@ -147,7 +161,7 @@ def _list(numbers, what, unit):
       of[layers] = max(of.get(layers, (value, by)), (value, by))
   parts = []
   for layers, (value, by) in of.items():
-    error = numbers.get(f'{what}_standard_error/{by}/{layers}' if by else f'{what}_standard_error/{layers}')
+    error = numbers.get(standard_error(f'{what}/{by}/{layers}' if by else f'{what}/{layers}'))
     error = '' if error is None else f' +- {error:.2g}'
     parts.append(f'{layers} {value:.4g}{error}' + (f' ({by})' if by else '') + _doubt(numbers, what, layers))
   if len(parts) > MOST_LISTED:  # steps of a section that repeats
