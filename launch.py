@@ -25,6 +25,7 @@ MODES = {
   'export': 'write a SavedModel and a file of weights of the run in --workdir',
   'report': 'draw the figures of the run in --workdir again',
   'sweep': 'train a grid of runs, one for each value of --sweep.FIELD=VALUES; goes on where it was stopped',
+  'compare': 'print the runs in --workdir a,b beside each other: what differs, and what came out',
   'show': 'print the resolved spec, the data and the model',
 }
 SPEC = flags.DEFINE_string('spec', None, 'The spec file, with a variant after a colon: specs/aevb.py:bernoulli.')
@@ -43,7 +44,7 @@ def main(arguments):
     problems.append(f'--sweep.{cut(swept[0][0])}: is for --mode=sweep, got --mode={MODE.value}')
   sys.stdout.reconfigure(errors='backslashreplace')  # a file's name may be no text
   try:
-    if MODE.value in ('evaluate', 'sample', 'export', 'report'):
+    if MODE.value in ('evaluate', 'sample', 'export', 'report', 'compare'):
       on_a_run(problems, overrides)
     elif MODE.value == 'sweep':
       a_grid(problems, overrides, swept)
@@ -63,11 +64,12 @@ def main(arguments):
 
 def on_a_run(problems, overrides):
   if not WORKDIR.value or SPEC.value or OVERWRITE.value:
-    problems.append(
-      f"--mode={MODE.value}: give --workdir, a run's directory, whose own spec is read; no --spec, no --overwrite"
-    )
-  if MODE.value == 'report':
-    problems += [f'spec.{field}: --mode=report draws what is there; no field changes it' for field, _ in overrides]
+    what = 'the directories of two runs or more, a,b' if MODE.value == 'compare' else "a run's directory"
+    problems.append(f'--mode={MODE.value}: give --workdir, {what}, whose own spec is read; no --spec, no --overwrite')
+  if MODE.value in ('report', 'compare'):
+    problems += [
+      f'spec.{field}: --mode={MODE.value} shows what is there; no field changes it' for field, _ in overrides
+    ]
   if problems:
     raise SpecError(problems)
   if MODE.value == 'evaluate':
@@ -76,6 +78,8 @@ def on_a_run(problems, overrides):
     commands.sample(WORKDIR.value, overrides)
   elif MODE.value == 'export':
     commands.export(WORKDIR.value, overrides)
+  elif MODE.value == 'compare':
+    commands.compare(WORKDIR.value)
   else:
     commands.report(WORKDIR.value)
 

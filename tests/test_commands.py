@@ -205,7 +205,7 @@ def spec_of(command):
   mode, path, workdir, overrides = parse(command.argv[2:])
   if path:
     return mode, spec_lib.load(path, overrides), workdir or default_of(path, overrides)
-  if mode == 'report':
+  if mode in ('report', 'compare'):
     return mode, None, workdir
   path, own = made_by(workdir)
   if mode in ('train', 'show'):  # a run that goes on
@@ -316,7 +316,8 @@ def perform(command):
     if spec is not None and spec.classifier.path:
       ensure(spec.classifier.path)
     if '--spec' not in command.argv:
-      ensure(workdir)
+      for own in workdir.split(',') if mode == 'compare' else [workdir]:
+        ensure(own)
     where = [] if '--workdir' in command.argv or mode == 'show' else ['--workdir', workdir]
     if workdir.count('/') > 1:  # one of several that are reported together: their figure is over training
       where.append('--spec.eval.every=1')

@@ -16,6 +16,7 @@ _EXPORTS = {
   'sample': ('tfvae.commands', 'sample'),
   'export': ('tfvae.commands', 'export'),
   'load': ('tfvae.commands', 'load'),
+  'load_runs': ('tfvae.run.results', 'load_runs'),
   'load_spec': ('tfvae.spec', 'load'),
   'Stopped': ('tfvae.training.signals', 'Stopped'),
 }

@@ -221,6 +221,23 @@ def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
   return paths
 
 
+def compare(workdirs: str | os.PathLike) -> list[str]:
+  """Prints runs beside each other, from their directories alone: the fields that differ, and their last evaluations.
+
+  Args:
+    workdirs: their directories, separated by commas ('runs/a,runs/b'); of the others than the first the name is enough
+      where they are beside it.
+
+  Returns:
+    The lines.
+  """
+  from tfvae.report import compare as text
+
+  lines = text.lines(text.runs_of(workdirs))
+  print('\n'.join(lines))
+  return lines
+
+
 def export(workdir: str | os.PathLike, overrides: Mapping[str, Any] | list = ()) -> pathlib.Path:
   """Writes export/ of a run: its trained model as a SavedModel, and as a file of Keras weights. Returns its directory.
 
