@@ -2,6 +2,8 @@
 
     python launch.py --spec specs/hit.py
     python launch.py --spec specs/hit.py --spec.objective.beta.z2=5
+    python launch.py --mode=sweep --spec specs/hit.py
+    python launch.py --mode=sweep --spec specs/hit.py:binary_mnist --spec.train.steps=2000
     python launch.py --spec specs/hit.py:rates --spec.constraint.rate.z2=4 --spec.constraint.rate.z1=20
     python launch.py --spec specs/hit.py:cifar10 --spec.data.download=true --spec.train.steps=2000
     python launch.py --spec specs/hit.py:folder256 --spec.data.path=pictures --spec.train.steps=2000
@@ -56,6 +58,9 @@ gumbel has z2 of categories (three_layers: z3), one-hot in each group, and softe
 published temperature: one group of 10 as in the authors' code, with digits 4 groups. What to expect, seed 0, test
 split: of digits elbo 38.0, rate/z2 7.5 of at most 9.2, rate/z1 31.0; of binary_mnist after 1,000 steps elbo -134.4 and
 rate/z2 2.3, the most there is, but unit_information 0.0: all images are in one category.
+
+--mode=sweep trains a grid of betas from 0.2 to 5, log-spaced around 1 (get_sweep below): 5 x 5 of digits, else 3 for
+each layer (docs/sweep.md).
 
 lvae has the published ladder. conv_z has 64 channels, z2 on 4 x 4 and z1 on 8 x 8 (MNIST: 7 x 7), in networks after
 the published ones. three_layers is not of the paper: z3, a vector (conv_z: a map on 2 x 2), above maps on 4 x 4 and
@@ -113,6 +118,17 @@ def get_config(variant=''):
     elif data == 'cifar10':
       spec.constraint.multiplier_rate = 0.03  # the beta that z2 needs still grows by 3e-4 of itself a step
   return spec
+
+
+def get_sweep(variant=''):
+  """--mode=sweep: a beta for each layer, of digits 5 x 5, else 3 of each; none where rates are asked for."""
+  words = spec_lib.words(variant, DATA, *LAYERS, *INFERENCE, DECODERS, TOLD)
+  if 'rates' in words:
+    return {}
+  layers, count = ('z2', 'z1'), 5 if 'digits' in words else 3
+  if 'three_layers' in words:
+    layers, count = ('z3', 'z2', 'z1'), 3
+  return {f'objective.beta.{layer}': f'0.2:5:{count}:log' for layer in layers}
 
 
 GREY, COLOUR = ((10.0, 20.0), (4.0, 8.0, 20.0)), ((16.0, 5.0), (4.0, 6.0, 10.0))

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import hashlib
 import os
 import pathlib
 import sys
@@ -14,6 +15,7 @@ from tfvae.errors import RunError, SpecError, UserError, cut
 from tfvae.plan import directory_name
 from tfvae.run.directory import Directory, is_free
 from tfvae.spec import grid as grid_lib
+from tfvae.spec import sharing
 from tfvae.sweep import options as options_lib
 from tfvae.sweep.display import Display, course, main_number
 from tfvae.sweep.home import LOGS, Home, same_run
@@ -194,5 +196,5 @@ def _job(home, name, spec, executor):
     origin_of(spec),
     tuple(command),
     os.getcwd(),
-    '',
+    hashlib.sha256(sharing.program(spec).encode()).hexdigest(),
   )
