@@ -50,7 +50,7 @@ def values(axis):
     ('train.steps=10,20', [10, 20]),
     ('decoder.net.hidden=64,32;128,64;8', [(64, 32), (128, 64), (8,)]),
     ('decoder.net.hidden=64,32', [(64, 32)]),
-    ('model.context.hidden=(64,32);()', [(64, 32), ()]),
+    ('eval.also=()', [()]),
     ('model.z3.dim=4', [4]),
     ('train.schedule=constant,cosine', ['constant', 'cosine']),
     ('model.standardize=false', [False]),

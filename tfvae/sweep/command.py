@@ -19,8 +19,9 @@ from tfvae.spec import sharing
 from tfvae.sweep import options as options_lib
 from tfvae.sweep.display import Display, course, main_number
 from tfvae.sweep.home import LOGS, Home, same_run
-from tfvae.sweep.jobs import Job, origin_of
-from tfvae.sweep.local import Local, thread_variables
+from tfvae.sweep.jobs import Job, origin_of, thread_variables
+from tfvae.sweep.local import Local
+from tfvae.sweep.on_ray import OnRay
 from tfvae.training.signals import StopSignal, stopped
 
 MOST_LISTED = 20  # runs that failed, in full
@@ -96,6 +97,8 @@ def _check(grid):
 
 
 def _executor(options, home, runs):
+  if options.executor == 'ray':
+    return OnRay(options.threads, options.gpus)
   return Local(options.jobs, options.threads, home.workdir / LOGS, runs)
 
 

@@ -51,3 +51,13 @@ def origin_of(spec: ConfigDict) -> tuple[Any, ...]:
   """`Job.origin`."""
   path, file, variant, changes = spec_lib.origin(spec)
   return path, str(file), variant, changes
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+  """The environment in which a process computes with this many threads; of equal ones numbers are equal to the bit."""
+  blas = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
+  return {
+    'TF_NUM_INTRAOP_THREADS': str(threads),
+    'TF_NUM_INTEROP_THREADS': '1',
+    **dict.fromkeys(blas, str(threads)),
+  }

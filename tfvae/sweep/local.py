@@ -13,21 +13,11 @@ from collections.abc import Iterator, Sequence
 
 import tfvae
 from tfvae.run import environment
-from tfvae.sweep.jobs import ATTEMPTS, Event, Job
+from tfvae.sweep.jobs import ATTEMPTS, Event, Job, thread_variables
 
 TICK = 0.5  # seconds after which there is something to show at the latest
 MOST_RUNS = 50  # of one process
 WORKER = ('-P', '-m', 'tfvae.sweep.worker')  # -P: a folder called tfvae where the command is given is not this package
-
-
-def thread_variables(threads: int) -> dict[str, str]:
-  """The environment in which a process computes with this many threads; of equal ones numbers are equal to the bit."""
-  blas = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
-  return {
-    'TF_NUM_INTRAOP_THREADS': str(threads),
-    'TF_NUM_INTEROP_THREADS': '1',
-    **dict.fromkeys(blas, str(threads)),
-  }
 
 
 def gpus() -> list[str]:

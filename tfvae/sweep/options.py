@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tfvae.errors import SpecError, nearest, short
 
-EXECUTORS = ('local',)
+EXECUTORS = ('local', 'ray')
 NAMES = ('executor', 'jobs', 'threads', 'gpus', 'zip')
 MOST = 4096  # workers, and threads of one
 
@@ -41,6 +41,8 @@ def split(flags: Iterable[tuple[str, str]]) -> tuple[Options, list[tuple[str, st
   options = Options(**chosen)
   if not problems and options.gpus and options.executor != 'ray':
     problems.append('sweep.gpus: is for --sweep.executor=ray; others share the GPUs that CUDA_VISIBLE_DEVICES names')
+  if not problems and options.jobs and options.executor == 'ray':
+    problems.append('sweep.jobs: is not for --sweep.executor=ray, which runs as many as its CPUs and GPUs allow')
   if problems:
     raise SpecError(problems)
   return options, axes, zips

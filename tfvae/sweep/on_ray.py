@@ -1,0 +1,122 @@
+"""Ray core tasks, one a run: on this machine, or on a cluster whose machines see the same files.
+
+Ray is imported here alone (`pip install -e ".[sweep]"`).
+"""
+
+import contextlib
+import importlib.util
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import tfvae
+from tfvae.errors import UserError, cut
+from tfvae.run import environment
+from tfvae.sweep import worker
+from tfvae.sweep.jobs import ATTEMPTS, Event, Job, thread_variables
+
+TICK = 0.5  # seconds after which there is something to show at the latest
+MOST_RUNS = 50  # of one process
+
+
+class OnRay:
+  """Trains jobs as tasks of Ray, which finds machines and processes for them, and others where one is lost.
+
+  Args:
+    threads: of a task, which are the CPUs that it asks for; 0: one.
+    gpus: that a task asks for, 0.25, say; 0: one where the machines have any.
+
+  Raises UserError: Ray is not installed, or the cluster that RAY_ADDRESS names cannot be reached.
+  """
+
+  def __init__(self, threads: int, gpus: float):
+    if importlib.util.find_spec('ray') is None:
+      raise UserError(
+        '--sweep.executor=ray: Ray is not installed; pip install -e ".[sweep]" brings it, or leave the option out'
+      )
+    self.threads, self._gpus = threads or 1, gpus
+    self._address = os.environ.get('RAY_ADDRESS', '') or 'local'
+
+  def __str__(self):
+    where = 'on this machine' if self._address == 'local' else f'at {cut(self._address)}'
+    threads = f'{self.threads} thread{"s" * (self.threads > 1)}'
+    return f'ray {where}, {threads}{f" and {self._gpus:g} GPUs" if self._gpus else ""} a run'
+
+  def run(self, jobs: Sequence[Job], stop) -> Iterator[Event | None]:
+    """Trains them; says what becomes of each, and None when nothing did for a moment.
+
+    stop: a StopSignal. When it has heard one, tasks save what they have, and that is all.
+    """
+    import ray
+
+    self._connect(ray)
+    stop.listen()  # Ray takes SIGTERM for itself
+    try:
+      gpus = self._gpus or min(1, ray.cluster_resources().get('GPU', 0))
+      task = ray.remote(
+        num_cpus=self.threads, num_gpus=gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=MOST_RUNS
+      )(_perform)
+      sizes = {job.name: _size(job.log) for job in jobs}
+      left = {task.remote(job.to_json()): job for job in jobs}
+      running, told = set(), False
+      while left:
+        if stop.number and not told:
+          for reference in left:
+            ray.cancel(reference, recursive=False)
+          told = True
+        done, _ = ray.wait(list(left), num_returns=1, timeout=TICK)
+        for job in left.values():
+          if job.name not in running and not told and _size(job.log) > sizes[job.name]:
+            running.add(job.name)
+            yield Event(job.name, 'running')
+        for reference in done:
+          job = left.pop(reference)
+          event = _outcome(ray, reference, job)
+          if event.status != 'interrupted' or job.name in running:
+            yield event
+        yield None
+    finally:
+      ray.shutdown()
+
+  def _connect(self, ray):
+    package = str(pathlib.Path(tfvae.__file__).parents[1])
+    variables = thread_variables(self.threads) | {
+      'PYTHONPATH': os.pathsep.join([package, *filter(None, [os.environ.get('PYTHONPATH')])]),
+      'TF_CPP_MIN_LOG_LEVEL': '3',
+      'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
+    }
+    own = {'num_cpus': environment.cores(), 'include_dashboard': False} if self._address == 'local' else {}
+    os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
+    try:
+      ray.init(self._address, runtime_env={'env_vars': variables}, log_to_driver=False, logging_level='ERROR', **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+      first = next(iter(str(error).splitlines()), type(error).__name__)
+      raise UserError(
+        f'--sweep.executor=ray: there is no Ray at {cut(self._address)} ({cut(first, 150)}); start it by `ray start '
+        '--head`, or unset RAY_ADDRESS, and it runs on this machine'
+      ) from None
+
+
+def _perform(text):
+  """In a process of Ray's: `worker.perform`."""
+  return worker.perform(Job.from_json(text), worker.train, None)
+
+
+def _outcome(ray, reference, job):
+  try:
+    answer = ray.get(reference)
+    return Event(job.name, answer['status'], answer['message'], answer['seconds'])
+  except (ray.exceptions.TaskCancelledError, KeyboardInterrupt):
+    return Event(job.name, 'interrupted', 'stopped')
+  except ray.exceptions.RayTaskError as error:  # what went wrong outside of training
+    last = [line for line in str(error).splitlines() if line.strip()][-1:]
+    return Event(job.name, 'failed', f'{cut("".join(last), 300)} (see {job.log})')
+  except ray.exceptions.RayError as error:
+    what = f'{type(error).__name__}: {cut(next(iter(str(error).splitlines()), ""), 150)}'
+    return Event(job.name, 'failed', f'its worker was lost, {ATTEMPTS} times ({what}; see {job.log})')
+
+
+def _size(path):
+  with contextlib.suppress(OSError):
+    return os.stat(path).st_size
+  return 0
