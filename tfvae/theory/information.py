@@ -39,6 +39,18 @@ def accuracy_bound(information: float, label_entropy: float, classes: int) -> fl
   )
 
 
+def accuracy_bounds(rates: np.ndarray, label_entropy: float, classes: int) -> np.ndarray:
+  """`accuracy_bound` of each rate [N] in nats: no classifier of codes of that rate is right more often; NaN of NaN."""
+  rates = np.asarray(rates, float)
+  flat = [accuracy_bound(rate, label_entropy, classes) if np.isfinite(rate) else np.nan for rate in rates.flat]
+  return np.array(flat).reshape(rates.shape)
+
+
+def fewest_classes(label_entropy: float) -> int:
+  """The fewest labels that can have this entropy in nats: as many as there are where they are about as frequent."""
+  return max(2, math.ceil(math.exp(label_entropy) - 1e-9))
+
+
 def mixed_ksg(x: np.ndarray, y: np.ndarray, k: int = 5) -> tuple[float, float]:
   """I(x; y) by the estimator of Gao et al. 2017, of variables that may be discrete, continuous, or both.
 
