@@ -8,6 +8,7 @@ import sys
 import time
 
 import fake
+import pandas
 import pytest
 from conftest import ROOT
 
@@ -43,8 +44,9 @@ def test_runs_are_made_and_skipped(tmp_path, fakes, capsys):
   assert '[3/3]' in said and 'test elbo -1' in said and '3 of 3 runs are finished' in said
   assert len({lines(workdir, f'seed={seed}')[0]['process'] for seed in range(3)}) == 2  # a worker takes several
   assert 'said by 1' in (workdir / 'logs/seed=1.txt').read_text() and 'said by' not in said
-  command = json.loads((workdir / 'sweep.json').read_text())['command']
-  assert command
+  table = pandas.read_csv(workdir / 'results.csv')
+  assert table['test/elbo'].tolist() == [0, -1, -2] and table['seed'].tolist() == [0, 1, 2]
+  assert set(table['status']) == {'finished'}
   # More values, and a further field: what is there already is not made again.
   fake.sweep(workdir, 'seed=0,1,2,3')
   fake.sweep(workdir, 'seed=0,1', 'objective.beta.z1=1,2')

@@ -155,6 +155,7 @@ def _hear(home, display, event, runs):
   elif event.status == 'waiting':
     text = f'its worker {text}; another one goes on with it'
   display.ends(event.name, event.status, text, event.seconds)
+  home.write_results()
 
 
 def _number(run):
@@ -166,6 +167,7 @@ def _number(run):
 
 
 def _conclude(home, names, stop):
+  home.write_results(last=True)
   points = [home.points[name] for name in names]
   count = {what: sum(point['status'] == what for point in points) for what in ('finished', 'failed')}
   failed = [point for point in points if point['status'] == 'failed']

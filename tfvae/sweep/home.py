@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError, UserError, cut
 from tfvae.plan import directory_name
+from tfvae.run import results
+from tfvae.run.collection import collect
 from tfvae.run.directory import Directory, is_free
 from tfvae.run.files import Damaged, is_temporary, read_json, why, write, writing
 from tfvae.run.lock import Lock
@@ -19,7 +21,7 @@ from tfvae.spec.grid import Grid, key
 
 SWEEP = 'sweep.json'
 LOGS = 'logs'
-RESULTS = 'results.csv'
+SHARE = 0.05  # of the time that goes by, which results.csv may take: of many runs it takes seconds
 PATIENCE = 90.0  # seconds in which the workers of a grid whose command was killed have saved
 
 
@@ -40,7 +42,7 @@ class Home:
   def __init__(self, workdir: str | os.PathLike, source: str, grid: Grid):
     self.workdir, self._source, self._grid = Directory(workdir).workdir, source, grid
     self._lock, self._earlier, self.points = Lock(self.workdir), [], {}
-    self._executor = ''
+    self._executor, self._due = '', 0.0
 
   def check(self, overwrite: bool) -> None:
     """Raises RunError where the directory holds something else than a grid of this spec; changes nothing."""
@@ -62,7 +64,7 @@ class Home:
       there = list(self.workdir.iterdir()) if self.workdir.is_dir() else []
     except OSError as error:
       raise RunError(f'--workdir {self.workdir}: cannot be looked into ({why(error)}); mend this') from None
-    names = {directory_name(point.fields) for point in self._grid.points} | {'lock', LOGS, RESULTS}
+    names = {directory_name(point.fields) for point in self._grid.points} | {'lock', LOGS, results.NAME}
     if others := sorted(path.name for path in there if path.name not in names and not is_temporary(path)):
       raise RunError(
         f'--workdir {self.workdir}: holds files ({cut(", ".join(others[:3]))}, ...) but no grid; give a new directory'
@@ -190,6 +192,17 @@ class Home:
     }
     with writing(self.workdir):
       write(self.workdir / SWEEP, json.dumps(kept, indent=2) + '\n')
+
+  def write_results(self, last: bool = False) -> None:
+    """Writes results.csv of all runs that are there, unless it was written a moment ago; the `last` time always."""
+    begun = time.monotonic()
+    if last or begun >= self._due:
+      try:
+        results.write(collect(self.workdir))
+      except UserError as error:
+        print(error, flush=True)
+      took = time.monotonic() - begun
+      self._due = begun + took / SHARE
 
   def close(self) -> None:
     """Gives the lock back; a directory in which nothing was begun goes."""
