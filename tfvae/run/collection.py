@@ -364,7 +364,7 @@ def groups(runs: list[Entry]) -> dict[str, list[Entry]]:
   homes = [{run.directory.workdir.parent for run in group} for group in found]
   if len(set().union(*homes)) == len(found) and all(len(home) == 1 for home in homes):
     return {home.pop().name: group for home, group in zip(homes, found, strict=True)}
-  fields = _telling([group[0].settings for group in found])
+  fields = telling([group[0].settings for group in found])
   named = {}
   for group in found:
     label = (
@@ -374,7 +374,7 @@ def groups(runs: list[Entry]) -> dict[str, list[Entry]]:
   return named
 
 
-def _telling(several, most=3):
+def telling(several, most=3):
   """The fields by which several are told apart: all in which they differ or, of many, the fewest that do."""
   fields = [name for name in differing(several) if name not in SEEDS]
   if len(fields) <= most:

@@ -55,7 +55,7 @@ def best_points(rates: np.ndarray, values: np.ndarray, better: int = 1) -> Front
     facets = ends if along.shape[1] == 1 else _triangles(along)
   vertices = np.unique(facets)
   if along.shape[1] == 1:
-    vertices = vertices[np.argsort(rates[there[vertices]].sum(1), kind='stable')]
+    vertices = vertices[np.lexsort(rates[there[vertices]].T[::-1])]
     facets = np.stack([vertices[:-1], vertices[1:]], 1)
   return Front(there[vertices], there[facets])
 
