@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from conftest import ROOT
 
-SHELL = ('python', 'pip', 'pytest', 'tensorboard', 'tfds', 'git', 'ruff', 'for', 'export', 'srun', '#!/bin/bash')
+SHELL = ('python', 'pip', 'pytest', 'tensorboard', 'tfds', 'git', 'ruff', 'for', 'export', 'srun', 'ray', '#!/bin/bash')
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
 TEXTS = {  # blocks that are neither: the beginning of each
   'CONTRIBUTING.md': ('launch.py            flags (no logic)',),
@@ -20,6 +20,7 @@ TEXTS = {  # blocks that are neither: the beginning of each
   'docs/convdraw.md': ('e_t = LSTM',),
   'docs/evaluation.md': ('constraints:', 'mutual_information_p '),
   'docs/getting-started.md': ('step  100/3000  elbo',),
+  'docs/sweep.md': ('runs/hit-sweep/sweep.json',),
   'docs/theory.md': ('m_ni = exp',),
   'docs/entropies.md': ('ELBO = E_x H[q(z | x)]',),
 }

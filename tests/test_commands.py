@@ -30,8 +30,11 @@ from tfvae import build, classifiers
 from tfvae import commands as commands_lib
 from tfvae import spec as spec_lib
 from tfvae.observation import Observation
-from tfvae.spec import catalogue
+from tfvae.spec import catalogue, grid
 from tfvae.spec.fields.field import flatten
+from tfvae.sweep import command as sweep_lib
+from tfvae.sweep import options
+from tfvae.sweep.home import same_run
 
 sys.path.insert(0, str(ROOT))
 import launch
@@ -46,6 +49,7 @@ NOT_RUN = {  # what is not run here beyond its arguments, and why
   'ci': '.ci/run itself',
   'tfds build': 'downloads',
   'srun python launch.py': 'needs Slurm; test_two_workers runs what it starts',
+  'ray start': 'opens ports; tests/sweep/ has Ray on this machine',
   'python benchmarks/': 'minutes each; tests/test_benchmarks.py starts them',
   'python -m tfvae.spec': 'tests/spec/test_spec.py compares what it prints with docs/spec.md',
   'tensorboard --logdir': 'test_tensorboard starts it',
@@ -203,6 +207,9 @@ def made_by(workdir):
 def spec_of(command):
   """(mode, the spec that a command is about, its workdir)."""
   mode, path, workdir, overrides = parse(command.argv[2:])
+  if mode == 'sweep':
+    found = grid_of(command)
+    return mode, found.points[0].spec, workdir or str(sweep_lib.default_workdir(found))
   if path:
     return mode, spec_lib.load(path, overrides), workdir or default_of(path, overrides)
   if mode in ('report', 'compare'):
@@ -213,6 +220,22 @@ def spec_of(command):
   run = types.SimpleNamespace(spec=spec_lib.load(path, own), data=None)
   sections = {'evaluate': ('eval',), 'sample': ('sample', 'eval'), 'export': ('eval',)}[mode]
   return mode, commands_lib._override(run, overrides, *sections), workdir
+
+
+def grid_of(command):
+  """The grid of a command of --mode=sweep, as it reads it."""
+  _, path, _, overrides = parse(command.argv[2:])
+  _, axes, zips = options.split(launch.parse(['launch.py', *command.argv[2:]])[2])
+  return grid.make(path, overrides, axes, zips, same_run, options.NAMES)
+
+
+def two_points(command):
+  """The arguments of a command of --mode=sweep, its grid cut to two points, which are on this machine, without GPUs."""
+  kept = [arg for arg in command.argv[2:] if not arg.startswith('--sweep.') or arg.startswith('--sweep.executor')]
+  axes = [list(map(spec_lib.to_text, values)) for values in grid_of(command).axes.values()]
+  axes = [axes[0][:2], *([values[0]] for values in axes[1:])]
+  names = grid_of(command).axes
+  return [*kept, *(f'--sweep.{name}={";".join(values)}' for name, values in zip(names, axes, strict=True))]
 
 
 def test_there_is_nothing_new():
@@ -300,6 +323,10 @@ def cut(mode, spec):
 
 def ensure(workdir):
   """Makes the run of a workdir, or the runs below it, by the command that is shown."""
+  grids = [command for command in LAUNCHED if '--mode=sweep' in command.argv and spec_of(command)[2] == workdir]
+  if grids:
+    perform(grids[0])
+    return
   below = [command for command in LAUNCHED if (parse(command.argv[2:])[2] or '').startswith(f'{workdir}/')]
   for command in below:
     perform(command)
@@ -321,7 +348,8 @@ def perform(command):
     where = [] if '--workdir' in command.argv or mode == 'show' else ['--workdir', workdir]
     if workdir.count('/') > 1:  # one of several that are reported together: their figure is over training
       where.append('--spec.eval.every=1')
-    run([*command.argv[2:], *where, *cut(mode, spec)])
+    argv = two_points(command) if mode == 'sweep' else command.argv[2:]
+    run([*argv, *where, *cut('train' if mode == 'sweep' else mode, spec)])
     RUN.add(key)
   return mode, spec, pathlib.Path(workdir)
 
@@ -332,6 +360,9 @@ def check(mode, spec, workdir):
     assert list((workdir / 'checkpoints').glob('ckpt-*.index')) and json.loads(
       (workdir / 'evaluation.json').read_text()
     )
+  elif mode == 'sweep':
+    assert [row.split(',')[-1] != '' for row in (workdir / 'results.csv').read_text().splitlines()] == [True] * 3
+    assert {point['status'] for point in json.loads((workdir / 'sweep.json').read_text())['points']} == {'finished'}
   elif mode == 'evaluate':
     made_with = json.loads((workdir / 'spec.json').read_text())['eval']['split']
     name = 'evaluation.json' if spec.eval.split == made_with else f'evaluation-{spec.eval.split}.json'

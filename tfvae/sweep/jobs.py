@@ -55,9 +55,5 @@ def origin_of(spec: ConfigDict) -> tuple[Any, ...]:
 
 def thread_variables(threads: int) -> dict[str, str]:
   """The environment in which a process computes with this many threads; of equal ones numbers are equal to the bit."""
-  blas = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
-  return {
-    'TF_NUM_INTRAOP_THREADS': str(threads),
-    'TF_NUM_INTEROP_THREADS': '1',
-    **dict.fromkeys(blas, str(threads)),
-  }
+  # How many operations TensorFlow computes at a time says nothing to the bits, and here one thread is as fast as two.
+  return {'OMP_NUM_THREADS': str(threads), 'TF_NUM_INTRAOP_THREADS': str(threads), 'TF_NUM_INTEROP_THREADS': '1'}

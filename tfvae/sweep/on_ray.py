@@ -38,9 +38,8 @@ class OnRay:
     self._address = os.environ.get('RAY_ADDRESS', '') or 'local'
 
   def __str__(self):
-    where = 'on this machine' if self._address == 'local' else f'at {cut(self._address)}'
     threads = f'{self.threads} thread{"s" * (self.threads > 1)}'
-    return f'ray {where}, {threads}{f" and {self._gpus:g} GPUs" if self._gpus else ""} a run'
+    return f'ray {self._where()}, {threads}{f" and {self._gpus:g} GPUs" if self._gpus else ""} a run'
 
   def run(self, jobs: Sequence[Job], stop) -> Iterator[Event | None]:
     """Trains them; says what becomes of each, and None when nothing did for a moment.
@@ -53,6 +52,7 @@ class OnRay:
     stop.listen()  # Ray takes SIGTERM for itself
     try:
       gpus = self._gpus or min(1, ray.cluster_resources().get('GPU', 0))
+      self._require(ray.cluster_resources(), gpus)
       task = ray.remote(
         num_cpus=self.threads, num_gpus=gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=MOST_RUNS
       )(_perform)
@@ -77,6 +77,18 @@ class OnRay:
         yield None
     finally:
       ray.shutdown()
+
+  def _require(self, there, gpus):
+    """Raises UserError where a task would wait for ever."""
+    for what, wanted, option in (('CPU', self.threads, 'threads'), ('GPU', gpus, 'gpus')):
+      if there.get(what, 0) < wanted:
+        raise UserError(
+          f'--sweep.{option}: got {wanted:g}, but Ray {self._where()} has {there.get(what, 0):g} {what}s in all; ask '
+          'for less, or start it on more machines'
+        )
+
+  def _where(self):
+    return 'on this machine' if self._address == 'local' else f'at {cut(self._address)}'
 
   def _connect(self, ray):
     package = str(pathlib.Path(tfvae.__file__).parents[1])
