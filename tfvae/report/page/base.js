@@ -20,7 +20,7 @@ function el(tag, attributes = {}, ...children) {
     else if (name === 'class') node.className = value;
     else node.setAttribute(name, value === true ? '' : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return node;
 }
 
@@ -69,7 +69,10 @@ const nameOf = (column) =>
   column.kind === 'field'
     ? (fieldNames.get(column.id) ?? column.id)
     : column.split === ownSplit ? column.name : `${column.name} (${column.split})`;
-const titleOf = (column) => (column.unit ? `${nameOf(column)} [${column.unit.replace(/[,(;].*$/, '').trim() || column.unit}]` : nameOf(column));
+// The unit alone, without what is said of the number beside it.
+const UNITS = /^(nats( per dimension| per unit)?|bits per dimension|dB|(squared )?units of x|units)\b/;
+const unitOf = (column) => column.unit.match(UNITS)?.[0] ?? '';
+const titleOf = (column) => (unitOf(column) ? `${nameOf(column)} [${unitOf(column)}]` : nameOf(column));
 const valueOf = (run, column) => run.values[column.index];
 const isMain = (column) => column.kind === 'number' && column.main;
 

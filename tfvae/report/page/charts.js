@@ -125,7 +125,7 @@ function hover(point, own) {
     .map((column) => `${plain(nameOf(column))} = ${plain(written(valueOf(point.run, column), 6))}`);
   const numbers = own.map((column, i) => {
     const deviation = point.deviations[i];
-    return `${plain(nameOf(column))} = <b>${written(point.values[i])}</b>${deviation === null ? '' : ` \u00b1 ${written(deviation, 2)}`} ${plain(column.unit.replace(/[,(;].*$/, ''))}`;
+    return `${plain(nameOf(column))} = <b>${written(point.values[i])}</b>${deviation === null ? '' : ` \u00b1 ${written(deviation, 2)}`} ${unitOf(column)}`;
   });
   const label = point.label.length > 60 ? `${point.label.slice(0, 57)}...` : point.label;
   return [`<b>${plain(label)}</b>`, ...fields, ...numbers].join('<br>');

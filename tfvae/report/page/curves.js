@@ -12,6 +12,17 @@ function limits(series) {
   return [low - margin, high + margin];
 }
 
+// A logarithmic axis with few ticks: 1, 2 and 5 times powers of ten, or the powers alone.
+function logarithmic(values) {
+  const own = values.filter((value) => isNumber(value) && value > 0);
+  const [low, high] = [Math.min(...own), Math.max(...own)];
+  if (!(high > 0)) return {};
+  const wide = high / low > 300;
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) for (const digit of wide ? [1] : [1, 2, 5]) ticks.push(digit * 10 ** power);
+  return { type: 'log', tickvals: ticks, ticktext: ticks.map((value) => written(value, 3)) };
+}
+
 const FAMILIES = [
   ['ELBO and its parts', ['elbo', 'log_likelihood'], 'nats; the first tenth may be cut off'],
   ['rate of each layer', ['rate', 'rate/*'], 'nats'],
@@ -67,7 +78,7 @@ function family(run, title, names, note) {
     });
   });
   const y = axis('', { tickformat: '~g', exponentformat: 'power' });
-  if (note === 'log' && data.every((trace) => trace.y.every((value) => !isNumber(value) || value > 0))) Object.assign(y, { type: 'log', dtick: undefined });
+  if (note === 'log' && data.every((trace) => trace.y.every((value) => !isNumber(value) || value > 0))) Object.assign(y, logarithmic(data.flatMap((trace) => trace.y)));
   if (names.includes('elbo')) Object.assign(y, { range: limits(data.map((trace) => trace.y)) ?? undefined });
   const unit = doc.metrics[names[0]]?.unit?.replace(/[,(;].*$/, '').trim() ?? '';
   return {
@@ -125,7 +136,8 @@ function curvesOf(metric) {
   if (colors.scaled) data.push({ x: [null], y: [null], mode: 'markers', showlegend: false, hoverinfo: 'skip', marker: { color: [colors.range[0]], cmin: colors.range[0], cmax: colors.range[1], colorscale: SCALE, showscale: true, colorbar: colors.bar } });
   const y = axis(name, { tickformat: '~g' });
   if (/^(elbo|log_likelihood|relaxed|loss)/.test(name)) y.range = limits(shown.map((line) => line.values)) ?? undefined;
-  if (/^(mse|gradient_norm|multiplier)/.test(name)) y.type = 'log';
+  const all = lines.flatMap((line) => line.values).filter(isNumber);
+  if (/^(mse|gradient_norm|multiplier)/.test(name) && all.every((value) => value > 0)) Object.assign(y, logarithmic(all));
   return { data, layout: { xaxis: axis('step'), yaxis: y, showlegend: !colors.scaled && Boolean(colors.column) } };
 }
 

@@ -3,7 +3,8 @@
 const hashOf = (run) => `#run=${encodeURIComponent(run.name)}`;
 
 function runSections(run, index) {
-  const changed = Object.entries(run.changed);
+  const telling = (name) => Number(!doc.differing.includes(name)); // what tells it from others first
+  const changed = Object.entries(run.changed).sort(([a], [b]) => telling(a) - telling(b));
   const id = (name) => `${doc.alone ? '' : 'run-'}${name}`;
   const differs = section(id('differs'), 'What differs from the defaults', changed.length ? null : 'Nothing: all fields are at their defaults.', changed.length ? fieldTable(changed) : null, wholeSpec(run));
   const again = section(id('again'), 'Make it again', null, run.commands.flatMap(([what, text]) => [el('p', { class: 'label' }, what), command(text)]));
@@ -29,14 +30,16 @@ function wholeSpec(run) {
   return details;
 }
 
+const MOST_ALIKE = 6; // numbers whose names begin alike that are shown at once
+
 // The numbers of the evaluations: main ones, with units and what each is; all others folded.
 function evaluation(run, id) {
   const own = numberColumns.filter((column) => valueOf(run, column) !== null);
   if (!own.length) return section(id('numbers'), 'What came out', 'The run has not been evaluated.');
   const splits = [...new Set(own.map((column) => column.split))];
   const names = [...new Set(own.map((column) => column.name))];
-  const rowsOf = (main) =>
-    names.filter((name) => own.some((column) => column.name === name && Boolean(column.main) === main)).map((name) => {
+  const rowsOf = (list) =>
+    list.map((name) => {
       const first = own.find((column) => column.name === name);
       const cells = splits.map((split) => {
         const column = own.find((one) => one.name === name && one.split === split);
@@ -44,11 +47,20 @@ function evaluation(run, id) {
         const error = column?.error ? valueOf(run, columnOf.get(column.error)) : null;
         return el('td', { class: 'number', 'data-label': value === null ? null : splits.length > 1 ? split : null }, written(value, 6), isNumber(error) ? el('span', { class: 'error' }, ` \u00b1 ${written(error, 2)}`) : null);
       });
-      return el('tr', {}, el('td', { class: 'code' }, name), cells, el('td', { class: 'default' }, first.unit), el('td', { class: 'text' }, first.text));
+      return el('tr', {}, el('td', { class: 'code' }, broken(name)), cells, el('td', { class: 'default' }, first.unit), el('td', { class: 'text' }, first.text));
     });
-  const table = (main) => el('div', { class: 'box' }, el('table', { class: 'facts stack' }, el('thead', {}, el('tr', {}, ['number', ...splits, 'unit', 'what it is'].map((text) => el('th', { scope: 'col', class: splits.includes(text) ? 'number' : null }, text)))), el('tbody', {}, rowsOf(main))));
-  const others = names.filter((name) => own.some((column) => column.name === name && !column.main)).length;
-  return section(id('numbers'), 'What came out', `The last evaluation of the ${splits.join(' and the ')} split${splits.length > 1 ? 's' : ''}; after \u00b1 one standard error.`, names.length > others ? table(true) : null, others ? el('details', {}, el('summary', {}, `${others} more number${others > 1 ? 's' : ''}`), table(false)) : null);
+  const table = (list) => el('div', { class: 'box' }, el('table', { class: 'facts stack' }, el('thead', {}, el('tr', {}, ['number', ...splits, 'unit', 'what it is'].map((text) => el('th', { scope: 'col', class: splits.includes(text) ? 'number' : null }, text)))), el('tbody', {}, rowsOf(list))));
+  const folded = (text, list) => (list.length ? el('details', {}, el('summary', {}, text), table(list)) : null);
+  const main = names.filter((name) => own.some((column) => column.name === name && column.main));
+  const heads = new Map();
+  for (const name of main) heads.set(name.split('/')[0], [...(heads.get(name.split('/')[0]) ?? []), name]);
+  const few = main.filter((name) => heads.get(name.split('/')[0]).length <= MOST_ALIKE);
+  const many = [...heads].filter(([, list]) => list.length > MOST_ALIKE);
+  const rest = names.filter((name) => !main.includes(name));
+  return section(
+    id('numbers'), 'What came out', `The last evaluation of the ${splits.join(' and the ')} split${splits.length > 1 ? 's' : ''}; after \u00b1 one standard error.`,
+    few.length ? table(few) : null, many.map(([head, list]) => folded(`${head}: ${list.length} numbers`, list)), folded(`${rest.length} more number${rest.length > 1 ? 's' : ''}`, rest),
+  );
 }
 
 function pictureSection(run, id) {
@@ -155,7 +167,7 @@ function fillSeveral(indices) {
     const run = doc.runs[index];
     const first = run.pictures[0];
     const numbers = [...firstColumns()].map((id) => columnOf.get(id)).filter((column) => column.kind === 'number' && valueOf(run, column) !== null).slice(0, 5);
-    return el('article', { class: 'card' }, el('h3', {}, el('a', { href: hashOf(run), onclick: (event) => { event.preventDefault(); openRun(index); } }, run.name)), first ? el('img', { class: first.pixels ? 'thumb' : 'thumb smooth', style: 'height:7rem', src: first.src, alt: first.title }) : null, numbers.map((column) => el('p', { class: 'small' }, `${nameOf(column)} ${written(valueOf(run, column))}`)));
+    return el('article', { class: 'card' }, el('h3', {}, el('a', { href: hashOf(run), onclick: (event) => { event.preventDefault(); openRun(index); } }, run.name)), first ? el('div', { class: 'thumb whole' }, el('img', { class: first.pixels ? null : 'smooth', src: first.src, alt: first.title })) : null, numbers.map((column) => el('p', { class: 'small' }, `${nameOf(column)} ${written(valueOf(run, column))}`)));
   });
   frame(`${indices.length} runs`, el('p', { class: 'soft' }, 'Together here, as they are one point of the chart.'), [], el('div', { class: 'cards' }, list));
 }

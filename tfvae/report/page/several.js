@@ -16,7 +16,7 @@ function overview() {
   const facts = fieldColumns.map((column) => {
     const values = [...new Set(doc.runs.map((run) => valueOf(run, column)))].sort((a, b) => compare(a, b, false));
     const text = values.map((value) => (value === null ? '(no such field)' : written(value, 6) || "''"));
-    return el('tr', {}, el('td', { class: 'code' }, column.id), el('td', { class: 'value', 'data-label': 'values' }, text.length > 24 ? `${text.slice(0, 22).join(', ')}, \u2026 (${text.length} values)` : text.join(', ')), el('td', { class: 'default', 'data-label': 'default' }, column.default), el('td', { class: 'text' }, column.text));
+    return el('tr', {}, el('td', { class: 'code' }, broken(column.id)), el('td', { class: 'value', 'data-label': 'values' }, text.length > 24 ? `${text.slice(0, 22).join(', ')}, \u2026 (${text.length} values)` : text.join(', ')), el('td', { class: 'default', 'data-label': 'default' }, column.default), el('td', { class: 'text' }, clamped(column.text)));
   });
   const head = el('thead', {}, el('tr', {}, ['field', 'values', 'default', 'what it is'].map((text) => el('th', { scope: 'col' }, text))));
   const differ = facts.length ? el('div', { class: 'box' }, el('table', { class: 'facts stack' }, head, el('tbody', {}, facts))) : el('p', {}, 'The runs do not differ in any field.');
@@ -27,10 +27,20 @@ function overview() {
   return section('fields', 'What differs', null, differ, common, ...sweeps.flat());
 }
 
+// Two lines of a text that may be long; a click shows all of it.
+function clamped(text) {
+  if (text.length < 120) return text;
+  const own = el('span', { class: 'clamped', title: text, onclick: () => own.classList.toggle('open') }, text);
+  return own;
+}
+
+// A name or a list with places where a line may end.
+const broken = (text) => String(text ?? '').split(/(?<=[,._/=])/).flatMap((part, i) => (i ? [el('wbr'), part] : [part]));
+
 // [[field, value]] with defaults and what fields are.
 function fieldTable(pairs) {
   const head = el('thead', {}, el('tr', {}, ['field', 'value', 'default', 'what it is'].map((text) => el('th', { scope: 'col' }, text))));
-  const body = pairs.map(([name, value]) => el('tr', {}, el('td', { class: 'code' }, name), el('td', { class: 'value', 'data-label': 'value' }, value ?? ''), el('td', { class: 'default', 'data-label': 'default' }, doc.fields[name]?.default ?? ''), el('td', { class: 'text' }, doc.fields[name]?.text ?? '')));
+  const body = pairs.map(([name, value]) => el('tr', {}, el('td', { class: 'code' }, broken(name)), el('td', { class: 'value', 'data-label': 'value' }, broken(value)), el('td', { class: 'default', 'data-label': 'default' }, broken(doc.fields[name]?.default)), el('td', { class: 'text' }, clamped(doc.fields[name]?.text ?? ''))));
   return el('div', { class: 'box' }, el('table', { class: 'facts stack' }, head, el('tbody', {}, body)));
 }
 
@@ -141,7 +151,8 @@ function spaceOf(x, y, metric, shows) {
     data.push({ type: 'mesh3d', ...at(inside), intensity: inside.map((p) => p.values[2]), colorscale: 'Cividis', opacity: alone ? 1 : 0.5, showscale: alone, colorbar: { thickness: 11, len: 0.8, outlinewidth: 0, title: { text: plain(nameOf(metric)), side: 'right' } }, delaunayaxis: 'z', flatshading: true, text: inside.map((p) => hover(p, [x, y, metric])), customdata: inside.map((p) => p.of), hovertemplate: '%{text}<extra></extra>' });
   }
   const side = (column) => ({ title: { text: plain(titleOf(column)), font: { size: 12 } }, gridcolor: color('grid'), zerolinecolor: color('rule'), backgroundcolor: color('raised'), showbackground: true, tickfont: { size: 11 } });
-  const scene = { xaxis: side(x), yaxis: side(y), zaxis: side(metric), camera: { eye: { x: -1.5, y: -1.6, z: 0.9 } }, aspectmode: 'cube', uirevision: 'kept' };
+  const far = window.innerWidth < 640 ? 1.45 : 1;
+  const scene = { xaxis: side(x), yaxis: side(y), zaxis: side(metric), camera: { eye: { x: -1.35 * far, y: -1.5 * far, z: 0.75 * far }, center: { x: 0, y: 0, z: -0.12 } }, aspectmode: 'cube', uirevision: 'kept' };
   return { data, layout: { scene, margin: { l: 0, r: 0, t: 8, b: 0 }, showlegend: data.some((trace) => trace.showlegend), uirevision: 'kept' } };
 }
 
@@ -163,19 +174,26 @@ function cellsOf(x, y, indices) {
 const isEqualCell = (x, y, a, b) => x.id !== y.id && x.id.startsWith('objective.beta.') && y.id.startsWith('objective.beta.') && a === b;
 
 function heatMaps() {
+  if (overFields.length < 2) return null;
+  const first = metricNamed('elbo', 'accuracy');
+  if (!first) return null;
+  const layer = rateColumns.find((column) => column.split === ownSplit && column.name !== 'rate');
+  const second = layer ?? metricNamed('mse', 'psnr', 'cross_entropy');
+  const two = [first, second].filter((metric, i) => i === 0 || metric !== first).map((metric, i) => heatMap(metric, i));
+  return section('heat', 'Over two fields', 'Means over the runs of a cell that the filter lets through, their seeds among them. Framed: equal betas.', el('div', { class: 'pair' }, two));
+}
+
+function heatMap(metric, i) {
   let [x, y] = firstTwo();
-  if (!y) return null;
-  let metric = metricNamed('elbo', 'accuracy');
-  if (!metric) return null;
   const list = overFields.map((column) => [column.id, nameOf(column)]);
   const own = chart({
-    name: 'heat', label: 'Heat map over two fields', height: 480,
+    name: `heat-${i}`, label: 'Heat map over two fields', height: 480,
     controls: [picker('number', metricOptions(), metric.id, (value) => { metric = columnOf.get(value); own.refresh(); }), picker('across', list, x.id, (value) => { x = columnOf.get(value); own.refresh(); }), picker('along', list, y.id, (value) => { y = columnOf.get(value); own.refresh(); })],
-    about: () => [metricText(metric), 'Means over the runs of a cell that the filter lets through, their seeds among them. ', x.id.startsWith('objective.beta.') && y.id.startsWith('objective.beta.') ? 'Framed: equal betas.' : ''],
+    about: () => [metricText(metric)],
     build: () => heatOf(x, y, metric),
     open: (point) => openCell(point.customdata),
   });
-  return section('heat', 'Over two fields', null, own);
+  return own;
 }
 
 function openCell(indices) {
@@ -189,7 +207,7 @@ function heatOf(x, y, metric) {
   if (!indices.length) return `No run that is shown has ${nameOf(metric)}.`;
   const { xs, ys, cells } = cellsOf(x, y, indices);
   const several = cells.map((row) => row.map((of) => spread(of.map((index) => valueOf(doc.runs[index], metric)))));
-  const few = xs.length * ys.length <= 64 && xs.length <= 9;
+  const few = xs.length <= 7;
   const label = (value) => (value === null ? '(none)' : written(value, 4) || "''");
   const shapes = [];
   ys.forEach((b, j) => xs.forEach((a, i) => isEqualCell(x, y, a, b) && cells[j][i].length && shapes.push({ type: 'rect', x0: i - 0.5, x1: i + 0.5, y0: j - 0.5, y1: j + 0.5, line: { color: color('bad'), width: 2 } })));
@@ -200,7 +218,7 @@ function heatOf(x, y, metric) {
   };
   const notes = few ? several.flatMap((row, j) => row.map((one, i) => one.count && { x: i, y: j, text: written(one.mean, 4), showarrow: false, font: { size: 12, color: '#ffffff' }, bgcolor: 'rgba(20,23,26,.55)', borderpad: 2 })).filter(Boolean) : [];
   const ticks = (values) => { const every = Math.ceil(values.length / 12); return { tickvals: values.map((_, i) => i).filter((i) => i % every === 0), ticktext: values.filter((_, i) => i % every === 0).map((value) => plain(label(value))) }; };
-  return { data: [trace], layout: { shapes, annotations: notes, xaxis: axis(nameOf(x), { ...ticks(xs), showgrid: false, zeroline: false }), yaxis: axis(nameOf(y), { ...ticks(ys), showgrid: false, zeroline: false }) } };
+  return { data: [trace], layout: { shapes, annotations: notes, xaxis: axis(nameOf(x), { ...ticks(xs), showgrid: false, zeroline: false }), yaxis: axis(nameOf(y), { ...ticks(ys), showgrid: false, zeroline: false }), margin: { l: 50, r: 10, t: 14, b: 46 } } };
 }
 
 function gallery() {
@@ -217,13 +235,14 @@ function gallery() {
       const index = of.find((one) => state.shown.has(one)) ?? of[0];
       if (index === undefined) return el('td');
       const picture = doc.runs[index].pictures.find((one) => one.title === kind);
-      const image = el('img', { src: picture.src, alt: `${kind} of ${doc.runs[index].name}`, loading: 'lazy', style: picture.pixels ? null : 'image-rendering:auto' });
+      const image = el('img', { src: picture.src, alt: `${kind} of ${doc.runs[index].name}`, loading: 'lazy', class: picture.pixels ? null : 'smooth' });
       const classes = [isEqualCell(x, y ?? x, a, b) && 'equal', !state.shown.has(index) && 'hidden'].filter(Boolean).join(' ');
       return el('td', { class: classes || null }, el('a', { href: hashOf(doc.runs[index]), title: doc.runs[index].name, onclick: (event) => { event.preventDefault(); openRun(index); } }, image));
     };
     const bodyRows = [...ys.keys()].reverse().map((j) => el('tr', {}, el('th', { scope: 'row' }, y ? label(ys[j]) : ''), xs.map((a, i) => cell(cells[j][i], a, ys[j]))));
     const foot = el('tr', {}, el('th', {}, y ? `${nameOf(y)} \u2191  ${nameOf(x)} \u2192` : `${nameOf(x)} \u2192`), xs.map((a) => el('th', { scope: 'col' }, label(a))));
     if (!y) bodyRows.splice(0, bodyRows.length, el('tr', {}, el('th'), xs.map((a, i) => cell(cells.map((row) => row[i]).flat(), a, null))));
+    host.className = `gallery box ${xs.length > 14 ? 'most' : xs.length > 9 ? 'many' : ''}`;
     host.replaceChildren(el('table', {}, el('tbody', {}, bodyRows, foot)));
   }
   const controls = el('div', { class: 'controls' }, kinds.length > 1 ? picker('pictures', kinds.map((one) => [one, one]), kind, (value) => { kind = value; draw(); }) : null, y ? [picker('across', list, x.id, (value) => { x = columnOf.get(value); draw(); }), picker('along', list, y.id, (value) => { y = columnOf.get(value); draw(); })] : null);

@@ -41,7 +41,7 @@ function runsTable() {
         const decimals = column.kind === 'number' ? decimalsOf(values) : null;
         const best = column.kind === 'number' ? bestOf(values, column.better) : null;
         return {
-          id: column.id, column, name: nameOf(column), unit: column.unit, numeric: column.numeric,
+          id: column.id, column, name: nameOf(column), unit: unitOf(column), numeric: column.numeric,
           value: (run) => valueOf(run, column), cell: (run) => numberCell(run, column, decimals, best),
         };
       }),
@@ -117,7 +117,7 @@ function statusCell(run) {
 function pictureCell(run) {
   const first = run.pictures[0];
   if (!first) return el('td');
-  return el('td', {}, el('img', { class: first.pixels ? 'thumb' : 'thumb smooth', src: first.src, alt: '', loading: 'lazy' }));
+  return el('td', { class: 'picture' }, el('div', { class: 'thumb' }, el('img', { class: first.pixels ? null : 'smooth', src: first.src, alt: '', loading: 'lazy' })));
 }
 
 function numberCell(run, column, decimals, best) {
