@@ -191,14 +191,13 @@ def _numbers(runs):
   found = []
   first = runs[0].split if runs else ''
   for key, of in sorted(columns.items(), key=lambda item: item[1]['split'] != first):
-    what, slash, rest = of['name'].partition('/')
-    error = f'{of["split"]}/{what}_standard_error{slash}{rest}'
+    error = f'{of["split"]}/{metrics.standard_error(of["name"])}'
     known = meaning(of['name'])
     found.append(
       {'id': key, 'kind': 'number', 'numeric': True, **of}
       | {'unit': units.get(of['name'], ''), 'text': known.text, 'better': known.better}
       | {'main': of['name'] in units, 'error': error if error in ids else ''}
-      | {'is_error': '_standard_error' in what}
+      | {'is_error': '_standard_error' in of['name']}
     )
   return found
 

@@ -8,7 +8,7 @@ const COMPARE = {
   '=': (a, b) => a === b,
   '!=': (a, b) => a !== b,
 };
-const TERM = /("[^"]*"|[^\s<>=!:"]+)\s*(>=|<=|!=|==|=|>|<|:)\s*("[^"]*"|[^\s"]+)?|("[^"]*"|\S+)/g;
+const TERM = /(-?)("[^"]*"|[^\s<>=!:"]+)\s*(>=|<=|!=|==|=|>|<|:)\s*("[^"]*"|[^\s"]+)?|(-?"[^"]*"|\S+)/g;
 const unquoted = (text) => text.replace(/^"|"$/g, '');
 
 // The column, or what else of a run, that a name means: itself, or the one whose name ends so. An array: too many.
@@ -39,7 +39,7 @@ const haystacks = doc.runs.map((run) =>
 function parseFilter(text) {
   const tests = [];
   const problems = [];
-  for (const [whole, left, sign, right, word] of text.matchAll(TERM)) {
+  for (const [whole, not, left, sign, right, word] of text.matchAll(TERM)) {
     if (word !== undefined) {
       const out = word.startsWith('-') && word.length > 1;
       const wanted = unquoted(out ? word.slice(1) : word).toLowerCase();
@@ -52,7 +52,10 @@ function parseFilter(text) {
     if (of === null) problems.push(`${name}: there is no such column or field`);
     else if (Array.isArray(of)) problems.push(`${name}: which of ${of.slice(0, 3).join(', ')}${of.length > 3 ? ', ...' : ''}?`);
     else if (right === undefined) problems.push(`${whole.trim()}: a value after it is missing`);
-    else tests.push(comparison(of, sign === '==' ? '=' : sign, unquoted(right), problems, whole));
+    else {
+      const test = comparison(of, sign === '==' ? '=' : sign, unquoted(right), problems, whole);
+      tests.push(not ? (run) => !test(run) : test);
+    }
   }
   return { test: (run, index) => tests.every((test) => test(run, index)), problems };
 }

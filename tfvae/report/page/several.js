@@ -11,6 +11,8 @@ const metricText = (column) => (column?.text ? `${nameOf(column)}: ${column.text
 const meansNote = () => (state.means ? 'Points are means over seeds, bars one standard deviation. ' : '');
 const equalNote = (points) => (points.some((p) => p.kind === 'equal') && points.some((p) => p.kind !== 'equal') ? 'Diamonds: equal betas in all layers. ' : '');
 
+const MOST_FIELDS = 8; // that differ, before the others are folded
+
 // What differs, and what all runs have in common.
 function overview() {
   const facts = fieldColumns.map((column) => {
@@ -19,12 +21,15 @@ function overview() {
     return el('tr', {}, el('td', { class: 'code' }, broken(column.id)), el('td', { class: 'value', 'data-label': 'values' }, text.length > 24 ? `${text.slice(0, 22).join(', ')}, \u2026 (${text.length} values)` : text.join(', ')), el('td', { class: 'default', 'data-label': 'default' }, column.default), el('td', { class: 'text' }, clamped(column.text)));
   });
   const head = el('thead', {}, el('tr', {}, ['field', 'values', 'default', 'what it is'].map((text) => el('th', { scope: 'col' }, text))));
-  const differ = facts.length ? el('div', { class: 'box' }, el('table', { class: 'facts stack' }, head, el('tbody', {}, facts))) : el('p', {}, 'The runs do not differ in any field.');
+  const table = (own) => el('div', { class: 'box' }, el('table', { class: 'facts stack' }, head.cloneNode(true), el('tbody', {}, own)));
+  const first = facts.splice(0, facts.length > MOST_FIELDS + 2 ? MOST_FIELDS : facts.length);
+  const differ = first.length ? table(first) : el('p', {}, 'The runs do not differ in any field.');
+  const further = facts.length ? el('details', {}, el('summary', {}, `${facts.length} more fields in which they differ`), table(facts)) : null;
   const common = doc.common.length
     ? el('details', {}, el('summary', {}, `${doc.common.length} more fields are not at their defaults, the same in all runs`), fieldTable(doc.common))
     : null;
   const sweeps = doc.sweeps.filter((sweep) => sweep.command).map((sweep) => [el('p', { class: 'label' }, `The command that makes the grid${sweep.name === '.' ? '' : ` ${sweep.name}`} again`), command(sweep.command)]);
-  return section('fields', 'What differs', null, differ, common, ...sweeps.flat());
+  return section('fields', 'What differs', null, differ, further, common, ...sweeps.flat());
 }
 
 // Two lines of a text that may be long; a click shows all of it.
@@ -124,8 +129,11 @@ function space() {
   const numeric = fieldColumns.filter((column) => column.numeric && !SEEDS.includes(column.id));
   const options = [...layers, ...own.filter((column) => column.name === 'rate'), ...numeric];
   if (options.length < 2 || doc.runs.length < 3) return null;
-  let [y, x] = layers.length > 1 ? layers : [options[1], options[0]];
   let metric = metricNamed('elbo', 'psnr');
+  const pairs = options.flatMap((y, i) => options.slice(i + 1).map((x) => [y, x]));
+  const pair = pairs.find((two) => doc.runs.filter((run) => [...two, metric].every((column) => isNumber(valueOf(run, column)))).length > 2);
+  if (!pair) return null;
+  let [y, x] = pair;
   let shows = 'both';
   const list = options.map((column) => [column.id, nameOf(column)]);
   const kinds = el('span', { class: 'segments', role: 'group', 'aria-label': 'What is drawn' }, [['both', 'Points and surface'], ['points', 'Points'], ['surface', 'Surface']].map(([key, text]) =>

@@ -20,7 +20,7 @@ function runsTable() {
   const hasPictures = doc.runs.some((run) => run.pictures.length);
   const hasStatus = doc.runs.some((run) => run.status !== 'finished');
   const chosen = firstColumns();
-  for (const column of fieldColumns) chosen.add(column.id);
+  for (const column of fieldColumns.slice(0, MOST_FIELDS)) chosen.add(column.id);
   let sort = { key: null, down: false };
   const body = el('tbody');
   const head = el('thead');
