@@ -84,6 +84,7 @@ def _numbers(beta_2, beta_1, seed):
     'probe/logistic/z2': accuracy,
     'probe_standard_error/logistic/z2': np.sqrt(accuracy * (1 - accuracy) / 300),
     'label_entropy': 2.3,
+    'accuracy_bound_rate/z2': min(1.0, 0.1 + 0.9 * (1 - np.exp(-0.5 * rate_2))),
     'mutual_information/z2': 2.3 * accuracy,
   }
 

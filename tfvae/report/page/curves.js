@@ -129,7 +129,7 @@ function curvesOf(metric) {
     const marker = own[0].values.length === 1 || own.some((line) => line.values.filter(isNumber).length === 1);
     if (means) for (const line of own) if (line.band) data.push(band(line, key.color));
     data.push({
-      ...joined(own), mode: marker ? 'lines+markers' : 'lines', marker: { size: 5 }, line: { color: key.color, width: own.length > 60 ? 1 : 1.6 }, opacity: own.length > 60 ? 0.8 : 1, name: plain(key.name), showlegend: !colors.scaled && Boolean(colors.column),
+      ...joined(own), mode: marker ? 'lines+markers' : 'lines', marker: { size: 5 }, line: { color: key.color, width: lines.length > 60 ? 1 : 1.6 }, opacity: lines.length > 200 ? 0.6 : 1, name: plain(key.name), showlegend: !colors.scaled && Boolean(colors.column),
       hovertemplate: '%{text}<br>step %{x}: <b>%{y:.5g}</b><extra></extra>',
     });
   }

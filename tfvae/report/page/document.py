@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from tfvae import __version__
 from tfvae import spec as spec_lib
 from tfvae.errors import UserError
+from tfvae.report.page.analysis import analysis
 from tfvae.report.page.curves import curves, number
 from tfvae.report.page.pictures import figures, thumbnails
 from tfvae.run import metrics
@@ -60,6 +61,7 @@ def document(collection: Collection) -> dict[str, Any]:
     'spec': {name: fields.text(value) for name, value in base.items()},
     'metrics': {name: _metric(name) for name in curved},
     'runs': described,
+    'analysis': None if alone else analysis(collection, columns),
     'absent': [{'name': p.name, 'status': p.status, 'message': p.message} for p in collection.absent],
     'problems': problems,
     'sweeps': [{'name': name, 'command': str(sweep.get('command') or '')} for name, sweep in collection.sweeps.items()],

@@ -50,19 +50,18 @@ function fieldTable(pairs) {
 }
 
 // A metric against a rate: points, with the bound of accuracies and the hull of best points where x is the total rate.
-function againstRate(id, title, about, xOptions, x, metric, total) {
+function againstRate(id, title, about, xOptions, x, metric) {
   if (!x || !metric) return null;
   const controls = [];
   if (xOptions.length > 1) controls.push(picker('rate', xOptions.map((column) => [column.id, nameOf(column)]), x.id, (value) => { x = columnOf.get(value); own.refresh(); }));
   controls.push(picker('number', metricOptions(), metric.id, (value) => { metric = columnOf.get(value); own.refresh(); }), ...colorPicker());
   const own = chart({
     name: id, label: title, height: 460, controls,
-    about: () => [metricText(metric), meansNote(), equalNote(pointsOf([x, metric])), total ? hullNote(x, metric) : '', total ? boundNote(metric) : ''],
+    about: () => [metricText(metric), meansNote(), equalNote(pointsOf([x, metric])), hullNote(x, metric), boundNote(x, metric)],
     build: () => {
       const points = pointsOf([x, metric]);
       if (!points.length) return `No run has both ${nameOf(x)} and ${nameOf(metric)}.`;
-      const data = [];
-      if (total) data.push(...hullTraces(x, metric), ...boundTraces(metric, points));
+      const data = [...hullTraces(x, metric), ...boundTraces(x, metric, points)];
       data.push(...scatter(points, [x, metric], (of) => ({ x: of.map((p) => p.values[0]), y: of.map((p) => p.values[1]), error_x: errors(of, 0), error_y: errors(of, 1) })));
       return { data, layout: { xaxis: axis(titleOf(x)), yaxis: axis(titleOf(metric)), showlegend: data.some((trace) => trace.showlegend && trace.name) } };
     },
@@ -70,23 +69,30 @@ function againstRate(id, title, about, xOptions, x, metric, total) {
   return section(id, title, about, own);
 }
 
-function hullTraces(x, metric) {
-  const hull = doc.hulls?.[metric.id];
-  if (!hull || x.id !== doc.hull_rate) return [];
-  const runs = hull.map((index) => doc.runs[index]);
-  return [{ x: runs.map((run) => valueOf(run, x)), y: runs.map((run) => valueOf(run, metric)), mode: 'lines', line: { color: color('faint'), width: 1.4, dash: 'dash' }, hoverinfo: 'skip', name: 'hull of best points', showlegend: true }];
+const ofSplit = (metric) => doc.analysis.bounds.filter((bound) => bound.split === metric.split);
+const isTotal = (x) => x.name === 'rate';
+// Samples of codes tell no more of a label than their rate: of all layers the total, of the first ones where that is known.
+function isBounded(x, metric) {
+  if (!/^(probe|probe_train|accuracy_bound_information)\//.test(metric.name) || !ofSplit(metric).length) return false;
+  const layers = metric.name.split('/').at(-1);
+  return isTotal(x) || (x.name === `rate/${layers}` && columnOf.has(`${metric.split}/accuracy_bound_rate/${layers}`));
 }
-const hullNote = (x, metric) => (doc.hulls?.[metric.id] && x.id === doc.hull_rate ? 'Dashed: the convex hull of the best points, of all runs whatever the filter. ' : '');
 
-function boundTraces(metric, points) {
-  const bound = doc.bounds?.[metric.id];
-  if (!bound) return [];
-  const most = Math.max(...points.map((point) => point.values[0])) * 1.03;
-  const until = bound.x.findIndex((value) => value >= most);
-  const end = until < 0 ? bound.x.length : Math.max(until + 1, 2);
-  return [{ x: bound.x.slice(0, end), y: bound.y.slice(0, end), mode: 'lines', line: { color: color('bad'), width: 1.8 }, hovertemplate: 'bound: %{y:.3f} at %{x:.3g} nats<extra></extra>', name: 'bound of the accuracy by the rate', showlegend: true }];
+function hullTraces(x, metric) {
+  if (!isTotal(x)) return [];
+  return (doc.analysis.hulls[metric.id] ?? []).map((hull, i) => {
+    const runs = hull.map((index) => doc.runs[index]);
+    return { x: runs.map((run) => valueOf(run, x)), y: runs.map((run) => valueOf(run, metric)), mode: 'lines', line: { color: color('faint'), width: 1.5, dash: 'dash' }, hoverinfo: 'skip', name: 'hull of the best points', showlegend: i === 0 };
+  });
 }
-const boundNote = (metric) => (doc.bounds?.[metric.id] ? 'Solid line: no classifier of samples of the codes can be right more often at this rate. ' : '');
+const hullNote = (x, metric) => (isTotal(x) && doc.analysis.hulls[metric.id] ? 'Dashed: the best side of the convex hull of all runs, whatever the filter: no mixture of them is better at its rate. ' : '');
+
+function boundTraces(x, metric, points) {
+  if (!isBounded(x, metric)) return [];
+  const most = Math.max(...points.map((point) => point.values[0])) * 1.03;
+  return ofSplit(metric).map((bound) => ({ x: [...bound.x.filter((value) => value < most), most], y: [...bound.y.slice(0, bound.x.filter((value) => value < most).length), bound.y.at(-1)], mode: 'lines', line: { color: color('bad'), width: 2 }, hovertemplate: `bound ${plain(bound.text)}: %{y:.3f} at %{x:.3g} nats<extra></extra>`, name: plain(`bound of accuracies ${bound.text}`.trim()), showlegend: true }));
+}
+const boundNote = (x, metric) => (isBounded(x, metric) ? 'Solid line: no classifier of samples of these codes can be right more often at this rate. ' : '');
 
 // The information plane: rate against distortion.
 function plane() {
@@ -136,15 +142,25 @@ function space() {
   let [y, x] = pair;
   let shows = 'both';
   const list = options.map((column) => [column.id, nameOf(column)]);
-  const kinds = el('span', { class: 'segments', role: 'group', 'aria-label': 'What is drawn' }, [['both', 'Points and surface'], ['points', 'Points'], ['surface', 'Surface']].map(([key, text]) =>
+  const kinds = el('span', { class: 'segments', role: 'group', 'aria-label': 'What is drawn' }, [['both', 'Points and surface'], ['points', 'Points'], ['surface', 'Surface'], ['hull', 'Hull']].map(([key, text]) =>
     el('button', { type: 'button', 'aria-pressed': String(key === shows), onclick: (event) => { shows = key; kinds.querySelectorAll('button').forEach((button) => button.setAttribute('aria-pressed', String(button === event.target))); shown.refresh(); } }, text)));
   const shown = chart({
     name: 'space', label: 'A number over two rates', height: 560,
     controls: [picker('number', metricOptions(), metric.id, (value) => { metric = columnOf.get(value); shown.refresh(); }), picker('across', list, x.id, (value) => { x = columnOf.get(value); shown.refresh(); }), picker('along', list, y.id, (value) => { y = columnOf.get(value); shown.refresh(); }), kinds, ...colorPicker()],
-    about: () => [metricText(metric), meansNote(), 'The surface is linear between the points that the filter lets through. Drag to turn it.'],
+    about: () => [metricText(metric), meansNote(), spaceNote(x, y, metric, shows), 'Drag to turn it.'],
     build: () => spaceOf(x, y, metric, shows),
   });
   return section('space', 'Over the rates of two layers', 'The result of a grid of betas is a surface: each number over the rates that the layers came to.', shown);
+}
+
+// The surface of all runs, and the hull of the best, as they were found with the page, where they are of these axes.
+const surfaceOf = (x, y, metric) => (state.shown.size === doc.runs.length && doc.analysis.space?.x === x.id && doc.analysis.space.y === y.id ? doc.analysis.space.surfaces[metric.id] : null);
+const hullOf = (x, y, metric) => (doc.analysis.space?.x === x.id && doc.analysis.space.y === y.id ? doc.analysis.space.hulls[metric.id] : null);
+
+function spaceNote(x, y, metric, shows) {
+  if (shows === 'points') return '';
+  if (shows === 'hull') return hullOf(x, y, metric) ? 'The best side of the convex hull of all runs, whatever the filter: no mixture of them is better at its rates. ' : '';
+  return surfaceOf(x, y, metric) ? 'The surface goes through all runs, cubic between them (Clough and Tocher). ' : 'The surface is linear between the points that the filter lets through. ';
 }
 
 function spaceOf(x, y, metric, shows) {
@@ -154,9 +170,17 @@ function spaceOf(x, y, metric, shows) {
   const at = (of) => ({ x: of.map((p) => p.values[0]), y: of.map((p) => p.values[1]), z: of.map((p) => p.values[2]) });
   const data = [];
   if (shows !== 'surface') data.push(...scatter(points, [x, y, metric], at, 'scatter3d'));
-  if (shows !== 'points' && inside.length > 2) {
-    const alone = shows === 'surface';
-    data.push({ type: 'mesh3d', ...at(inside), intensity: inside.map((p) => p.values[2]), colorscale: 'Cividis', opacity: alone ? 1 : 0.5, showscale: alone, colorbar: { thickness: 11, len: 0.8, outlinewidth: 0, title: { text: plain(nameOf(metric)), side: 'right' } }, delaunayaxis: 'z', flatshading: true, text: inside.map((p) => hover(p, [x, y, metric])), customdata: inside.map((p) => p.of), hovertemplate: '%{text}<extra></extra>' });
+  const alone = shows === 'surface';
+  const look = { colorscale: 'Cividis', opacity: alone ? 1 : 0.62, showscale: alone, reversescale: metric.better < 0, colorbar: { thickness: 11, len: 0.8, outlinewidth: 0, title: { text: plain(nameOf(metric)), side: 'right' } } };
+  if (shows === 'hull') {
+    const facets = hullOf(x, y, metric);
+    if (!facets) return `There is no hull of ${nameOf(metric)} over ${nameOf(x)} and ${nameOf(y)}: it is of main numbers of which more, or less, is better, over the rates of the first two layers.`;
+    const all = doc.runs.map((run) => ({ values: [x, y, metric].map((column) => valueOf(run, column)) }));
+    data.push({ type: 'mesh3d', ...at(all), i: facets.map((f) => f[0]), j: facets.map((f) => f[1]), k: facets.map((f) => f[2]), intensity: all.map((p) => p.values[2]), ...look, flatshading: true, hoverinfo: 'skip' });
+  } else if (shows !== 'points') {
+    const smooth = surfaceOf(x, y, metric);
+    if (smooth) data.push({ type: 'mesh3d', ...smooth, intensity: smooth.z, ...look, delaunayaxis: 'z', hovertemplate: `${plain(nameOf(x))} %{x:.4g}<br>${plain(nameOf(y))} %{y:.4g}<br>${plain(nameOf(metric))} about %{z:.4g}<extra></extra>` });
+    else if (inside.length > 2) data.push({ type: 'mesh3d', ...at(inside), intensity: inside.map((p) => p.values[2]), ...look, delaunayaxis: 'z', flatshading: true, text: inside.map((p) => hover(p, [x, y, metric])), customdata: inside.map((p) => p.of), hovertemplate: '%{text}<extra></extra>' });
   }
   const side = (column) => ({ title: { text: plain(titleOf(column)), font: { size: 12 } }, gridcolor: color('grid'), zerolinecolor: color('rule'), backgroundcolor: color('raised'), showbackground: true, tickfont: { size: 11 } });
   const far = window.innerWidth < 640 ? 1.45 : 1;
@@ -225,7 +249,7 @@ function heatOf(x, y, metric) {
     colorbar: { thickness: 11, outlinewidth: 0, title: { text: plain(titleOf(metric)), side: 'right', font: { size: 12 } }, tickfont: { size: 11 } },
   };
   const notes = few ? several.flatMap((row, j) => row.map((one, i) => one.count && { x: i, y: j, text: written(one.mean, 4), showarrow: false, font: { size: 12, color: '#ffffff' }, bgcolor: 'rgba(20,23,26,.55)', borderpad: 2 })).filter(Boolean) : [];
-  const ticks = (values) => { const every = Math.ceil(values.length / 12); return { tickvals: values.map((_, i) => i).filter((i) => i % every === 0), ticktext: values.filter((_, i) => i % every === 0).map((value) => plain(label(value))) }; };
+  const ticks = (values) => { const every = Math.ceil(values.length / 8); return { tickvals: values.map((_, i) => i).filter((i) => i % every === 0), ticktext: values.filter((_, i) => i % every === 0).map((value) => plain(label(value))) }; };
   return { data: [trace], layout: { shapes, annotations: notes, xaxis: axis(nameOf(x), { ...ticks(xs), showgrid: false, zeroline: false }), yaxis: axis(nameOf(y), { ...ticks(ys), showgrid: false, zeroline: false }), margin: { l: 50, r: 10, t: 14, b: 46 } } };
 }
 
@@ -286,10 +310,17 @@ function seeds() {
 
 // Which to choose.
 function recommendations() {
-  const own = doc.recommendations ?? [];
+  const own = doc.analysis.choices;
   if (!own.length) return null;
-  const cards = own.map((one) => el('article', { class: 'card' }, el('h3', {}, one.title), el('p', { class: 'big' }, one.choice), (one.lines ?? []).map((line) => el('p', { class: 'small' }, line)), one.runs?.length ? el('p', { class: 'small' }, one.runs.slice(0, 4).flatMap((index, i) => [i ? ', ' : '', el('a', { href: hashOf(doc.runs[index]), onclick: (event) => { event.preventDefault(); openRun(index); } }, doc.runs[index].name)])) : null));
-  return section('choose', 'Which to choose', 'By all runs, whatever the filter.', el('div', { class: 'cards' }, cards));
+  const cards = own.map((one) => {
+    const column = columnOf.get(`${one.split}/${one.number}`);
+    const [mean, deviation, count] = one.value;
+    const value = `${written(mean)}${deviation === null ? '' : ` \u00b1 ${written(deviation, 2)}`} ${column ? unitOf(column) : ''}`.trim();
+    const links = one.runs.slice(0, 4).flatMap((index, i) => [i ? ', ' : '', el('a', { href: hashOf(doc.runs[index]), onclick: (event) => { event.preventDefault(); openRun(index); } }, doc.runs[index].name)]);
+    const fields = one.fields.split(', ').flatMap((text, i) => [i ? el('br') : null, broken(text.replace(/^objective\./, ''))]);
+    return el('article', { class: 'card' }, el('h3', {}, `For ${one.purpose}`), el('p', { class: 'big' }, fields), el('p', {}, `${one.number} ${value}`, el('span', { class: 'soft' }, ` (${count} seed${count > 1 ? 's' : ''}, ${one.split} split)`)), el('p', { class: 'small soft' }, one.doubt.replaceAll('objective.beta.', 'beta.')), el('p', { class: 'small' }, links, one.runs.length > 4 ? `, and ${one.runs.length - 4} more` : ''));
+  });
+  return section('choose', 'Which to choose', 'What is best by its mean over seeds, of all runs whatever the filter, and what is not told apart from it.', el('div', { class: 'cards' }, cards));
 }
 
 function leftOut() {
