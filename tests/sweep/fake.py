@@ -12,8 +12,7 @@ import time
 
 from tfvae.errors import UserError
 from tfvae.run.directory import Directory
-from tfvae.sweep import command, worker
-from tfvae.sweep.local import Local
+from tfvae.sweep import worker
 from tfvae.training.signals import StopSignal, stopped
 
 SPEC = 'from tfvae import spec\ndef get_config():\n  s = spec.base(("z1",))\n  s.train.steps = 4\n  return s\n'
@@ -57,6 +56,9 @@ def train(spec, workdir, kept):
 
 def sweep(workdir, *flags, jobs=1, overrides=(), **more):
   """A grid of FAKE's runs."""
+  from tfvae.sweep import command
+  from tfvae.sweep.local import Local
+
   spec = pathlib.Path(workdir).with_name('mine.py')
   spec.write_text(SPEC)
   make = lambda options, home, runs: Local(options.jobs or jobs, 1, home.workdir / 'logs', runs, ['-P', __file__])

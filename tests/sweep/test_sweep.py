@@ -141,50 +141,53 @@ def test_mistakes(tmp_path, flags, why):
 # Kills.
 
 
-def begin(workdir, *flags):
-  """The command in a process of its own, when its first run waits."""
+def until(true, process):
+  end = time.monotonic() + 60
+  while not true():
+    assert time.monotonic() < end and process.poll() is None
+    time.sleep(0.02)
+
+
+def begin(workdir, *flags, lines_there=0):
+  """The command in a process of its own, when its first run, which has so many lines, waits."""
   environment = os.environ | {'PYTHONPATH': str(ROOT), 'FAKE': '{"1": "waits"}'}
   process = subprocess.Popen(
     [sys.executable, fake.__file__, 'parent', workdir, *flags], env=environment, stdout=subprocess.PIPE, text=True
   )
-  until = time.monotonic() + 60
-  while not (workdir / 'seed=1/metrics.jsonl').exists():
-    assert time.monotonic() < until and process.poll() is None
-    time.sleep(0.02)
+  try:
+    until(lambda: len(lines(workdir, 'seed=1')) > lines_there, process)
+  except BaseException:
+    process.kill()
+    raise
   return process
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_stopped(tmp_path, fakes, number):
-  workdir = tmp_path / 'grid'
-  with begin(workdir, 'seed=0:3:4') as process:
-    process.send_signal(number)
-    said = process.communicate()[0]
-  assert process.returncode == 128 + number and 'the same command goes on' in said.splitlines()[-1]
-  assert states(workdir)['seed=1'] == 'interrupted' and Directory(workdir / 'seed=1').saved == 2
-  assert states(workdir)['seed=2'] == 'waiting'
-  fake.sweep(workdir, 'seed=0:3:4')
-  assert set(states(workdir).values()) == {'finished'}
-
-
-def test_the_command_is_killed(tmp_path, fakes, capsys):
-  """Its worker saves and ends by itself, and the same command finds no locked run."""
-  workdir = tmp_path / 'grid'
-  with begin(workdir, 'seed=0:3:4') as process:
+def test_stopped_and_killed(tmp_path, fakes):
+  """Ctrl-C, SIGTERM, and kill -9 of the command, one after the other; each time the same command goes on."""
+  workdir, run = tmp_path / 'grid', Directory(tmp_path / 'grid/seed=1')
+  for again, number in enumerate([signal.SIGINT, signal.SIGTERM]):
+    with begin(workdir, 'seed=0:3:4', lines_there=again) as process:
+      process.send_signal(number)
+      said = process.communicate()[0]
+    assert process.returncode == 128 + number and 'the same command goes on' in said.splitlines()[-1]
+    assert list(states(workdir).values()) == ['finished', 'interrupted', 'waiting', 'waiting']
+    assert run.saved == 2
+    run.record_saved(1)
+  with begin(workdir, 'seed=0:3:4', lines_there=2) as process:
     process.kill()
+  # Its worker saves and ends by itself, and the same command finds no locked run.
   fake.sweep(workdir, 'seed=0:3:4')
-  assert set(states(workdir).values()) == {'finished'}
-  assert len(lines(workdir, 'seed=0')) == 1 and len(lines(workdir, 'seed=1')) == 2
-  assert Directory(workdir / 'seed=1').saved == 2  # it had time to
+  assert set(states(workdir).values()) == {'finished'} and run.saved == 2
+  assert len(lines(workdir, 'seed=0')) == 1 and len(lines(workdir, 'seed=1')) == 4
 
 
 def test_a_second_signal_kills(tmp_path, fakes):
   workdir = tmp_path / 'grid'
-  with begin(workdir, 'seed=0:3:4') as process:
+  with begin(workdir, 'seed=1') as process:
     worker = lines(workdir, 'seed=1')[0]['process']
     os.kill(worker, signal.SIGSTOP)  # it does not hear the first one
     process.send_signal(signal.SIGINT)
-    time.sleep(0.2)
+    until(lambda: 'stopping' in process.stdout.readline(), process)
     process.send_signal(signal.SIGINT)
     process.communicate()
   assert process.returncode == 130

@@ -127,15 +127,18 @@ def _train(home, specs, executor, stop):
   if counts['finished'] or counts['interrupted']:
     resumed = f', {counts["interrupted"]} to be resumed' if counts['interrupted'] else ''
     print(f'runs:     {counts["finished"]} finished before{resumed}, {len(left)} to do', flush=True)
-  if not home.wait_for_others(left, stop) and not stop.number:
-    print('some runs are in use by other processes', flush=True)
+  home.wait_for_others(left, stop)  # one that is not free then says so itself
   jobs = [_job(home, name, specs[name], executor) for name in left]
   runs = {name: Directory(home.workdir / name) for name in specs}
   display = Display(
     len(specs), counts['finished'], counts['failed'], lambda name: course(runs[name], specs[name].train.steps)
   )
+  told = False
   with display, contextlib.closing(executor.run(jobs, stop)) as events:
     for event in events:
+      if stop.number and not told:
+        told = True
+        display.say('stopping: runs are being saved; again, and they are not')
       if event is not None:
         _hear(home, display, event, runs)
       display.tick()

@@ -123,6 +123,7 @@ class Display:
     return f', about {duration(left * (time.monotonic() - self._begun) / gained)}'
 
   def _table(self):
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -131,12 +132,12 @@ class Display:
     failed = f', {self.failed} failed' if self.failed else ''
     before = f' ({self._before} before)' if self._before else ''
     title = f'{self.finished} of {self._total} runs finished{before}{failed}{waiting}{self._time_left()}'
-    table = Table(title=Text(title), title_justify='left', box=None, pad_edge=False, show_header=bool(self._running))
-    table.add_column('running', overflow='ellipsis', no_wrap=True, ratio=1)
-    table.add_column('step', justify='right', no_wrap=True)
-    table.add_column('', no_wrap=True)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(overflow='ellipsis', no_wrap=True)
+    table.add_column(justify='right', no_wrap=True)
+    table.add_column(no_wrap=True)
     for name in self._running:
       now = self._course(name)
       step = f'{now.step:,}/{now.steps:,}' if now.step else '...'
       table.add_row(Text(name), step, Text(now.number))
-    return table
+    return Group(Text(title), table)

@@ -152,17 +152,19 @@ class Home:
     with contextlib.suppress(UserError):
       return run.read_evaluation(path)['step'] if path.is_file() else None
 
-  def wait_for_others(self, names: Sequence[str], stop) -> bool:
-    """Waits until no other process has the runs of these names, for a moment; whether that is so.
+  def wait_for_others(self, names: Sequence[str], stop) -> None:
+    """Waits, for a moment, until no other process has the runs of these names.
 
     The workers of a command that was killed save and end, as soon as they notice.
     """
-    until = time.monotonic() + PATIENCE
-    while any(self._is_taken(name) for name in names):
-      if stop.number or time.monotonic() > until:
-        return False
+    begun, told = time.monotonic(), False
+    while taken := [name for name in names if self._is_taken(name)]:
+      if stop.number or time.monotonic() - begun > PATIENCE:
+        return
+      if not told:
+        print(f'waiting for other processes, which have {len(taken)} of the runs and may be saving them', flush=True)
+      told = True
       time.sleep(0.2)
-    return True
 
   def _is_taken(self, name):
     if not (self.workdir / name / 'lock').exists():

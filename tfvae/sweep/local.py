@@ -82,8 +82,7 @@ class Local:
     try:
       while (queue and not stop.number) or any(worker and worker.job for worker in self._workers):
         if stop.number and not told:
-          self._tell_all()
-          told = True
+          told = self._tell_all()
         if not stop.number:
           yield from self._hand_out(queue)
         for worker in self._heard():
@@ -155,9 +154,11 @@ class Local:
       yield Event(job.name, 'failed', f'its worker {how}, {ATTEMPTS} times{advice} (see {job.log})')
 
   def _tell_all(self):
+    """Tells the workers to save and to stop."""
     for worker in filter(None, self._workers):
       with contextlib.suppress(ProcessLookupError):
         worker.process.send_signal(signal.SIGTERM)
+    return True
 
   def _dismiss(self, place):
     if worker := self._workers[place]:
