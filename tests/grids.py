@@ -84,9 +84,9 @@ def leave_run(path, rows=5, images=(0, 28), numbers=None, steps=STEPS, **fields)
 def outcome(z2, z1, seed=0):
   """Numbers of a test split: rates that fall in their betas, of which the rest follows, and a spread over seeds."""
   noise = 0.01 * math.sin(12.9898 * seed + 78.233 * z2 + 37.719 * z1)
-  rates = {'rate/z2': 6 / z2**1.5 + noise, 'rate/z1': 12 / z1 + 2 * z2 / (1 + z2) + noise}
+  rates = {'rate/z2': 12 / (1 + 2 * z2**1.5) + noise, 'rate/z1': 24 / (1 + z1) + 4 * z2 / (1 + z2) + noise}
   rate = sum(rates.values())
-  distortion = 40 * math.exp(-rate / 12) + noise
+  distortion = 40 * math.exp(-rate / 12) + 1 + noise
   mse = distortion / 1000
   right = 1 - 0.9 * math.exp(-rates['rate/z2'])
   numbers = {'elbo': -distortion - rate, 'log_likelihood': -distortion, 'rate': rate, **rates, 'mse': mse}

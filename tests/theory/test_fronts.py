@@ -63,7 +63,13 @@ def test_a_surface_goes_through_its_points():
   assert np.isfinite(found.z).all() and found.z.min() >= values.min() and found.z.max() <= values.max()
   assert found.z[20, 16] == pytest.approx(np.sin(0.8) + 0.5, abs=1e-6)  # at x = 4, y = 0.5, a point
   assert found.z[10, 22] == pytest.approx(np.sin(1.1) + 0.25, abs=0.02)  # between points
-  assert found.triangles.shape == (40, 3) and found.points.shape == (30, 3)
+  # The mesh is the same surface, and covers all of it.
+  assert len(found.triangles) == 40 * 100 and np.isfinite(found.vertices).all()
+  corners = found.vertices[found.triangles]
+  a, b = corners[:, 1, :2] - corners[:, 0, :2], corners[:, 2, :2] - corners[:, 0, :2]
+  assert np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / 2 == pytest.approx(10, rel=1e-6)
+  near = np.hypot(found.vertices[:, 0] - 4, found.vertices[:, 1] - 0.5).argmin()
+  assert found.vertices[near, 2] == pytest.approx(np.sin(0.8) + 0.5, abs=1e-6)
   repeated = surface(np.c_[np.r_[x, x], np.r_[y, y]], np.r_[values - 1, values + 1], 41)
   np.testing.assert_allclose(repeated.z, found.z, atol=1e-9)
 

@@ -1,10 +1,12 @@
 """What figures have in common."""
 
 import contextlib
+import pathlib
 
 import numpy as np
 
 from tfvae.errors import UserError
+from tfvae.run.files import atomic
 
 
 def figure(width: float, height: float):
@@ -17,6 +19,19 @@ def figure(width: float, height: float):
 def plain(text) -> str:
   """A text that is drawn as it is: what is between two $ Matplotlib would set as a formula."""
   return str(text).replace('$', r'\$')
+
+
+def save(drawn, path: pathlib.Path, kinds: tuple[str, ...] = ('png',)) -> list[pathlib.Path]:
+  """Writes a figure as `path` with each of the endings, whole or not at all; returns the paths. Raises OSError."""
+  paths = [path.with_suffix(f'.{kind}') for kind in kinds]
+  for own in paths:
+    with atomic(own, 'wb') as file:
+      # A date would make equal figures different files.
+      drawn.savefig(
+        file, dpi=150, format=own.suffix[1:], metadata={'CreationDate': None} if own.suffix == '.pdf' else None
+      )
+    drawn.set_layout_engine('none')  # it has its layout, which takes as long as to draw
+  return paths
 
 
 @contextlib.contextmanager

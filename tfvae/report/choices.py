@@ -4,7 +4,6 @@ After Xiao & Bamler (2023), sections 5 and 6: one model's betas suit reconstruct
 classification. What is best is so by the mean over seeds, and only where seeds spread less than that is it told apart.
 """
 
-import fnmatch
 import math
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ PURPOSES = {
   'reconstruction': ('psnr', 'mse', 'reconstruction_accuracy/reconstruction', 'log_likelihood'),
   # Not marginal_kl before the bounds: it is lowest where codes tell nothing, whose samples are all alike.
   'sampling': ('fid/*/prior', 'inception_score/prior', 'log_evidence', 'elbo', 'marginal_kl/*'),
-  'classification': ('probe/*', 'accuracy_bound_information/*', 'accuracy_bound_by_rate/*'),
+  'classification': ('probe/*/*', 'accuracy_bound_information/*', 'accuracy_bound_by_rate/*'),
 }
 BY_RATE = 'accuracy_bound_by_rate/'  # f^-1 of a layer's mean rate, of runs that kept no bound
 MOST_NAMED = 3
@@ -168,7 +167,7 @@ def _split(own):
 def _choose(purpose, own, split, data):
   numbers = [_with_bounds(group, split) for group in own]
   for pattern in PURPOSES[purpose]:
-    names = dict.fromkeys(name for of in numbers for name in of if fnmatch.fnmatchcase(name, pattern))
+    names = dict.fromkeys(name for of in numbers for name in of if metrics.fits(name, pattern))
     names = [name for name in names if 2 * sum(_there(of, name) for of in numbers) > len(numbers)]
     if purpose == 'classification' and names:
       layers = dict.fromkeys(name.rpartition('/')[2] for name in names)

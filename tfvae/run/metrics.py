@@ -99,7 +99,7 @@ def main(names: Iterable[str]) -> dict[str, str]:
   names = list(names)
   listed = {name: LISTED[what] for what in LISTED for name in names if name.startswith(f'{what}/')}
   listed = {name: unit for name, unit in listed.items() if not _is_of_a_step(name)}
-  return {name: unit for pattern, unit in MAIN.items() for name in names if _fits(name, pattern)} | listed
+  return {name: unit for pattern, unit in MAIN.items() for name in names if fits(name, pattern)} | listed
 
 
 def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
@@ -202,6 +202,7 @@ def _trust(numbers):
   return f'{how})'
 
 
-def _fits(name, pattern):
+def fits(name: str, pattern: str) -> bool:
+  """Whether a name is of a pattern, in which each * stands for one part: rate/z2 of rate/*."""
   own, wanted = name.split('/'), pattern.split('/')
   return len(own) == len(wanted) and all(b in ('*', a) for a, b in zip(own, wanted, strict=True))

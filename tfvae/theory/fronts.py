@@ -77,19 +77,21 @@ def _triangles(points):
 
 
 class Surface(NamedTuple):
-  """A surface over two rates: x [G], y [G], z [G, G] with z[j, i] at (x[i], y[j]), NaN where no points are around.
+  """A surface over two rates: on a grid, and as a mesh that reaches all points.
 
-  triangles: [T, 3] numbers of the points between which it lies; points: [P, 3], x, y and value of each.
+  Attributes:
+    x, y, z: [G], [G] and [G, G]: z[j, i] at (x[i], y[j]), NaN where no points are around.
+    vertices: [V, 3]: x, y and height of the mesh's; triangles: [T, 3] of these.
   """
 
   x: np.ndarray
   y: np.ndarray
   z: np.ndarray
-  points: np.ndarray
+  vertices: np.ndarray
   triangles: np.ndarray
 
 
-def surface(rates: np.ndarray, values: np.ndarray, size: int = 40) -> Surface | None:
+def surface(rates: np.ndarray, values: np.ndarray, size: int = 40, most: int = 4000) -> Surface | None:
   """A smooth surface through scattered points (rate_1, rate_2, value) on a grid of size x size.
 
   Piecewise cubic on Delaunay's triangles (Clough & Tocher, scipy.interpolate), cut off at the extremes of the values:
@@ -100,6 +102,7 @@ def surface(rates: np.ndarray, values: np.ndarray, size: int = 40) -> Surface | 
     rates: [N, 2].
     values: [N].
     size: G.
+    most: triangles of the mesh, where Delaunay's are fewer: each is parted as often as that allows.
   """
   from scipy.interpolate import CloughTocher2DInterpolator
   from scipy.spatial import Delaunay
@@ -115,7 +118,22 @@ def surface(rates: np.ndarray, values: np.ndarray, size: int = 40) -> Surface | 
     return None
   low, extent = places.min(0), np.ptp(places, axis=0)
   triangles = Delaunay((places - low) / extent)
-  side = np.linspace(0, 1, size)
-  found = CloughTocher2DInterpolator(triangles, means)(*np.meshgrid(side, side))
-  x, y = (low[:, None] + extent[:, None] * side).copy()
-  return Surface(x, y, np.clip(found, means.min(), means.max()), np.c_[places, means], triangles.simplices)
+  spline, side = CloughTocher2DInterpolator(triangles, means), np.linspace(0, 1, size)
+  cut = lambda z: np.clip(z, means.min(), means.max())
+  x, y = low[:, None] + extent[:, None] * side
+  at, facets = _parted(triangles.points, triangles.simplices, max(1, int((most / len(triangles.simplices)) ** 0.5)))
+  vertices = np.c_[low + extent * at, cut(spline(at))]
+  return Surface(x, y, cut(spline(*np.meshgrid(side, side))), vertices, facets)
+
+
+def _parted(points, triangles, parts):
+  """Each triangle as parts^2: (their corners [V, 2], [T, 3] of these). No corner is outside by rounding."""
+  steps = [(i, j) for i in range(parts + 1) for j in range(parts + 1 - i)]
+  number = {step: place for place, step in enumerate(steps)}
+  own = [(number[i, j], number[i + 1, j], number[i, j + 1]) for i, j in steps if i + j < parts]
+  own += [(number[i + 1, j], number[i + 1, j + 1], number[i, j + 1]) for i, j in steps if i + j < parts - 1]
+  weights = np.array([(parts - i - j, i, j) for i, j in steps]) / parts
+  weights = weights * (1 - 1e-9) + 1e-9 / 3
+  corners = np.einsum('vk,tkd->tvd', weights, points[triangles])
+  facets = np.array(own)[None] + len(steps) * np.arange(len(triangles))[:, None, None]
+  return corners.reshape(-1, 2), facets.reshape(-1, 3)
