@@ -93,7 +93,7 @@ def outcome(z2, z1, seed=0):
   numbers |= {'sigma': math.sqrt(mse), 'psnr': -10 * math.log10(mse), 'ssim': 1 - mse, 'label_entropy': math.log(10)}
   numbers |= {'fid/classifier/prior': 5 + abs(rates['rate/z2'] - 3) + noise, 'probe/logistic/z2': right}
   numbers |= {'accuracy_bound_information/z2': min(1.0, right + 0.05), 'mutual_information/z2': 2.3 * right}
-  errors = {'elbo': 0.2, 'rate': 0.05, 'rate/z2': 0.02, 'rate/z1': 0.04, 'mse': mse / 50}
+  errors = {'elbo': 0.2, 'rate': 0.05, 'rate/z2': 0.02, 'rate/z1': 0.04, 'mse': mse / 50, 'probe/logistic/z2': 0.01}
   return numbers | {_error(name): value for name, value in errors.items()}
 
 

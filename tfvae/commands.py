@@ -198,24 +198,29 @@ def _sample_problem(spec, data):
 
 
 def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
-  """Draws the figures of a run, and of its samples, again, from its directory alone, and report.html of all of it.
+  """Draws the figures of a run (PNG and PDF), and of its samples, again from its directory alone, and report.html of
+  all of it; its numbers go to report/ as CSV.
 
-  Of a directory that holds runs rather than being one: report.html of them, and the means over those that differ in
-  their seeds alone, and their spread, as repeats.json and a figure.
+  Of a directory that holds runs rather than being one: report.html of them; the means over those that differ in their
+  seeds alone, and their spread, as repeats.json and a figure; in report/ all numbers as CSV, and figures. Prints which
+  to choose.
   """
-  from tfvae.report import page, repeats
+  from tfvae.report import choices, grid_figures, page, repeats, tables
   from tfvae.run.collection import collect
 
   run = Run(workdir)
   if not run.exists():
     collection = collect(run.workdir)
     drawn = page.draw(collection)
-    paths = [*repeats.draw(collection), drawn]
+    paths = [*repeats.draw(collection), *tables.write(collection), *grid_figures.draw(collection), drawn]
+    for line in choices.lines(choices.choices(collection)):
+      print(line)
   else:
-    paths = _draw(run) + _draw_samples(run)
+    paths = _draw(run, kinds=('png', 'pdf')) + _draw_samples(run)
     for line in _constraints(run):
       print(line)
-    paths.append(page.draw(collect(run.workdir)))
+    collection = collect(run.workdir)
+    paths += [*tables.write(collection), page.draw(collection)]
   for path in paths:
     print(path)
   return paths
@@ -427,12 +432,12 @@ def _course(run, steps):
     yield evaluated
 
 
-def _draw(run, split=None, during=False):
+def _draw(run, split=None, during=False, kinds=('png',)):
   """Draws the figures of a split (None: of all that were evaluated), in the middle of training those of its course."""
   from tfvae.report.figures import draw
 
   try:
-    return draw(run, split, during)
+    return draw(run, split, during, kinds)
   except OSError as error:
     raise UserError(f'{run.figures}: the figures cannot be written ({error.strerror or error})') from None
 

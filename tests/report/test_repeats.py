@@ -9,11 +9,16 @@ import pytest
 from tfvae import commands
 from tfvae import spec as spec_lib
 from tfvae.errors import UserError
-from tfvae.report import repeats
+from tfvae.report import grid_figures, repeats
 from tfvae.run.collection import collect
 from tfvae.trained import Run
 
 START = {'versions': {}}
+
+
+@pytest.fixture(autouse=True)
+def no_other_figures(monkeypatch):
+  monkeypatch.setattr(grid_figures, 'FIGURES', {})
 
 
 def leave(path, values, **fields):
@@ -39,7 +44,8 @@ def test_runs_that_differ_in_their_seeds_are_one_group(tmp_path, capsys):
   steps, values = repeats.curve(next(iter(named.values())), 'elbo')
   assert steps.tolist() == [1, 11, 21] and values[:, -1].tolist() == [1, 2, 6]
   paths = commands.report(tmp_path)
-  assert [path.name for path in paths] == ['repeats.json', 'repeats.png', 'report.html']
+  names = ['repeats.json', 'repeats.png', 'runs.csv', 'curves.csv', 'report.html']
+  assert [path.name for path in paths] == names
   first, second = json.loads(paths[0].read_text()).values()
   assert first['test']['elbo'] == {'mean': 3.0, 'std': pytest.approx(np.std([1, 2, 6], ddof=1)), 'runs': 3}
   assert second['test']['elbo'] == {'mean': 9.0, 'std': None, 'runs': 1}

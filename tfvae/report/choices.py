@@ -24,6 +24,7 @@ PURPOSES = {
   'sampling': ('fid/*/prior', 'inception_score/prior', 'log_evidence', 'elbo', 'marginal_kl/*'),
   'classification': ('probe/*/*', 'accuracy_bound_information/*', 'accuracy_bound_by_rate/*'),
 }
+BETA = 'objective.beta.'
 BY_RATE = 'accuracy_bound_by_rate/'  # f^-1 of a layer's mean rate, of runs that kept no bound
 MOST_NAMED = 3
 MOST_LAYERS = 4
@@ -103,7 +104,7 @@ class Choice(NamedTuple):
 
 
 def _unit(name):
-  unit = metrics.main([name]).get(name, '')
+  unit = metrics.main([name]).get(name, '').strip('()')
   return f' {unit}' if unit else ''
 
 
@@ -112,10 +113,21 @@ def grouped(runs: list[Entry]) -> list[Group]:
   own = list(groups(usable(runs)[0]).values())
   names, found = telling([group[0].settings for group in own]), []
   for group in own:
-    fields = {name: group[0].fields[name] for name in names if name in group[0].fields}
+    fields = {name: group[0].fields[name] for name in _asked(names, group[0]) if name in group[0].fields}
     label = ', '.join(f'{name}={spec_lib.to_text(value)}' for name, value in fields.items())
     found.append(Group(label or group[0].name, fields, group, _spreads(group)))
   return found
+
+
+def _asked(names, run):
+  """Of the fields by which groups are told apart those that say what a run was asked for: where rates are held at
+  targets these, in place of the betas, which are found; where nothing is constrained, nothing of constraints.
+  """
+  constrained = run.fields['constraint.names']
+  if 'rate' in constrained:
+    targets = [f'constraint.rate.{layer}' for layer in run.fields['model.layers']]
+    return [name for name in names if not name.startswith(BETA) and name not in targets] + targets
+  return names if constrained else [name for name in names if not name.startswith('constraint.')]
 
 
 def by_data(runs: list[Entry]) -> dict[str, list[Entry]]:

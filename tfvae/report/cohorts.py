@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from tfvae.report.choices import Group, by_data, grouped
+from tfvae.report.choices import BETA, Group, by_data, grouped
 from tfvae.run import metrics
 from tfvae.run.collection import Collection
 from tfvae.run.meanings import meaning
@@ -18,7 +18,7 @@ SHOWN = (
 )  # fmt: skip
 MOST_SHOWN = 12
 BOUNDED = ('probe/', 'accuracy_bound_information/')  # accuracies of classifiers of codes, which rates bound
-BETA, TARGET = 'objective.beta.', 'constraint.rate.'
+TARGET = 'constraint.rate.'
 
 
 class Cohort:

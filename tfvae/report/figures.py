@@ -9,7 +9,7 @@ from tfvae.data.images import spread
 from tfvae.report import collapse, contexts, fixed_points
 from tfvae.report.accuracies import accuracies
 from tfvae.report.animation import latent_space
-from tfvae.report.axes import figure, plot, told
+from tfvae.report.axes import figure, plot, save, told
 from tfvae.report.canvases import canvases
 from tfvae.report.course import constraints, information_plane
 from tfvae.report.entropies import entropies, estimates, points, units
@@ -20,11 +20,12 @@ from tfvae.report.selection import selection
 from tfvae.report.task import task
 from tfvae.report.tiles import tiles
 from tfvae.run.directory import Directory
-from tfvae.run.files import atomic
 from tfvae.run.metrics import LOOSE, is_loose
 
 
-def draw(run: Directory, split: str | None = None, during: bool = False) -> list[pathlib.Path]:
+def draw(
+  run: Directory, split: str | None = None, during: bool = False, kinds: tuple[str, ...] = ('png',)
+) -> list[pathlib.Path]:
   """Draws every figure for which the run has the numbers; returns the paths of those that were drawn.
 
   A figure of a split says which; of another split than spec.eval.split it is called <name>-<split>.png.
@@ -34,6 +35,7 @@ def draw(run: Directory, split: str | None = None, during: bool = False) -> list
     split: that was evaluated: its figures, and where it is spec.eval.split those of the whole run. None: of all splits
       that were evaluated.
     during: in the middle of training: those that show its course, alone.
+    kinds: png, pdf: each figure is written as each of them.
   """
   import matplotlib
 
@@ -49,9 +51,7 @@ def draw(run: Directory, split: str | None = None, during: bool = False) -> list
         if of and not drawn.texts:  # which say it
           drawn.suptitle(f'{of[0]} split', fontsize=10)
         run.figures.mkdir(exist_ok=True)
-        with atomic(path, 'wb') as file:
-          drawn.savefig(file, dpi=150, format='png')
-        paths.append(path)
+        paths.extend(save(drawn, path, kinds))
 
   of_the_run = {name: OF_THE_RUN[name] for name in DURING} if during else OF_THE_RUN
   for name, draw_one in of_the_run.items() if own in splits else ():

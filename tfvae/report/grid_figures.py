@@ -8,6 +8,7 @@ from tfvae.report import repeats
 from tfvae.report.axes import figure, plain, save, told
 from tfvae.report.cohorts import BOUNDED, Cohort, better, cohorts, label
 from tfvae.run.collection import Collection
+from tfvae.run.files import writing
 from tfvae.theory.fronts import best_points, surface
 
 OKABE_ITO = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#000000', '#F0E442')
@@ -17,19 +18,22 @@ COLUMNS, WIDTH, HEIGHT = 4, 4.0, 3.3  # panels beside each other, and inches of 
 FEW = 7  # groups with a name of their own, and values that are written into cells
 MOST_CURVES = 40
 MANY = 500  # points, from which on a PDF has them as pixels
-MOST_TICKS = 8
+MOST_TICKS = 7
 
 
-def draw(collection: Collection, directory: pathlib.Path) -> list[pathlib.Path]:
+def draw(collection: Collection, directory: pathlib.Path | None = None) -> list[pathlib.Path]:
   """Draws what the runs of a collection have beside each other, as PNG and as PDF; returns the paths.
 
   One set of figures for each data set; of several the names end in the data. What cannot be drawn is told of.
 
-  Raises OSError: they cannot be written.
+  directory: where they go. None: report/figures of the collection's.
+
+  Raises RunError: they cannot be written.
   """
   import matplotlib
 
   matplotlib.use('Agg')
+  directory = directory or collection.directory / 'report' / 'figures'
   own, paths = cohorts(collection), []
   for cohort in own:
     end = f'-{_file_name(cohort.data)}' if len(own) > 1 else ''
@@ -38,8 +42,9 @@ def draw(collection: Collection, directory: pathlib.Path) -> list[pathlib.Path]:
       with told(path):
         drawn = draw_one(cohort)
         if drawn is not None:
-          directory.mkdir(parents=True, exist_ok=True)
-          paths += save(drawn, path, ('png', 'pdf'))
+          with writing(collection.directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            paths += save(drawn, path, ('png', 'pdf'))
   return paths
 
 
@@ -73,18 +78,19 @@ class _Color:
     from matplotlib import colormaps, colors
 
     own = np.arange(len(cohort.groups)) if own is None else own
-    self.field = cohort.swept[0] if cohort.swept and len(own) > FEW else ''
+    few = len(own) <= FEW or cohort.targets[own].all()
+    self.field = cohort.swept[0] if cohort.swept and not few else ''
     self.legend = not self.field and len(own) <= FEW
     if self.field:
-      values = cohort.values(self.field)[own]
+      values = np.where(cohort.targets, np.nan, cohort.values(self.field))[own]  # of targets betas are found, not given
       positive = np.nanmin(values) > 0 and np.nanmax(values) / np.nanmin(values) >= 10
       self.norm = (colors.LogNorm if positive else colors.Normalize)(np.nanmin(values), np.nanmax(values))
       self.of = colormaps[MAP](self.norm(np.nan_to_num(values, nan=np.nanmin(values))))
     else:
       self.of = [colors.to_rgba(OKABE_ITO[i % len(OKABE_ITO)]) for i in range(len(own))]
     self.of = np.array(self.of)
-    if self.field:  # whose betas are found, not given
-      self.of[cohort.targets[own]] = colors.to_rgba('0.75')
+    if self.field:
+      self.of[np.isnan(values)] = colors.to_rgba('0.75')
       values = np.unique(values[np.isfinite(values)])
       self.ticks = values[:: -(-len(values) // MOST_TICKS)]
 
@@ -94,13 +100,14 @@ class _Color:
       from matplotlib.cm import ScalarMappable
 
       bar = drawn.colorbar(ScalarMappable(self.norm, MAP), ax=axes, label=plain(self.field), fraction=0.04, pad=0.01)
-      bar.set_ticks(self.ticks, labels=[f'{value:g}' for value in self.ticks])
+      bar.set_ticks(self.ticks, labels=[f'{value:.3g}' for value in self.ticks])
       bar.minorticks_off()
 
 
 def _scatter(axis, cohort, *at, color, size=22, **kwargs):
   """Groups as points: circles; equal betas as diamonds with an edge; rates held at targets as triangles."""
   color, many = np.asarray(color), len(cohort.groups) > MANY
+  size = size if len(cohort.groups) < 100 else size / 2
   kinds = ((cohort.targets, '^', HELD, 1.0), (cohort.equal, 'D', EQUAL, 1.3))
   rest = ~(cohort.targets | cohort.equal)
   for which, marker, edge, width in ((rest, 'o', 'none', 0), *kinds):
@@ -124,7 +131,7 @@ def _ticks(axis, which, values):
   """The values of a field at their places, some of many."""
   step = -(-len(values) // MOST_TICKS)
   places = np.arange(0, len(values), step)
-  getattr(axis, f'set_{which}ticks')(places, [f'{values[i]:g}' for i in places], fontsize=8)
+  getattr(axis, f'set_{which}ticks')(places, [f'{values[i]:.3g}' for i in places], fontsize=8)
 
 
 # Figures.
@@ -156,9 +163,11 @@ def heat_maps(cohort: Cohort):
         if np.isfinite(value):
           color = 'white' if value < middle else 'black'
           axis.text(column, row - 0.28, f'{value:.3g}', ha='center', va='center', fontsize=7, color=color)
-    _ticks(axis, 'x', columns), _ticks(axis, 'y', rows)
+    _ticks(axis, 'x', columns)
+    _ticks(axis, 'y', rows)
     axis.set_title(plain(label(name)), fontsize=10)
-    axis.set_xlabel(plain(across), fontsize=9), axis.set_ylabel(plain(up), fontsize=9)
+    axis.set_xlabel(plain(across), fontsize=9)
+    axis.set_ylabel(plain(up), fontsize=9)
 
   mark = ' (diamonds: equal betas)' if equal.any() else ''
   return _panels(cohort, cohort.names, one, f'means over seeds{mark}')
@@ -176,20 +185,25 @@ def over_rates(cohort: Cohort):
     found, norm = surface(np.c_[x, y], values), _norm(values)
     if found is not None:
       mesh = found.vertices[:, 0], found.vertices[:, 1], found.triangles, found.vertices[:, 2]
-      axis.tricontourf(*mesh, 16, cmap=MAP, norm=norm, alpha=0.35)
+      axis.tricontourf(*mesh, 16, cmap=MAP, norm=norm, alpha=0.35, extend='both')
       axis.tricontour(*mesh, 8, colors='0.35', linewidths=0.5, linestyles='solid')
     _scatter(axis, cohort, x, y, color=values, cmap=MAP, norm=norm)
     from matplotlib.cm import ScalarMappable
 
     drawn.colorbar(ScalarMappable(norm, MAP), ax=axis)
+    axis.set_xlim(*_around(x))
+    axis.set_ylim(*_around(y))
     axis.set_title(plain(label(name)), fontsize=10)
-    (
-      axis.set_xlabel(plain(f'rate/{below} [nats]'), fontsize=9),
-      axis.set_ylabel(plain(f'rate/{above} [nats]'), fontsize=9),
-    )
+    axis.set_xlabel(plain(f'rate/{below} [nats]'), fontsize=9)
+    axis.set_ylabel(plain(f'rate/{above} [nats]'), fontsize=9)
 
   names = [name for name in cohort.names if not name.startswith('rate')]
   return _panels(cohort, names, one, f'over the rates of both layers{_marks(cohort)}')
+
+
+def _around(values):
+  low, high = np.nanmin(values), np.nanmax(values)
+  return low - 0.05 * (high - low or 1), high + 0.05 * (high - low or 1)
 
 
 def _norm(values):
@@ -215,10 +229,8 @@ def surfaces(cohort: Cohort):
       mesh.set_rasterized(True)
     _scatter(axis, cohort, x, y, values, color=values, cmap=MAP, norm=norm, size=10, depthshade=False)
     axis.set_title(plain(label(name)), fontsize=10)
-    (
-      axis.set_xlabel(plain(f'rate/{below}'), fontsize=8, labelpad=-4),
-      axis.set_ylabel(plain(f'rate/{above}'), fontsize=8, labelpad=-4),
-    )
+    axis.set_xlabel(plain(f'rate/{below}'), fontsize=8, labelpad=-4)
+    axis.set_ylabel(plain(f'rate/{above}'), fontsize=8, labelpad=-4)
     axis.tick_params(labelsize=7, pad=-2)
     axis.view_init(24, -125)
 
@@ -300,7 +312,8 @@ def information_plane(cohort: Cohort):
   axis.set_ylim(limits)
   hull = best_points(rate, -likelihood, -1).vertices
   axis.plot(rate[hull], -likelihood[hull], '--', color='0.3', linewidth=1.2, label='hull of the best')
-  axis.set_xlabel('rate [nats]'), axis.set_ylabel('distortion, -log_likelihood [nats]')
+  axis.set_xlabel('rate [nats]')
+  axis.set_ylabel('distortion, -log_likelihood [nats]')
   axis.grid(alpha=0.3)
   axis.legend(fontsize=8)
   color.bar(drawn, axis)

@@ -6,10 +6,10 @@ import pathlib
 import numpy as np
 
 from tfvae.errors import RunError, UserError
-from tfvae.report.axes import figure, plain
+from tfvae.report.axes import figure, plain, save
 from tfvae.report.entropies import TRAIN
 from tfvae.run.collection import Collection, Entry, groups, usable
-from tfvae.run.files import atomic, write
+from tfvae.run.files import write
 
 SHOWN = {  # of evaluations in mid-training
   'elbo': 'ELBO (line) and entropies (dots)',
@@ -17,6 +17,8 @@ SHOWN = {  # of evaluations in mid-training
   'rate': 'rate',
   'active_units': 'active units',
 }
+
+MOST = 12  # groups that are printed, and named in the figure
 
 
 def readable(runs: list[Entry]) -> tuple[list[Entry], list[str]]:
@@ -83,20 +85,21 @@ def draw(collection: Collection) -> list[pathlib.Path]:
   numbers = {label: summary(group) for label, group in named.items()}
   if not any(numbers.values()):
     raise RunError(f'--workdir {directory}: none of the runs below it has been evaluated; train them first')
-  for label, splits in numbers.items():
+  for label, splits in list(numbers.items())[:MOST]:
     for split, metrics in splits.items():
       for name, of in metrics.items():
         if name in ('elbo', 'elbo_minus_entropies', 'rate', 'active_units', 'log_evidence'):
           spread = f' +- {of["std"]:.4f} ({of["runs"]} runs)' if of['runs'] > 1 else ' (1 run: no spread)'
           print(f'{label}, {split}: {name} {of["mean"]:.4f}{spread}')
+  if len(numbers) > MOST:
+    print(f'and {len(numbers) - MOST} more groups in {directory / "repeats.json"}')
   paths = [directory / 'repeats.json']
   try:
     write(paths[0], json.dumps(numbers, indent=2) + '\n')
     if drawn := _figure(named):
       paths.append(directory / 'figures' / 'repeats.png')
       paths[-1].parent.mkdir(exist_ok=True)
-      with atomic(paths[-1], 'wb') as file:
-        drawn.savefig(file, dpi=150, format='png')
+      save(drawn, paths[-1])
   except OSError as error:
     raise UserError(f'{paths[-1]}: cannot be written ({error.strerror or error})') from None
   return paths
@@ -128,7 +131,8 @@ def _figure(named):
       axis.axhline(0, color='0.5', linewidth=0.8)
     axis.set(title=SHOWN[name], xlabel='step', ylabel='' if name == 'active_units' else 'nats')
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    if len(named) <= MOST:
+      axis.legend(fontsize=8)
   several = any(len(group) > 1 for group in named.values())
   drawn.suptitle('means over runs; bands: their standard deviation' if several else 'single runs, which have no spread')
   return drawn
