@@ -54,6 +54,11 @@ def train(spec, workdir, kept):
       run.close()
 
 
+def hear_ctrl_c():
+  """Processes that a shell starts in the background ignore it."""
+  signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def sweep(workdir, *flags, jobs=1, overrides=(), **more):
   """A grid of FAKE's runs."""
   from tfvae.sweep import command

@@ -152,7 +152,11 @@ def begin(workdir, *flags, lines_there=0):
   """The command in a process of its own, when its first run, which has so many lines, waits."""
   environment = os.environ | {'PYTHONPATH': str(ROOT), 'FAKE': '{"1": "waits"}'}
   process = subprocess.Popen(
-    [sys.executable, fake.__file__, 'parent', workdir, *flags], env=environment, stdout=subprocess.PIPE, text=True
+    [sys.executable, fake.__file__, 'parent', workdir, *flags],
+    env=environment,
+    stdout=subprocess.PIPE,
+    text=True,
+    preexec_fn=fake.hear_ctrl_c,
   )
   try:
     until(lambda: len(lines(workdir, 'seed=1')) > lines_there, process)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import fake
 import pytest
 from conftest import ROOT, command
 
@@ -95,8 +96,8 @@ def test_a_worker_is_killed(executor, tmp_path):
 @pytest.mark.parametrize('executor', EXECUTORS)
 def test_the_command_is_stopped_or_killed(executor, number, tmp_path):
   """Workers save (or, of Ray's that was killed, end), and the same command goes on; what is finished stays."""
-  argv = grid(tmp_path / 'grid', executor, 2000, '--sweep.seed=0,1', '--spec.train.checkpoint_every=50')
-  with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+  argv = grid(tmp_path / 'grid', executor, 20_000, '--sweep.seed=0,1', '--spec.train.checkpoint_every=500')
+  with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, preexec_fn=fake.hear_ctrl_c) as process:
     runs = [Directory(tmp_path / f'grid/seed={seed}') for seed in (0, 1)]
     until(lambda: all(run.exists() and run.saved for run in runs), process)
     process.send_signal(number)
@@ -107,5 +108,5 @@ def test_the_command_is_stopped_or_killed(executor, number, tmp_path):
   steps = [run.saved for run in runs]
   done = subprocess.run(argv, capture_output=True, text=True)
   assert done.returncode == 0, done.stdout + done.stderr
-  assert set(statuses(tmp_path / 'grid')) == {'finished'} and min(steps) >= 50
+  assert set(statuses(tmp_path / 'grid')) == {'finished'} and min(steps) >= 500
   assert all('Resumed' in (tmp_path / f'grid/logs/seed={seed}.txt').read_text() for seed in (0, 1))

@@ -179,9 +179,9 @@ def _conclude(home, names, stop):
   if len(failed) > MOST_LISTED:
     print(f'and {len(failed) - MOST_LISTED} more, in {home.workdir / "sweep.json"}')
   done = f'{count["finished"]} of {len(points)} runs are finished'
-  print(f'{done}: {home.workdir}', flush=True)
-  if stop.number:
+  if stop.number and count['finished'] + count['failed'] < len(points):
     raise stopped(stop.number, f'{done}; the same command goes on with the others in {home.workdir}')
+  print(f'{done}: {home.workdir}', flush=True)
   if failed:
     raise RunError(
       f'{len(failed)} of {len(points)} runs failed (above); what they printed is in {home.workdir / LOGS}. The same '
