@@ -63,6 +63,7 @@ def test_a_surface_goes_through_its_points():
   assert np.isfinite(found.z).all() and found.z.min() >= values.min() and found.z.max() <= values.max()
   assert found.z[20, 16] == pytest.approx(np.sin(0.8) + 0.5, abs=1e-6)  # at x = 4, y = 0.5, a point
   assert found.z[10, 22] == pytest.approx(np.sin(1.1) + 0.25, abs=0.02)  # between points
+  assert found.points.shape == (30, 3) and sorted(found.points[:, 2]) == sorted(values)
   # The mesh is the same surface, and covers all of it.
   assert len(found.triangles) == 40 * 100 and np.isfinite(found.vertices).all()
   corners = found.vertices[found.triangles]

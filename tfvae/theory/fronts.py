@@ -81,12 +81,14 @@ class Surface(NamedTuple):
 
   Attributes:
     x, y, z: [G], [G] and [G, G]: z[j, i] at (x[i], y[j]), NaN where no points are around.
+    points: [P, 3]: x, y and value of the points, those at the same rates as one.
     vertices: [V, 3]: x, y and height of the mesh's; triangles: [T, 3] of these.
   """
 
   x: np.ndarray
   y: np.ndarray
   z: np.ndarray
+  points: np.ndarray
   vertices: np.ndarray
   triangles: np.ndarray
 
@@ -123,7 +125,7 @@ def surface(rates: np.ndarray, values: np.ndarray, size: int = 40, most: int = 4
   x, y = low[:, None] + extent[:, None] * side
   at, facets = _parted(triangles.points, triangles.simplices, max(1, int((most / len(triangles.simplices)) ** 0.5)))
   vertices = np.c_[low + extent * at, cut(spline(at))]
-  return Surface(x, y, cut(spline(*np.meshgrid(side, side))), vertices, facets)
+  return Surface(x, y, cut(spline(*np.meshgrid(side, side))), np.c_[places, means], vertices, facets)
 
 
 def _parted(points, triangles, parts):
