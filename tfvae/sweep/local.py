@@ -125,6 +125,8 @@ class Local:
 
   def _heard(self):
     """The workers that have said something, or died."""
+    if waiting := [worker for worker in filter(None, self._workers) if worker.has_answer]:
+      return waiting
     with selectors.DefaultSelector() as selector:
       for worker in filter(None, self._workers):
         selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
@@ -193,6 +195,11 @@ class Worker:
     with contextlib.suppress(BrokenPipeError):  # it has died, as its output will say
       self.process.stdin.write(job.to_json().encode() + b'\n')
       self.process.stdin.flush()
+
+  @property
+  def has_answer(self) -> bool:
+    """Whether it has said more than was read."""
+    return b'\n' in self._read
 
   def read(self) -> dict | None:
     """What it answered, {} where it has died; None: nothing yet."""

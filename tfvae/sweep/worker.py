@@ -16,10 +16,12 @@ import time
 import traceback
 from collections.abc import Callable
 
+from tfvae import memory
 from tfvae.errors import UserError, cut
 from tfvae.sweep.jobs import Job
 from tfvae.training.signals import Stopped
 
+GROWN = 2  # times the memory after its first run, from which on a process ends
 GRACE = 60.0  # seconds in which a worker that was left alone must have saved
 
 
@@ -73,10 +75,12 @@ def serve(train: Callable, make_kept: Callable = lambda: None) -> None:
   """Performs jobs until the input ends."""
   answers = os.fdopen(os.dup(1), 'w')
   os.dup2(2, 1)
-  jobs, kept = queue.SimpleQueue(), make_kept()
+  jobs, kept, fresh = queue.SimpleQueue(), make_kept(), 0
   threading.Thread(target=_listen, args=[jobs], daemon=True).start()
   while (line := jobs.get()) is not None:
     outcome = perform(Job.from_json(line), train, kept)
+    fresh = fresh or memory.resident()
+    outcome['broken'] |= memory.resident() > GROWN * fresh
     with contextlib.suppress(BrokenPipeError):
       print(json.dumps(outcome), file=answers, flush=True)
     if outcome['broken'] or outcome['status'] == 'interrupted':
