@@ -25,7 +25,7 @@ DATA = {
 }
 
 
-def train(spec, workdir, kept):
+def train(spec, workdir):
   """Two steps, what FAKE says, then the others and an evaluation."""
   assert 'tensorflow' not in sys.modules
   run, what = Directory(workdir), json.loads(os.environ.get('FAKE', '{}')).get(str(spec.seed), '')

@@ -111,7 +111,7 @@ class OnRay:
 
 def _perform(text):
   """In a process of Ray's: `worker.perform`."""
-  return worker.perform(Job.from_json(text), worker.train, None)
+  return worker.perform(Job.from_json(text), worker.train)
 
 
 def _outcome(ray, reference, job):

@@ -5,6 +5,7 @@ in the log of the job. When nobody is left at the other end of its input it is t
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ from collections.abc import Callable
 
 from tfvae import memory
 from tfvae.errors import UserError, cut
+from tfvae.quiet import import_tensorflow
 from tfvae.sweep.jobs import Job
 from tfvae.training.signals import Stopped
 
@@ -25,8 +27,8 @@ GROWN = 2  # times the memory after its first run, from which on a process ends
 GRACE = 60.0  # seconds in which a worker that was left alone must have saved
 
 
-def perform(job: Job, train: Callable, kept) -> dict:
-  """Trains the run of a job by train(spec, workdir, kept): {'status', 'message', 'seconds', 'broken'}.
+def perform(job: Job, train: Callable) -> dict:
+  """Trains the run of a job by train(spec, workdir): {'status', 'message', 'seconds', 'broken'}.
 
   broken: whether this process should not be given another run.
   """
@@ -37,7 +39,7 @@ def perform(job: Job, train: Callable, kept) -> dict:
     sys.orig_argv = list(job.command)  # environment.json says how to make this run, not how this process began
     try:
       os.chdir(job.cwd)
-      train(job.load(), job.workdir, kept)
+      train(job.load(), job.workdir)
     except Stopped as error:
       status, message = 'interrupted', str(error)
     except UserError as error:
@@ -71,14 +73,14 @@ def _into(log):
     os.close(handle)
 
 
-def serve(train: Callable, make_kept: Callable = lambda: None) -> None:
+def serve(train: Callable) -> None:
   """Performs jobs until the input ends."""
   answers = os.fdopen(os.dup(1), 'w')
   os.dup2(2, 1)
-  jobs, kept, fresh = queue.SimpleQueue(), make_kept(), 0
+  jobs, fresh = queue.SimpleQueue(), 0
   threading.Thread(target=_listen, args=[jobs], daemon=True).start()
   while (line := jobs.get()) is not None:
-    outcome = perform(Job.from_json(line), train, kept)
+    outcome = perform(Job.from_json(line), train)
     fresh = fresh or memory.resident()
     outcome['broken'] |= memory.resident() > GROWN * fresh
     with contextlib.suppress(BrokenPipeError):
@@ -97,12 +99,20 @@ def _listen(jobs):
   os._exit(1)
 
 
-def train(spec, workdir, kept) -> None:
-  """As `python launch.py --spec ... --workdir ...` does."""
+def train(spec, workdir) -> None:
+  """As `python launch.py --spec ... --workdir ...` does; the data and the compiled step are kept for the next run."""
   from tfvae import commands
 
-  del kept
-  commands.train(spec, workdir)
+  commands.train(spec, workdir, kept=_kept())
+
+
+@functools.cache
+def _kept():
+  """Of this process."""
+  import_tensorflow()
+  from tfvae.training.machinery import Kept
+
+  return Kept()
 
 
 if __name__ == '__main__':
