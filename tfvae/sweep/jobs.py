@@ -1,6 +1,7 @@
 """A point of a grid on its way to whoever trains it, and back."""
 
 import json
+import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -57,3 +58,9 @@ def thread_variables(threads: int) -> dict[str, str]:
   """The environment in which a process computes with this many threads; of equal ones numbers are equal to the bit."""
   # How many operations TensorFlow computes at a time says nothing to the bits, and here one thread is as fast as two.
   return {'OMP_NUM_THREADS': str(threads), 'TF_NUM_INTRAOP_THREADS': str(threads), 'TF_NUM_INTEROP_THREADS': '1'}
+
+
+def package_variables() -> dict[str, str]:
+  """The environment in which a process finds this package, wherever it is."""
+  package = str(pathlib.Path(__file__).parents[2])
+  return {'PYTHONPATH': os.pathsep.join([package, *filter(None, [os.environ.get('PYTHONPATH')])])}

@@ -11,9 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
-import tfvae
 from tfvae.run import environment
-from tfvae.sweep.jobs import ATTEMPTS, Event, Job, thread_variables
+from tfvae.sweep.jobs import ATTEMPTS, Event, Job, package_variables, thread_variables
 
 TICK = 0.5  # seconds after which there is something to show at the latest
 MOST_RUNS = 50  # of one process
@@ -105,12 +104,6 @@ class Local:
         yield Event(job.name, 'running')
 
   def _start(self, place):
-    package = str(pathlib.Path(tfvae.__file__).parents[1])
-    own = os.environ | thread_variables(self.threads)
-    own['PYTHONPATH'] = os.pathsep.join([package, *filter(None, [os.environ.get('PYTHONPATH')])])
-    if self._gpus:
-      mine = self._gpus[place :: self.jobs] or [self._gpus[place % len(self._gpus)]]
-      own |= {'CUDA_VISIBLE_DEVICES': ','.join(mine), 'TF_FORCE_GPU_ALLOW_GROWTH': 'true'}
     self._logs.mkdir(parents=True, exist_ok=True)
     with open(self._logs / 'workers.txt', 'ab') as log:
       # In a session of its own: Ctrl-C is for this process, which tells the workers.
@@ -119,9 +112,17 @@ class Local:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env=own,
+        env=os.environ | self.variables(place),
         start_new_session=True,
       )
+
+  def variables(self, place: int) -> dict[str, str]:
+    """What is in the environment of the worker of this number: its threads, its GPUs, and where the package is."""
+    found = package_variables() | thread_variables(self.threads)
+    if self._gpus:
+      mine = self._gpus[place :: self.jobs] or [self._gpus[place % len(self._gpus)]]
+      found |= {'CUDA_VISIBLE_DEVICES': ','.join(mine), 'TF_FORCE_GPU_ALLOW_GROWTH': 'true'}
+    return found
 
   def _heard(self):
     """The workers that have said something, or died."""

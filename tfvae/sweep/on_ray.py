@@ -6,14 +6,12 @@ Ray is imported here alone (`pip install -e ".[sweep]"`).
 import contextlib
 import importlib.util
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 
-import tfvae
 from tfvae.errors import UserError, cut
 from tfvae.run import environment
 from tfvae.sweep import worker
-from tfvae.sweep.jobs import ATTEMPTS, Event, Job, thread_variables
+from tfvae.sweep.jobs import ATTEMPTS, Event, Job, package_variables, thread_variables
 
 TICK = 0.5  # seconds after which there is something to show at the latest
 MOST_RUNS = 50  # of one process
@@ -91,9 +89,8 @@ class OnRay:
     return 'on this machine' if self._address == 'local' else f'at {cut(self._address)}'
 
   def _connect(self, ray):
-    package = str(pathlib.Path(tfvae.__file__).parents[1])
-    variables = thread_variables(self.threads) | {
-      'PYTHONPATH': os.pathsep.join([package, *filter(None, [os.environ.get('PYTHONPATH')])]),
+    variables = thread_variables(self.threads) | package_variables()
+    variables |= {
       'TF_CPP_MIN_LOG_LEVEL': '3',
       'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
     }
