@@ -24,16 +24,29 @@ class Ema:
 
   def update(self) -> None:
     """Takes in the current weights, on each device its own. After constraints have been applied to them."""
-    t = tf.cast(self.updates, tf.float32)
-    decay = tf.minimum(self._decay, (1 + t) / (10 + t))
-
-    def move(average, weight):
-      average.assign_add(tf.cast(1 - decay, weight.dtype) * (weight - average))
-
+    rate = self._rate(self.updates)
+    move = lambda average, weight: average.assign(_moved(average, weight, rate))
     extended = tf.distribute.get_strategy().extended
     for average, weight in zip(self.averages, self._weights, strict=True):
       extended.update(average, move, args=(weight.value,), group=False)
     self.updates.assign_add(1)
+
+  def moved(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The values of `state` after an update, given those before it; of the weights in a `keras.StatelessScope`."""
+    *averages, updates = values
+    rate = self._rate(updates)
+    pairs = zip(averages, self._weights, strict=True)
+    return [*(_moved(average, weight.value, rate) for average, weight in pairs), updates + 1]
+
+  @property
+  def state(self) -> list[tf.Variable]:
+    """The averages and the number of updates."""
+    return [*self.averages, self.updates]
+
+  def _rate(self, updates):
+    """1 - d."""
+    t = tf.cast(updates, tf.float32)
+    return 1 - tf.minimum(self._decay, (1 + t) / (10 + t))
 
   @contextlib.contextmanager
   def swapped(self):
@@ -56,3 +69,7 @@ class Ema:
     """Gives the model the averaged weights for good."""
     for average, weight in zip(self.averages, self._weights, strict=True):
       weight.assign(average if weight.constraint is None else weight.constraint(tf.convert_to_tensor(average)))
+
+
+def _moved(average, weight, rate):
+  return average + tf.cast(rate, weight.dtype) * (weight - average)

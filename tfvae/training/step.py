@@ -1,5 +1,6 @@
 """One training step of every player, and many of them in one call. All that runs on the devices in training."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -34,29 +35,34 @@ class Stepper:
     clip_norm: upper limit of the global norm of a player's gradient; 0: none.
     compile: 'xla' | 'graph' | 'eager'.
     worker: the number of this process among those of the strategy.
+
+  Attributes:
+    requests: the noise that a step asks for, that of its batch in the scope 'data'.
+    metric_names: K.
+    rows: of the global batch, for this process.
   """
 
   def __init__(
     self, strategy, model, objective, source, groups, ema, seed, clip_norm: float, compile: str, worker: int = 0
   ):
     self.strategy, self.model, self.objective, self.source = strategy, model, objective, source
-    self._groups, self._ema, self._seed, self._clip_norm = groups, ema, seed, clip_norm
+    self.groups, self.ema, self._seed, self._clip_norm = groups, ema, seed, clip_norm
     self._global_batch, self._replicas = source.batch_size, strategy.num_replicas_in_sync
     self._size = -(-self._global_batch // self._replicas)  # examples of a replica; the last one's may be fewer
     local = len(strategy.extended.worker_devices)
     self._first_row = worker * local * self._size
     rows = np.arange(self._first_row, self._first_row + local * self._size)
-    self.rows = np.minimum(rows, self._global_batch - 1)  # of the global batch, for this process
-    self._gradients, self._move, self._norm = self._gradients_of, self._move_all, tf.linalg.global_norm
+    self.rows = np.minimum(rows, self._global_batch - 1)
+    self._gradients, self._move = self._gradients_of, self.move
     if compile == 'xla' and self._replicas == 1:
-      self._norm = norm_in_parts
-      self._move = tf.function(self._move_all, autograph=False, jit_compile=True)
+      move = functools.partial(self.move, norm=norm_in_parts)
+      self._move = tf.function(move, autograph=False, jit_compile=True)
     elif compile == 'xla':  # what crosses the replicas cannot be compiled
       self._gradients = tf.function(self._gradients_of, autograph=False, jit_compile=True)
     for optimizer, _ in (pair for pairs in groups.values() for pair in pairs if self._replicas > 1):
       # Keras would sum over the replicas when it applies gradients; these are summed before they are clipped.
       optimizer._all_reduce_sum_gradients = lambda pairs: pairs
-    self._requests = noise_lib.record(self._ask)
+    self.requests = noise_lib.record(self._ask)
     number, sums = tf.TensorSpec([], tf.int64), tf.TensorSpec([len(self.metric_names)], tf.float64)
     signature = (source.feed_spec(self.rows), number, number, sums)
     self.run: Callable = (
@@ -68,7 +74,7 @@ class Stepper:
 
     def ask():
       batch, self.metric_names = self.source.batch(self.source.blank(self._size), noise.scope('data')), []
-      for player in self._groups:
+      for player in self.groups:
         _, metrics = self.objective.loss(player, self.model, batch, tf.constant(0, tf.int64), noise.scope(player))
         plain, wide = _by_rank(metrics)
         own = [*plain, *(f'{name}/{k}' for name, value in wide.items() for k in range(value.shape[1]))]
@@ -79,7 +85,7 @@ class Stepper:
     self.strategy.run(ask)
 
   def _suffixed(self, name, player):
-    return name if len(self._groups) == 1 else f'{name}/{player}'
+    return name if len(self.groups) == 1 else f'{name}/{player}'
 
   def zeros(self) -> np.ndarray:
     """The sums before the first step."""
@@ -104,9 +110,9 @@ class Stepper:
     moved = self.strategy.run(self._replica_step, args=(examples, step))
     last, finite = (self.strategy.experimental_local_results(value)[0] for value in moved)  # the same on all of them
     with self.strategy.scope():
-      self.objective.update(dict(zip(self.metric_names, tf.unstack(last), strict=True)), step)
-      if self._ema is not None:
-        self._ema.update()
+      self.update(last, step)
+      if self.ema is not None:
+        self.ema.update()
     return tf.cast(last, tf.float64), finite
 
   def _replica_step(self, examples, step):
@@ -116,50 +122,62 @@ class Stepper:
       share = Share(begin, self._size, self._global_batch)
       own = Share(begin - self._first_row, self._size, len(self.rows))  # of what this process read
       examples = {name: own.of(value) for name, value in examples.items()}
-    values = noise_lib.draw(self._requests, self._seed, step, share)
+    values = noise_lib.draw(self.requests, self._seed, step, share)
     batch = self.source.batch(examples, noise_lib.replay(values).scope('data'))
     if self._size * self._replicas > self._global_batch:
       batch['mask'] = tf.cast(share.mask(), batch['x'].dtype)
     return self._move(batch, step, values)
 
-  def _move_all(self, batch, step, values):
-    """Moves every player in turn: (the metrics' means, whether losses and gradient norms are finite)."""
+  def update(self, means: tf.Tensor, step: tf.Tensor) -> None:
+    """What follows the players' moves: the objective is told the metrics' means [K]."""
+    self.objective.update(dict(zip(self.metric_names, tf.unstack(means), strict=True)), step)
+
+  def move(self, batch: dict, step: tf.Tensor, values: dict, norm: Callable = tf.linalg.global_norm):
+    """Moves every player in turn: (the metrics' means [K], whether losses and gradient norms are finite).
+
+    Args:
+      batch: this replica's.
+      step: its number, from 0.
+      values: the noise of `requests`, by name.
+      norm: that of a list of tensors.
+    """
     moved = []
-    for player in self._groups:
+    for player in self.groups:
       gradients, means = self._gradients(player, batch, step, values)
-      moved.append(self._apply(player, gradients, means))
+      moved.append(self._apply(player, gradients, means, norm))
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(values[:2])) for values in moved])
     return tf.concat(moved, axis=0), finite
 
   def _gradients_of(self, player, batch, step, values):
     """The replica's part of a player's gradients, and of the means of its loss and metrics."""
-    variables = [v for _, members in self._groups[player] for v in members]
+    variables = [v.value for _, members in self.groups[player] for v in members]
     with tf.GradientTape() as tape:
+      tape.watch(variables)  # which a `keras.StatelessScope` makes tensors
       loss, metrics = self.objective.loss(player, self.model, batch, step, noise_lib.replay(values).scope(player))
       # Averaged over the global batch; penalties of Keras layers once, whatever the number of replicas.
       total = tf.reduce_sum(self._masked(loss, batch)) / self._global_batch
       for penalty in self.model.losses:
         total += tf.cast(penalty, total.dtype) / self._replicas
-    gradients = tape.gradient(total, [v.value for v in variables], unconnected_gradients='zero')
+    gradients = tape.gradient(total, variables, unconnected_gradients='zero')
     rows = _rows(loss, metrics)
     return gradients, tf.reduce_sum(self._masked(rows, batch), axis=1) / self._global_batch
 
   def _masked(self, value, batch):
     return value * tf.cast(batch['mask'], value.dtype) if 'mask' in batch else value
 
-  def _apply(self, player, gradients, means):
+  def _apply(self, player, gradients, means, norm):
     """Moves one player; returns its gradient norm and the means, in `metric_names`' order."""
     # Summed over the replicas first, then measured and clipped, so that two replicas do what one does.
     if self._replicas > 1:
       context = tf.distribute.get_replica_context()
       gradients, means = context.all_reduce(tf.distribute.ReduceOp.SUM, (gradients, means))
-    norm = self._norm(gradients)
+    length = norm(gradients)
     if self._clip_norm:
-      gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
-    for optimizer, members in self._groups[player]:
+      gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=length)
+    for optimizer, members in self.groups[player]:
       optimizer.apply(gradients[: len(members)], members)
       gradients = gradients[len(members) :]
-    return tf.concat([tf.cast(norm, means.dtype)[None], means], axis=0)
+    return tf.concat([tf.cast(length, means.dtype)[None], means], axis=0)
 
 
 def _rows(loss, metrics):
