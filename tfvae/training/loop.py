@@ -24,9 +24,11 @@ from tfvae.run.checkpoints import Checkpoints, named
 from tfvae.run.directory import Directory
 from tfvae.run.events import Events, show_trial
 from tfvae.spec.evaluators import entry, kind
+from tfvae.training.course import Call, Course, alone
 from tfvae.training.machinery import Kept, Machinery
 from tfvae.training.progress import Progress, watch
 from tfvae.training.signals import StopSignal, stopped
+from tfvae.training.step import Steps
 from tfvae.training.workers import Workers, one_device
 
 # A call of the compiled loop takes about this long at most, so that a stop signal is heard.
@@ -70,6 +72,7 @@ class Trainer:
       made = kept.machinery(spec, data, self.strategy)
     else:
       made = Machinery(spec, data, self.strategy, self.workers.index)
+    self.machinery = made
     self.source, self.model, self.objective, self.ema = made.source, made.model, made.objective, made.ema
     self.stepper, self.evaluation, self._mode, self.strategy = made.stepper, made.evaluation, made.mode, made.strategy
     if self.workers.is_chief:
@@ -97,6 +100,7 @@ class Trainer:
     self._eval_events = {split: Events(run.workdir / name(split)) for split in self._of_splits}
     self._train_events = Events(run.workdir / 'train')
     self.step = self._logged = self._saved = 0
+    self.present: Callable[[], None] = lambda: None  # before the model is looked at: gives it the values of this run
     self._all_finite = tf.function(
       lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(v.value)) for v in self.model.variables])
     )
@@ -113,9 +117,13 @@ class Trainer:
 
     evaluated: called, by the chief, with the step of each evaluation in mid-training when metrics.jsonl has it.
     """
+    alone(self.course(stop, overwrite, evaluated))
+
+  def course(self, stop: StopSignal, overwrite: bool = False, evaluated: Callable[[int], None] | None = None) -> Course:
+    """The same as a course: steps are taken by who goes through it."""
     stop.at_once, self._evaluated = None, evaluated or (lambda step: None)
     try:
-      self._train(stop, overwrite)
+      yield from self._train(stop, overwrite)
     except tf.errors.InvalidArgumentError as error:
       if isinstance(self._part, Part):
         raise UserError(self._part.reader.explain(error)) from None
@@ -128,7 +136,7 @@ class Trainer:
   def _train(self, stop, overwrite):
     steps, workers = self.spec.train.steps, self.workers
     told = self._begin(overwrite)
-    progress = Progress(self.step, steps, quiet=not workers.is_chief)
+    progress = self._progress = Progress(self.step, steps, quiet=not workers.is_chief)
     if told:
       progress.say(told)
     told = None
@@ -143,15 +151,11 @@ class Trainer:
         told, most = self._agree(stop, most)
         if told:
           break
-        begun, first_call = time.perf_counter(), self.step == self._started
-        count = min(most, self._next_stop() - self.step)
-        feed = self.source.feed(self.step, count, self.stepper.rows)
-        with progress.compiling(COMPILING[self._mode]) if first_call else contextlib.nullcontext():
-          done = self.stepper.run(feed, tf.constant(self.step, tf.int64), tf.constant(count, tf.int64), sums)
-          sums, taken = done.sums, int(done.taken)
+        first_call, count = self.is_first_call, min(most, self._next_stop() - self.step)
+        done, took = yield Call(self, count, sums)
+        sums, taken = done.sums, int(done.taken)
         if not bool(done.finite):
           self._stop_non_finite(self.step + taken, done.last.numpy())
-        took = time.perf_counter() - begun
         self.step, seconds = self.step + taken, seconds + took
         progress.advance(self.step)
         if self._is_log_step():
@@ -177,6 +181,24 @@ class Trainer:
       workers.gather()  # who leaves early looks like one that was lost
       done = f'saved step {self.step} in' if self.step else 'stopped before the first step of'
       raise stopped(told[0], f'{done} {self.run.workdir}; the same command resumes', told[1])
+
+  @property
+  def is_first_call(self) -> bool:
+    """Whether the next call compiles, so that what it takes says nothing."""
+    return self.step == self._started
+
+  def compiling(self) -> contextlib.AbstractContextManager:
+    """Inside, it is said that the step is compiled where this takes long."""
+    return self._progress.compiling(COMPILING[self._mode]) if self.is_first_call else contextlib.nullcontext()
+
+  def take(self, call: Call) -> tuple[Steps, float]:
+    """Takes the steps of a call: where it ended, and the seconds that it took."""
+    begun, first, count = time.perf_counter(), tf.constant(self.step, tf.int64), tf.constant(call.count, tf.int64)
+    feed = self.source.feed(self.step, call.count, self.stepper.rows)
+    with self.compiling():
+      done = self.stepper.run(feed, first, count, call.sums)
+      int(done.taken)  # when they are taken
+    return done, time.perf_counter() - begun
 
   def _agree(self, stop, most):
     """(the signal that stops all workers now and who heard it, or None; the steps of the next call): alike for all."""
@@ -268,6 +290,7 @@ class Trainer:
     return self._zeros
 
   def _save(self, sums):
+    self.present()
     if not bool(self._all_finite()):
       bad = [v.path for v in self.model.variables if not np.all(np.isfinite(v.numpy()))]
       raise NonFiniteError(self._non_finite_message(self.step, f'the weights {", ".join(bad[:3])}'))
@@ -279,6 +302,7 @@ class Trainer:
     self._saved = self.step
 
   def _stop_non_finite(self, step, last):
+    self.present()
     names = [name for name, value in zip(self.stepper.metric_names, last, strict=True) if not np.isfinite(value)]
     raise NonFiniteError(self._non_finite_message(step, ', '.join(names) + self._bad_examples(step)))
 
@@ -314,6 +338,7 @@ class Trainer:
     """An evaluation in mid-training, by the chief; a stop signal gives it up, and resuming begins with it."""
     if not self.workers.is_chief:
       return
+    self.present()
     with contextlib.suppress(Abandoned), self._averaged():
       for split, own in due.items():
         numbers, arrays = {}, {}
@@ -357,6 +382,7 @@ class Trainer:
     """
     if not self.workers.is_chief:
       return None
+    self.present()
     found = {}
     for split, own in self._of_splits.items():
       events = self._eval_events[split]
