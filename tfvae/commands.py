@@ -6,7 +6,7 @@ import math
 import os
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tfvae.plan import announce, default_workdir
 from tfvae.quiet import import_tensorflow
 from tfvae.run import environment, metrics
 from tfvae.run.directory import PLACES, checksum
+from tfvae.spec import stacking
 from tfvae.spec.entries import NAMES
 from tfvae.spec.evaluators import EVALUATORS
 from tfvae.spec.fields.field import flatten
@@ -26,6 +27,7 @@ from tfvae.spec.schema import schema, unknown
 from tfvae.trained import Run
 from tfvae.training import workers
 from tfvae.training.cluster import cluster_of
+from tfvae.training.course import Course, Ended, alone
 from tfvae.training.signals import StopSignal
 
 # What memory depends on beside the data, most of it first.
@@ -51,11 +53,41 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
     UserError: a SpecError naming every problem of the spec, or what is wrong with the directory or the data.
     Stopped: a KeyboardInterrupt, after Ctrl-C or SIGTERM; its message says what was saved.
   """
+  with StopSignal() as stop:
+    return alone(_training(spec, workdir, overwrite, kept, stop))
+
+
+def train_stacked(runs: Sequence[tuple[Any, str | os.PathLike]], around: Callable | None = None) -> Iterator[Ended]:
+  """Trains several runs, whose specs differ in values alone (`spec.sharing`), as one compiled program.
+
+  Each is an ordinary run directory: as if `train` had made it, but for the last bits of numbers. Says of each what
+  became of it as soon as it has ended.
+
+  Args:
+    runs: (spec, workdir) of each, as `train` takes them.
+    around: number of a run -> a context in which all is done that is done for this run alone.
+
+  Raises UserError where they cannot be trained so; then nothing was changed.
+  """
+  specs = [spec_lib.resolve(spec) for spec, _ in runs]
+  stacking.require(specs)
+  import_tensorflow()
+  from tfvae.training.machinery import Kept
+  from tfvae.training.stacks import together
+
+  with StopSignal() as stop:
+    kept = Kept()
+    courses = [_training(spec, workdir, False, kept, stop) for spec, workdir in runs]
+    yield from together(courses, stop, around)
+
+
+def _training(spec, workdir, overwrite, kept, stop) -> Course:
+  """The course of `train`; returns the Run."""
   spec = spec_lib.load(spec) if isinstance(spec, (str, os.PathLike)) else spec
   origin, spec = spec_lib.origin(spec), spec_lib.resolve(spec)
   run = Run(workdir or default_workdir(origin))
   cluster = cluster_of(spec.train.strategy)
-  with StopSignal() as stop, _closing(run, TRAINED if spec.study.name == 'none' else STUDIED):
+  with _closing(run, TRAINED if spec.study.name == 'none' else STUDIED):
     run.check(spec, overwrite)
     build.check(spec)
     if cluster is None or cluster.is_chief:
@@ -79,7 +111,7 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
 
       trainer = Trainer(spec, run, data, strategy, group, origin and origin.file.absolute(), kept)
       with _course(run, spec.train.steps) as evaluated:
-        trainer.train(stop, overwrite, evaluated)
+        yield from trainer.course(stop, overwrite, evaluated)
       if numbers := trainer.finish():
         _conclude(run, trainer.step, spec.eval.split, numbers)
       group.gather()  # who leaves early looks like one that was lost

@@ -12,6 +12,13 @@ class Call(NamedTuple):
   sums: Any  # of each metric since the last log, [K] float64
 
 
+class Ended(NamedTuple):
+  """How a course that was gone through with others ended."""
+
+  number: int  # of the course
+  error: BaseException | None = None  # UserError: it failed. Stopped: a signal ended it
+
+
 # It yields calls, and is sent where each ended (`Steps`) and how many seconds that took.
 Course = Generator[Call, tuple[Any, float], Any]
 

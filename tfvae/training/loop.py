@@ -151,7 +151,7 @@ class Trainer:
         told, most = self._agree(stop, most)
         if told:
           break
-        first_call, count = self.is_first_call, min(most, self._next_stop() - self.step)
+        first_call, count = self._is_first_call, min(most, self._next_stop() - self.step)
         done, took = yield Call(self, count, sums)
         sums, taken = done.sums, int(done.taken)
         if not bool(done.finite):
@@ -183,19 +183,14 @@ class Trainer:
       raise stopped(told[0], f'{done} {self.run.workdir}; the same command resumes', told[1])
 
   @property
-  def is_first_call(self) -> bool:
-    """Whether the next call compiles, so that what it takes says nothing."""
+  def _is_first_call(self):
     return self.step == self._started
-
-  def compiling(self) -> contextlib.AbstractContextManager:
-    """Inside, it is said that the step is compiled where this takes long."""
-    return self._progress.compiling(COMPILING[self._mode]) if self.is_first_call else contextlib.nullcontext()
 
   def take(self, call: Call) -> tuple[Steps, float]:
     """Takes the steps of a call: where it ended, and the seconds that it took."""
     begun, first, count = time.perf_counter(), tf.constant(self.step, tf.int64), tf.constant(call.count, tf.int64)
     feed = self.source.feed(self.step, call.count, self.stepper.rows)
-    with self.compiling():
+    with self._progress.compiling(COMPILING[self._mode]) if self._is_first_call else contextlib.nullcontext():
       done = self.stepper.run(feed, first, count, call.sums)
       int(done.taken)  # when they are taken
     return done, time.perf_counter() - begun

@@ -17,10 +17,10 @@ from tfvae.training.step import Stepper, compile_mode
 
 def mode_of(spec, model, batch_size: int) -> str:
   """How the steps of a spec are compiled."""
-  return compile_mode(spec.train.compile, model, _values(spec, model, batch_size))
+  return compile_mode(spec.train.compile, model, values_of(spec, model, batch_size))
 
 
-def _values(spec, model, batch_size):
+def values_of(spec, model, batch_size):
   """Numbers in E[x | z] of all samples of a step."""
   samples = spec.objective.num_samples or 2 * max(spec.model.members or (spec.model[spec.model.layers[-1]].dim,))
   return samples * batch_size * math.prod(model.shape)
@@ -61,7 +61,7 @@ class Machinery:
       with _recorded() as self._variables:
         self.model, self.objective, self.groups, self.ema = self._made(spec)
       memory.require_tensor(
-        8 * _values(spec, self.model, self.source.batch_size) // replicas,
+        8 * values_of(spec, self.model, self.source.batch_size) // replicas,
         'E[x | z] of a step and its gradient',
         'lower spec.data.batch_size or spec.objective.num_samples',
       )
@@ -101,11 +101,23 @@ class Machinery:
     kinds = lambda variables: [(variable.shape, variable.dtype) for variable in variables]
     if kinds(variables) != kinds(self._variables):
       return False
-    for variable, value in zip(self._variables, variables, strict=True):
-      variable.assign(value)
-    self.source.reseed(spec.seed)
-    self.evaluation.take(spec)
+    self.belong(spec, variables)
     return True
+
+  def belong(self, spec, values=None) -> None:
+    """Is again what it was for `spec`, one of those that it was made for or has taken, with these `values`.
+
+    values: as `values` gave them. None: they have been given already.
+    """
+    for variable, value in zip(self._variables, values or (), strict=bool(values)):
+      variable.assign(value)
+    if self.source.seed != spec.seed:
+      self.source.reseed(spec.seed)
+    self.evaluation.take(spec)
+
+  def values(self) -> list[tf.Tensor]:
+    """Those of all its variables."""
+    return [variable.value() for variable in self._variables]
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Steps of several runs at once: one compiled program, whose values have a leading axis of members."""
 
+import re
 from typing import NamedTuple
 
 import keras
@@ -10,6 +11,28 @@ from tfvae import noise as noise_lib
 from tfvae.data.source import Source
 from tfvae.errors import UserError
 from tfvae.training.step import Stepper, norm_in_parts
+
+
+# On a CPU, XLA pays in a stack for so few rows (samples x batch) of a member, or where no layer is as wide as this: it
+# computes a large step more slowly, but begins it faster.
+XLA_ROWS, XLA_WIDTH = 256, 8
+NO_FORM = ('No pfor vectorization', 'expected to be loop invariant', 'expected to be not loop invariant')
+
+
+def mode_of(compile: str, model, rows: int) -> str:
+  """How the steps of a stack are compiled, 'auto' as measured (docs/sweep.md).
+
+  Args:
+    compile: spec.train.compile.
+    model: the Keras model.
+    rows: samples x batch, of a member.
+  """
+  if compile != 'auto':
+    return compile
+  if tf.config.list_physical_devices('GPU'):
+    return 'xla'
+  width = max((min(variable.shape) for variable in model.trainable_variables if len(variable.shape) == 2), default=0)
+  return 'xla' if rows <= XLA_ROWS or width < XLA_WIDTH else 'graph'
 
 
 class StackedSteps(NamedTuple):
@@ -66,10 +89,14 @@ class StackedStepper:
     try:
       self.run.get_concrete_function()
     except ValueError as error:
-      if 'pfor' not in str(error):
+      if not any(words in str(error) for words in NO_FORM):
         raise
-      what = str(error).partition('defined for ')[2].split('\n')[0].strip() or 'an operation'
-      raise UserError(f'these runs cannot be stacked: {what} has no form for several members; train them one by one') from None
+      found = re.search(r"defined for (\w+)|of op '(\w+)'", str(error))
+      what = next(filter(None, found.groups())) if found else 'an operation'
+      raise UserError(
+        f'these runs cannot be stacked: a step of theirs has {what}, which is not made for several runs at once; use '
+        '--sweep.executor=local'
+      ) from None
 
   def zeros(self) -> np.ndarray:
     """The sums before the first step."""
