@@ -13,7 +13,7 @@ from tfvae.data.dataset import Dataset, make
 from tfvae.data.loaders import loader
 from tfvae.errors import RunError, SpecError
 from tfvae.observation import Observation
-from tfvae.spec import fit
+from tfvae.spec import fit, stacking
 from tfvae.spec.entries import NAMES, SIGHT
 from tfvae.spec.evaluators import entry, kind
 from tfvae.spec.fields.field import flatten
@@ -58,10 +58,7 @@ def check(spec) -> None:
   """Raises SpecError where a classifier of spec.classifier cannot be used, or where it or a net does not fit the data,
   if their shape can be known before they are read.
   """
-  try:
-    shape = loader(spec.data.name).shape(spec.data)
-  except Exception:  # a file that is not there, or not right: loading it says what is wrong
-    shape = None
+  shape = _shape(spec)
   found = fit.problems(flatten(spec.to_dict()), shape) if shape else []
   of_fid = any(
     'classifier' in spec.eval[name].extractors for name in spec.eval.evaluators if 'reference' in entry(name).needs
@@ -70,6 +67,19 @@ def check(spec) -> None:
   found += classifiers.problems(spec, shape if shape and None not in shape else None, of_fid)
   if found:
     raise SpecError(found)
+
+
+def _shape(spec):
+  """That of an example where it can be known before any is read, else None."""
+  try:
+    return loader(spec.data.name).shape(spec.data)
+  except Exception:  # a file that is not there, or not right: loading it says what is wrong
+    return None
+
+
+def stacking_problems(spec) -> list[str]:
+  """Why a run of the spec cannot be one of a stack, as far as that can be known before its data are read, a line each."""
+  return stacking.problems(spec, _shape(spec))
 
 
 def problems(spec, data: Dataset) -> list[str]:

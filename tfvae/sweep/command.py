@@ -22,6 +22,7 @@ from tfvae.sweep.home import LOGS, Home, same_run
 from tfvae.sweep.jobs import Job, origin_of, thread_variables
 from tfvae.sweep.local import Local
 from tfvae.sweep.on_ray import OnRay
+from tfvae.sweep.stacked import Stacked
 from tfvae.training.signals import StopSignal, stopped
 
 MOST_LISTED = 20  # runs that failed, in full
@@ -51,7 +52,7 @@ def sweep(
   """
   options, axes, zips = options_lib.split(flags)
   grid = grid_lib.make(source, overrides, axes, zips, same_run, options_lib.NAMES)
-  _check(grid)
+  _check(grid, options.executor == 'stacked')
   home = Home(workdir or default_workdir(grid), source, grid)
   home.check(overwrite)
   with StopSignal() as stop, contextlib.closing(home):
@@ -79,7 +80,7 @@ def default_workdir(grid: grid_lib.Grid) -> pathlib.Path:
   return pathlib.Path('runs') / directory_name(fields, f'{origin.name}-sweep')
 
 
-def _check(grid):
+def _check(grid, stacked):
   """Raises SpecError where a point cannot be trained, as far as that can be told before its data are read."""
   found, count = {}, len(grid.points)
   for point in grid.points:
@@ -89,6 +90,8 @@ def _check(grid):
           ['spec.train.strategy: got multi_worker; a grid trains each run on one machine (one | mirrored)']
         )
       build.check(point.spec)
+      if stacked and (problems := build.stacking_problems(point.spec)):
+        raise SpecError(problems)
     except SpecError as error:
       for problem in error.problems:
         found.setdefault(problem, []).append(point.fields)
@@ -99,7 +102,8 @@ def _check(grid):
 def _executor(options, home, runs):
   if options.executor == 'ray':
     return OnRay(options.threads, options.gpus)
-  return Local(options.jobs, options.threads, home.workdir / LOGS, runs)
+  kind = Stacked if options.executor == 'stacked' else Local
+  return kind(options.jobs, options.threads, home.workdir / LOGS, runs)
 
 
 def _announced(source, overrides, grid, home, executor):

@@ -31,12 +31,49 @@ class Job(NamedTuple):
     changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
     return spec_lib.at(spec_lib.from_json(self.spec), Origin(path, pathlib.Path(file), variant, changes))
 
+  @property
+  def names(self) -> tuple[str, ...]:
+    return (self.name,)
+
+  def without(self, name: str) -> None:
+    """What is left of it when the run of this name has ended: nothing."""
+
   def to_json(self) -> str:
     return json.dumps(self)
 
   @classmethod
   def from_json(cls, text: str) -> 'Job':
     return cls(*json.loads(text))
+
+
+class Stack(NamedTuple):
+  """Runs that a process trains as one compiled program; to who hands it out, a job with several names."""
+
+  jobs: tuple[Job, ...]
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    return tuple(job.name for job in self.jobs)
+
+  @property
+  def step_key(self) -> str:
+    return self.jobs[0].step_key
+
+  @property
+  def log(self) -> str:
+    return self.jobs[0].log
+
+  def without(self, name: str) -> 'Stack | None':
+    """What is left of it when the run of this name has ended; None: nothing."""
+    left = tuple(job for job in self.jobs if job.name != name)
+    return Stack(left) if left else None
+
+  def to_json(self) -> str:
+    return json.dumps(self.jobs)
+
+  @classmethod
+  def from_json(cls, text: str) -> 'Stack':
+    return cls(tuple(Job(*job) for job in json.loads(text)))
 
 
 class Event(NamedTuple):

@@ -69,8 +69,11 @@ class Local:
     self._workers = [None] * self.jobs
 
   def __str__(self):
+    return f'local, {self._workers_in_words()}'
+
+  def _workers_in_words(self):
     on = f' on {len(self._gpus)} GPU{"s" * (len(self._gpus) > 1)}' if self._gpus else ''
-    return f'local, {_count(self.jobs, "worker")} of {_count(self.threads, "thread")}{on}'
+    return f'{_count(self.jobs, "worker")} of {_count(self.threads, "thread")}{on}'
 
   def run(self, jobs: Sequence[Job], stop) -> Iterator[Event | None]:
     """Trains them; says what becomes of each, and None when nothing did for a moment.
@@ -101,7 +104,7 @@ class Local:
         others = [other.last for other in self._workers if other and other is not worker]
         job = queue.take(worker.last, others)
         worker.give(job)
-        yield Event(job.name, 'running')
+        yield from (Event(name, 'running') for name in job.names)
 
   def _start(self, place):
     self._logs.mkdir(parents=True, exist_ok=True)
@@ -137,24 +140,26 @@ class Local:
     answer, job = worker.read(), worker.job
     if answer is None:
       return
-    worker.job = None
     if answer:
-      yield Event(job.name, answer['status'], answer['message'], answer['seconds'])
+      worker.job = job.without(answer['name'])
       worker.is_worn |= answer['broken'] or answer['status'] == 'interrupted'
+      yield Event(answer['name'], answer['status'], answer['message'], answer['seconds'])
       return
+    worker.job = None
     self._workers[self._workers.index(worker)] = None
     how = worker.end()
     if job is None:
       return
-    deaths[job.name] += not stopping
+    deaths.update(() if stopping else job.names)
     if stopping:
-      yield Event(job.name, 'interrupted', how)
-    elif deaths[job.name] < ATTEMPTS:
+      yield from (Event(name, 'interrupted', how) for name in job.names)
+    elif max(deaths[name] for name in job.names) < ATTEMPTS:
       queue.put_back(job)
-      yield Event(job.name, 'waiting', how)
+      yield from (Event(name, 'waiting', how) for name in job.names)
     else:
       advice = '; where memory is short, a lower --sweep.jobs helps' if 'SIGKILL' in how else ''
-      yield Event(job.name, 'failed', f'its worker {how}, {ATTEMPTS} times{advice} (see {job.log})')
+      why = f'its worker {how}, {ATTEMPTS} times{advice} (see {job.log})'
+      yield from (Event(name, 'failed', why) for name in job.names)
 
   def _tell_all(self):
     """Tells the workers to save and to stop."""
@@ -180,7 +185,7 @@ class Worker:
   """A worker process as it is seen from outside.
 
   Attributes:
-    job: what it trains, or None.
+    job: what it trains, or what is left of it, or None.
     last: the step key of its last job.
     is_worn: whether it is to be replaced by a new one.
   """
@@ -191,7 +196,7 @@ class Worker:
     os.set_blocking(process.stdout.fileno(), False)
 
   def give(self, job: Job) -> None:
-    self.job, self.last, self._runs = job, job.step_key, self._runs + 1
+    self.job, self.last, self._runs = job, job.step_key, self._runs + len(job.names)
     self.is_worn = self._runs >= MOST_RUNS
     with contextlib.suppress(BrokenPipeError):  # it has died, as its output will say
       self.process.stdin.write(job.to_json().encode() + b'\n')

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tfvae.errors import SpecError, nearest, short
 
-EXECUTORS = ('local', 'ray')
+EXECUTORS = ('local', 'ray', 'stacked')
 NAMES = ('executor', 'jobs', 'threads', 'gpus', 'zip')
 MOST = 4096  # workers, and threads of one
 

@@ -15,12 +15,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tfvae import memory
 from tfvae.errors import UserError, cut
 from tfvae.quiet import import_tensorflow
-from tfvae.sweep.jobs import Job
+from tfvae.sweep.jobs import Job, Stack
 from tfvae.training.signals import Stopped
 
 GROWN = 2  # times the memory after its first run, from which on a process ends
@@ -32,25 +32,61 @@ def perform(job: Job, train: Callable) -> dict:
 
   broken: whether this process should not be given another run.
   """
-  begun, broken = time.monotonic(), False
-  status, message = 'finished', ''
-  with _into(job.log):
+  begun, error = time.monotonic(), None
+  with _for(job):
     print(f'--- {time.strftime("%Y-%m-%d %H:%M:%S")}, process {os.getpid()}', flush=True)
-    sys.orig_argv = list(job.command)  # environment.json says how to make this run, not how this process began
     try:
       os.chdir(job.cwd)
       train(job.load(), job.workdir)
-    except Stopped as error:
-      status, message = 'interrupted', str(error)
-    except UserError as error:
-      status, message = 'failed', str(error)
-    except Exception as error:
-      traceback.print_exc()
-      first = next(iter(str(error).splitlines()), '')
-      status, message, broken = 'failed', f'{type(error).__name__}: {cut(first, 300)} (see {job.log})', True
-    if message:
-      print(message, flush=True)
-  return {'status': status, 'message': message, 'seconds': time.monotonic() - begun, 'broken': broken}
+    except (Exception, Stopped) as raised:
+      error = raised
+    return outcome(job, error, begun)
+
+
+def perform_stack(stack: Stack, train: Callable) -> Iterator[dict]:
+  """Trains the runs of a stack by train([(spec, workdir)], around); says of each what became of it when it ends."""
+  begun, left = time.monotonic(), dict(enumerate(stack.jobs))
+  for job in stack.jobs:
+    with _for(job):
+      beside = f', in a stack of {len(stack.jobs)}' if len(stack.jobs) > 1 else ''
+      print(f'--- {time.strftime("%Y-%m-%d %H:%M:%S")}, process {os.getpid()}{beside}', flush=True)
+  try:
+    os.chdir(stack.jobs[0].cwd)
+    for ended in train([(job.load(), job.workdir) for job in stack.jobs], lambda number: _for(stack.jobs[number])):
+      job = left.pop(ended.number)
+      with _for(job):
+        told = outcome(job, ended.error, begun)
+      yield told
+  except (Exception, Stopped) as error:  # of all that are left
+    for job in left.values():
+      with _for(job):
+        told = outcome(job, error, begun)
+      yield told
+
+
+def outcome(job: Job, error: BaseException | None, begun: float) -> dict:
+  """The answer for a job that has ended so; what went wrong is printed."""
+  status, message, broken = 'finished', '', False
+  if isinstance(error, Stopped):
+    status, message = 'interrupted', str(error)
+  elif isinstance(error, UserError):
+    status, message = 'failed', str(error)
+  elif error is not None:
+    traceback.print_exception(error)
+    first = next(iter(str(error).splitlines()), '')
+    status, message, broken = 'failed', f'{type(error).__name__}: {cut(first, 300)} (see {job.log})', True
+  if message:
+    print(message, flush=True)
+  seconds = time.monotonic() - begun
+  return {'name': job.name, 'status': status, 'message': message, 'seconds': seconds, 'broken': broken}
+
+
+@contextlib.contextmanager
+def _for(job):
+  """Inside, what is done is done for a job: printed to its log, and as if by its command."""
+  with _into(job.log):
+    sys.orig_argv = list(job.command)  # environment.json says how to make this run, not how this process began
+    yield
 
 
 @contextlib.contextmanager
@@ -75,18 +111,26 @@ def _into(log):
 
 def serve(train: Callable) -> None:
   """Performs jobs until the input ends."""
+  _serve(lambda line: [perform(Job.from_json(line), train)])
+
+
+def serve_stacks(train: Callable) -> None:
+  """The same, of stacks."""
+  _serve(lambda line: perform_stack(Stack.from_json(line), train))
+
+
+def _serve(perform_line):
   answers = os.fdopen(os.dup(1), 'w')
   os.dup2(2, 1)
-  jobs, fresh = queue.SimpleQueue(), 0
+  jobs, worn, fresh = queue.SimpleQueue(), False, 0
   threading.Thread(target=_listen, args=[jobs], daemon=True).start()
-  while (line := jobs.get()) is not None:
-    outcome = perform(Job.from_json(line), train)
-    fresh = fresh or memory.resident()
-    outcome['broken'] |= memory.resident() > GROWN * fresh
-    with contextlib.suppress(BrokenPipeError):
-      print(json.dumps(outcome), file=answers, flush=True)
-    if outcome['broken'] or outcome['status'] == 'interrupted':
-      break
+  while not worn and (line := jobs.get()) is not None:
+    for told in perform_line(line):
+      fresh = fresh or memory.resident()
+      told['broken'] |= memory.resident() > GROWN * fresh
+      with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(told), file=answers, flush=True)
+      worn |= told['broken'] or told['status'] == 'interrupted'
 
 
 def _listen(jobs):
@@ -115,5 +159,15 @@ def _kept():
   return Kept()
 
 
+def train_stacked(runs, around) -> Iterator:
+  """The same of several."""
+  from tfvae import commands
+
+  return commands.train_stacked(runs, around)
+
+
 if __name__ == '__main__':
-  serve(train)
+  if sys.argv[1:] == ['stacked']:
+    serve_stacks(train_stacked)
+  else:
+    serve(train)
