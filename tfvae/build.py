@@ -78,7 +78,7 @@ def _shape(spec):
 
 
 def stacking_problems(spec) -> list[str]:
-  """Why a run of the spec cannot be one of a stack, as far as that can be known before its data are read, a line each."""
+  """Why a run of the spec cannot be one of a stack, a line each, as far as it is known before data are read."""
   return stacking.problems(spec, _shape(spec))
 
 

@@ -1,5 +1,6 @@
 """Runs that differ in values alone, several at a time as one compiled program. Imports no TensorFlow: workers do."""
 
+import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -43,5 +44,5 @@ def stacks(jobs: Sequence[Job], workers: int) -> list[Stack]:
   for alike in by_key.values():
     number = max(-(-len(alike) // MOST_MEMBERS), min(workers // len(by_key), len(alike)), 1)
     ends = [round(place * len(alike) / number) for place in range(number + 1)]
-    found += [Stack(tuple(alike[begin:end])) for begin, end in zip(ends, ends[1:], strict=False)]
+    found += [Stack(tuple(alike[begin:end])) for begin, end in itertools.pairwise(ends)]
   return found

@@ -1,4 +1,4 @@
-"""Several runs whose steps are taken together: each goes through its own course, on machinery that all of them share."""
+"""Several runs whose steps are taken together: each goes its own course, on machinery that all of them share."""
 
 import contextlib
 import functools
@@ -131,7 +131,11 @@ def _take(stack, members):
   begun = time.perf_counter()
   try:
     done = stack.run(
-      stack.feeds(first, count), number(first), number(count), tf.constant(sums), tf.constant([call is not None for call in calls])
+      stack.feeds(first, count),
+      number(first),
+      number(count),
+      tf.constant(sums),
+      tf.constant([call is not None for call in calls]),
     )
     done = [value.numpy() for value in done]
   except Exception as error:
