@@ -13,6 +13,7 @@ import time
 from tfvae.errors import UserError
 from tfvae.run.directory import Directory
 from tfvae.sweep import worker
+from tfvae.training.course import Ended
 from tfvae.training.signals import StopSignal, stopped
 
 SPEC = 'from tfvae import spec\ndef get_config():\n  s = spec.base(("z1",))\n  s.train.steps = 4\n  return s\n'
@@ -59,14 +60,29 @@ def hear_ctrl_c():
   signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def sweep(workdir, *flags, jobs=1, overrides=(), **more):
+def train_stacked(runs, around):
+  """One after the other, as far as that goes."""
+  for number, (spec, workdir) in enumerate(runs):
+    error = None
+    try:
+      with around(number):
+        train(spec, workdir, None)
+    except (UserError, KeyboardInterrupt) as raised:
+      error = raised
+    yield Ended(number, error)
+
+
+def sweep(workdir, *flags, jobs=1, overrides=(), stacked=False, **more):
   """A grid of FAKE's runs."""
   from tfvae.sweep import command
   from tfvae.sweep.local import Local
+  from tfvae.sweep.stacked import Stacked
 
   spec = pathlib.Path(workdir).with_name('mine.py')
   spec.write_text(SPEC)
-  make = lambda options, home, runs: Local(options.jobs or jobs, 1, home.workdir / 'logs', runs, ['-P', __file__])
+  own = ['-P', __file__, *(['stacked'] if stacked else [])]
+  kind = Stacked if stacked else Local
+  make = lambda options, home, runs: kind(options.jobs or jobs, 1, home.workdir / 'logs', runs, own)
   pairs = [flag.partition('=')[::2] for flag in flags]
   return command.sweep(str(spec), overrides, pairs, workdir, make_executor=make, **more)
 
@@ -78,5 +94,7 @@ if __name__ == '__main__':
     except KeyboardInterrupt as error:
       print(error)
       sys.exit(error.status)
+  elif sys.argv[1:] == ['stacked']:
+    worker.serve_stacks(train_stacked)
   else:
     worker.serve(train)

@@ -22,12 +22,12 @@ def problems(spec, shape: tuple[int, ...] | None = None) -> list[str]:
     'train.strategy': (f['train.strategy'] != 'one', 'a stack is on one device; use one'),
     'train.compile': (f['train.compile'] == 'eager', 'a stack is one compiled program; use auto'),
     'objective.chains': (f['objective.chains'], 'their noise is drawn within a step; use 0'),
-    'data.crop_at': (f['data.crop_at'] == 'random', 'such images are read anew for each run; use central'),
+    'data.crop_at': (f['data.crop_at'] == 'random', 'such images are read anew for each run; use center'),
     'constraint.names': (
       needs_classifier(f['constraint.names'], f['constraint.fre.features']),
       'the classifier that they are by is not stacked',
     ),
-    'model.name': (NAMES['model.name'][f['model.name']].steps, f'{NOT_PAID}'),
+    'model.name': (NAMES['model.name'][f['model.name']].steps, NOT_PAID),
   }
   found = [_line(field, f[field], why) for field, (is_so, why) in cannot.items() if is_so]
   if cannot['model.name'][0]:

@@ -38,6 +38,11 @@ class Job(NamedTuple):
   def without(self, name: str) -> None:
     """What is left of it when the run of this name has ended: nothing."""
 
+  def again(self, deaths: int) -> list['Job']:
+    """What is tried after so many workers have died at it: the same."""
+    del deaths
+    return [self]
+
   def to_json(self) -> str:
     return json.dumps(self)
 
@@ -67,6 +72,12 @@ class Stack(NamedTuple):
     """What is left of it when the run of this name has ended; None: nothing."""
     left = tuple(job for job in self.jobs if job.name != name)
     return Stack(left) if left else None
+
+  def again(self, deaths: int) -> list['Stack']:
+    """What is tried after so many workers have died at it: at last each run alone, so that one does not take others
+    with it.
+    """
+    return [self] if deaths < ATTEMPTS - 1 else [Stack((job,)) for job in self.jobs]
 
   def to_json(self) -> str:
     return json.dumps(self.jobs)

@@ -153,8 +153,9 @@ class Local:
     deaths.update(() if stopping else job.names)
     if stopping:
       yield from (Event(name, 'interrupted', how) for name in job.names)
-    elif max(deaths[name] for name in job.names) < ATTEMPTS:
-      queue.put_back(job)
+    elif (most := max(deaths[name] for name in job.names)) < ATTEMPTS:
+      for part in reversed(job.again(most)):
+        queue.put_back(part)
       yield from (Event(name, 'waiting', how) for name in job.names)
     else:
       advice = '; where memory is short, a lower --sweep.jobs helps' if 'SIGKILL' in how else ''

@@ -12,7 +12,6 @@ from tfvae.data.source import Source
 from tfvae.errors import UserError
 from tfvae.training.step import Stepper, norm_in_parts
 
-
 # On a CPU, XLA pays in a stack for so few rows (samples x batch) of a member, or where no layer is as wide as this: it
 # computes a large step more slowly, but begins it faster.
 XLA_ROWS, XLA_WIDTH = 256, 8
