@@ -66,7 +66,7 @@ def train_stacked(runs, around):
     error = None
     try:
       with around(number):
-        train(spec, workdir, None)
+        train(spec, workdir)
     except (UserError, KeyboardInterrupt) as raised:
       error = raised
     yield Ended(number, error)
