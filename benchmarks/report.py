@@ -191,7 +191,7 @@ SHOTS = {  # name: (width, height, theme, the id of what is at the top, whether 
 
 
 def screenshots(root: pathlib.Path, into: pathlib.Path, name: str) -> list[pathlib.Path]:
-  """Pictures of the page of the runs in a directory, PNG of few colours, each a part of the page."""
+  """Pictures of the page of the runs in a directory, each of a part of it."""
   from PIL import Image
   from playwright.sync_api import sync_playwright
 
@@ -210,7 +210,7 @@ def screenshots(root: pathlib.Path, into: pathlib.Path, name: str) -> list[pathl
       paths.append(into / f'{name}-{shot}.png')
       tab.screenshot(path=paths[-1])
       tab.close()
-      Image.open(paths[-1]).convert('RGB').quantize(160, dither=Image.Dither.NONE).save(paths[-1], optimize=True)
+      Image.open(paths[-1]).convert('RGB').save(paths[-1], optimize=True)
     browser.close()
   return paths
 

@@ -22,7 +22,7 @@ from tfvae.report.page.curves import curves, number, thinned
 from tfvae.report.page.document import document
 from tfvae.report.page.pictures import smallest, thumbnails
 from tfvae.run import meanings, metrics
-from tfvae.run.collection import collect
+from tfvae.run.collection import Entry, collect
 from tfvae.run.directory import Directory
 
 
@@ -148,7 +148,7 @@ def test_curves_are_thinned_to_what_matters(tmp_path):
   many = [rng.standard_normal(1000) for _ in range(200)]
   assert len(thinned(many, 100)) == 100
   lines = [{'step': i, 'split': 'train', 'elbo': float(values)} for i, values in enumerate(series[0])]
-  found = curves(Directory(leave(tmp_path / 'a', rows=lines)), 100, 4)['train']
+  found = curves(Directory(leave(tmp_path / 'a', rows=lines)).metrics, 100, 4)['train']
   assert len(found['step']) == len(found['series']['elbo']) == 100
   assert found['series']['elbo'][0] == number(series[0][0], 4)
   assert [number(value, 3) for value in (1.23456, 2.0, np.inf, np.nan, -1e-9)] == [1.23, 2, None, None, -1e-9]
@@ -165,7 +165,7 @@ def test_thumbnails_are_small(tmp_path, shape):
   run = Directory(leave(tmp_path / 'a', {'test': {'elbo': 1.0}}))
   images = {name: rng.uniform(size=(64, *shape)).astype(np.float32) for name in ('x', 'reconstruction', 'prior')}
   run.write_found(30, 'test', 'samples', {}, {}, images | {'value_range': np.array([0.0, 1.0])})
-  found = thumbnails(run, 8192, 16)
+  found = thumbnails(Entry(run, 'a'), 8192, 16)
   assert [picture['title'].partition(':')[0] for picture in found] == ['samples', 'reconstructions']
   for picture in found:
     assert len(base64.b64decode(picture['src'].partition(',')[2])) <= 8192
@@ -183,7 +183,7 @@ def test_a_run_without_arrays_has_small_figures(tmp_path):
   run.figures.mkdir()
   Image.fromarray(np.random.default_rng(0).integers(0, 255, (900, 1200, 3), np.uint8)).save(run.figures / 'points.png')
   (run.figures / 'latents.png').write_bytes(b'no picture')
-  (found,) = thumbnails(run, 8192)
+  (found,) = thumbnails(Entry(run, 'a'), 8192)
   assert found['title'] == 'points' and not found['pixels'] and found['width'] * 3 == found['height'] * 4
   assert len(base64.b64decode(found['src'].partition(',')[2])) <= 8192
   assert smallest(Image.new('L', (300, 300)), 10) is None  # nothing is that small

@@ -11,6 +11,7 @@ from tfvae.theory.fronts import best_points, surface
 from tfvae.theory.information import accuracy_bounds, fewest_classes
 
 SIDE = 24  # of the grid of a surface
+FEWEST = 16  # points of a smooth surface: between fewer it would show what nobody has seen
 BOUND = 120  # points of a bound's curve
 
 
@@ -81,7 +82,7 @@ def _over(rates, runs, shown):
   surfaces, hulls = {}, {}
   for column in shown:
     own = values(runs, column['split'], column['name'])
-    if (found := surface(rates, own, SIDE)) is not None:
+    if (found := surface(rates, own, SIDE)) is not None and len(found.points) >= FEWEST:
       places = np.stack([*np.meshgrid(found.x, found.y), found.z], -1).reshape(-1, 3)
       points = np.concatenate([places[np.isfinite(places[:, 2])], found.points])  # these make its edge what it is
       surfaces[column['id']] = {name: numbers(points[:, i], 4) for i, name in enumerate('xyz')}

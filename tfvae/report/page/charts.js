@@ -175,7 +175,7 @@ function scatter(points, own, at, type = 'scatter') {
       const of = shown.filter((point) => point.kind === kind && (value === null || valueOf(point.run, colors.column) === value));
       if (!of.length) continue;
       const symbol = shapes ? SYMBOLS[kind] : 'circle';
-      const marker = { size: symbol === 'diamond' && type !== 'scatter3d' ? size + 3 : size, symbol, line: { width: symbol === 'diamond' ? 1.6 : 0.8, color: symbol === 'diamond' ? color('ink') : color('raised') } };
+      const marker = { size: symbol === 'diamond' && type !== 'scatter3d' ? size + 3 : size, symbol, line: { width: symbol === 'diamond' ? 1.6 : 0.8, color: symbol === 'diamond' ? color('ink') : color('edge') } };
       if (colors.scaled) Object.assign(marker, { color: of.map((point) => colors.turn(point.run)), colorscale: SCALE, cmin: colors.range[0], cmax: colors.range[1], showscale: bar, colorbar: bar ? { ...colors.bar } : undefined });
       else marker.color = colors.column ? OKABE_ITO[colors.values.indexOf(value) % OKABE_ITO.length] : OKABE_ITO[0];
       bar = false;

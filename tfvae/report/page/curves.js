@@ -98,7 +98,9 @@ function overlaid() {
   const options = Object.fromEntries(Object.entries(splits).map(([split, names]) => [splitLabel(split), [...names].map((name) => [`${split}/${name}`, `${name} (${splitLabel(split)})`])]));
   const all = Object.values(options).flat();
   if (!all.length) return null;
-  let metric = all.find(([key]) => key === `${ownSplit}/elbo`)?.[0] ?? all.find(([key]) => key === 'train/elbo')?.[0] ?? all[0][0];
+  const isCurve = (split, name) => doc.runs.some((run) => (run.curves[split]?.series[name] ?? []).filter(isNumber).length > 2);
+  const first = [ownSplit, 'train'].flatMap((split) => ['elbo', 'accuracy'].map((name) => [split, name])).find(([split, name]) => isCurve(split, name));
+  let metric = first ? first.join('/') : all[0][0];
   const own = chart({
     name: 'curves', label: 'Curves of all runs', height: 460,
     controls: [picker('number', options, metric, (value) => { metric = value; own.refresh(); }), ...colorPicker()],

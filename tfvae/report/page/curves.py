@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 
-from tfvae.run.directory import Directory
-
 # Of metrics.jsonl what is drawn, the first ones first; a * stands for the rest of a name.
 DRAWN = (
   'elbo',
@@ -39,26 +37,26 @@ DRAWN = (
 MOST_SERIES = 48  # of a split
 
 
-def curves(run: Directory, points: int, digits: int) -> dict[str, dict]:
+def curves(metrics: dict[str, dict[str, np.ndarray]], points: int, digits: int) -> dict[str, dict]:
   """{split: {'step': [...], 'series': {name: [...]}}} of metrics.jsonl, at most `points` each; null: not finite.
 
   Kept are the first and the last line, those where a series is highest or lowest, the first names of `DRAWN` first, and
   others evenly between.
 
   Args:
-    run: the run.
+    metrics: {split: {name: values}} of a run, as `Directory.metrics`.
     points: the most lines of a split that are kept.
     digits: that are kept of a number.
   """
   found = {}
-  for split, metrics in run.metrics.items():
-    names = drawn(metrics)[:MOST_SERIES]
+  for split, own in metrics.items():
+    names = drawn(own)[:MOST_SERIES]
     if not names:
       continue
-    rows = thinned([metrics[name] for name in names], points)
+    rows = thinned([own[name] for name in names], points)
     found[split] = {
-      'step': [int(step) for step in metrics['step'][rows]],
-      'series': {name: numbers(metrics[name][rows], digits) for name in names},
+      'step': [int(step) for step in own['step'][rows]],
+      'series': {name: numbers(own[name][rows], digits) for name in names},
     }
   return found
 

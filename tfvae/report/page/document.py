@@ -73,8 +73,8 @@ def _run(run: Entry, collection, columns, base, alone, problems):
   size = ALONE if alone else ONE_OF_SEVERAL
   found = {'curves': {}, 'pictures': [], 'figures': []}
   parts = {
-    'curves': lambda: curves(run.directory, size.points, size.digits),
-    'pictures': lambda: thumbnails(run.directory, size.picture, size.images),
+    'curves': lambda: curves(run.metrics, size.points, size.digits),
+    'pictures': lambda: thumbnails(run, size.picture, size.images),
     'figures': lambda: figures(run.directory, collection.directory, size.figures),
   }
   for name, part in parts.items():

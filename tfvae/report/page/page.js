@@ -79,7 +79,7 @@ function build() {
   heading();
   const main = document.getElementById('content');
   const sections = (doc.alone ? [...runSections(doc.runs[0], 0), leftOut()] : severalSections()).filter(Boolean);
-  const SHORT = { 'Mean and spread over seeds': 'Seeds', 'What differs from the defaults': 'Differs', 'What differs': 'Fields', 'Against the total rate': 'Total rate', 'Against the rate of a layer': 'Layer rates', 'Over the rates of two layers': 'Surface', 'Over two fields': 'Heat maps', 'The information plane': 'Plane', 'Which to choose': 'Choose', 'Not finished, or left out': 'Problems', 'Samples and reconstructions': 'Pictures', 'What came out': 'Numbers', 'All figures of the run': 'Figures', 'Make it again': 'Command' };
+  const SHORT = { 'Mean and spread over seeds': 'Seeds', 'What differs from the defaults': 'Differs', 'What differs': 'Fields', 'Against the total rate': 'Total rate', 'Against the rate of a layer': 'Layers', 'Over the rates of two layers': 'Surface', 'Over two fields': 'Heat map', 'The information plane': 'Plane', 'Which to choose': 'Choose', 'Not finished, or left out': 'Problems', 'Samples and reconstructions': 'Pictures', 'What came out': 'Numbers', 'All figures of the run': 'Figures', 'Make it again': 'Command' };
   const links = sections.map((own) => { const title = own.querySelector('h2').textContent; return el('a', { href: `#${own.id}` }, SHORT[title] ?? title); });
   const { filter, problem } = doc.alone ? {} : filterBar();
   document.querySelector('#bar > div').append(...[el('div', { class: 'links' }, links), filter, meansSwitch(), themeSwitch(), problem].filter(Boolean));

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfvae.report.images import grid, is_stack
+from tfvae.run.collection import Entry
 from tfvae.run.directory import Directory
 from tfvae.run.files import Damaged, read_bytes
 
@@ -25,19 +26,19 @@ MOST_PIXELS = 2**25  # of a figure: none that is drawn here has a tenth of it
 KINDS = {'.png': 'image/png', '.gif': 'image/gif'}
 
 
-def thumbnails(run: Directory, most: int, first: int = 16) -> list[dict]:
+def thumbnails(entry: Entry, most: int, first: int = 16) -> list[dict]:
   """[{'title', 'src', 'width', 'height', 'pixels'}] of a run, each of at most `most` bytes; none where there are none.
 
   Samples of the prior and reconstructions from arrays/, pixel by pixel; of runs that have none two of its figures,
   made small. `pixels`: whether each pixel is one of the data, to be seen as a square.
 
   Args:
-    run: the run.
+    entry: the run.
     most: bytes of a picture, before it becomes text.
     first: images in a picture, where they fit.
   """
-  own = run.spec.eval.split
-  arrays, stack, found = run.arrays('samples', own), is_stack(run), []
+  run, step, found = entry.directory, entry.evaluated.get(entry.split), []  # its spec itself takes longer to read
+  arrays, stack = {} if step is None else run.arrays('samples', entry.split, step), is_stack(run)
   if _are_images(arrays.get('prior')):
     found.append(_picture('prior', most, first, _sheet(arrays['prior'], arrays, stack)))
   scored = 'target' if 'target' in arrays else 'x'

@@ -159,7 +159,7 @@ function fillRun(index) {
     const other = at < 0 ? undefined : rows.order[at + by];
     return el('button', { type: 'button', disabled: other === undefined, 'aria-label': label, title: label, onclick: () => openRun(other) }, text);
   };
-  frame(run.name, statusLine(run), [step(-1, '\u2190', 'The run above in the table'), step(1, '\u2192', 'The run below in the table')], runSections(run, index));
+  frame(broken(run.name), statusLine(run), [step(-1, '\u2190', 'The run above in the table'), step(1, '\u2192', 'The run below in the table')], runSections(run, index));
 }
 
 function fillSeveral(indices) {

@@ -183,8 +183,8 @@ function spaceOf(x, y, metric, shows) {
     else if (inside.length > 2) data.push({ type: 'mesh3d', ...at(inside), intensity: inside.map((p) => p.values[2]), ...look, delaunayaxis: 'z', flatshading: true, text: inside.map((p) => hover(p, [x, y, metric])), customdata: inside.map((p) => p.of), hovertemplate: '%{text}<extra></extra>' });
   }
   const side = (column) => ({ title: { text: plain(titleOf(column)), font: { size: 12 } }, gridcolor: color('grid'), zerolinecolor: color('rule'), backgroundcolor: color('raised'), showbackground: true, tickfont: { size: 11 } });
-  const far = window.innerWidth < 640 ? 1.45 : 1;
-  const scene = { xaxis: side(x), yaxis: side(y), zaxis: side(metric), camera: { eye: { x: -1.35 * far, y: -1.5 * far, z: 0.75 * far }, center: { x: 0, y: 0, z: -0.12 } }, aspectmode: 'cube', uirevision: 'kept' };
+  const far = window.innerWidth < 640 ? 1.7 : 1;
+  const scene = { xaxis: side(x), yaxis: side(y), zaxis: side(metric), camera: { eye: { x: -1.2 * far, y: -1.36 * far, z: 0.66 * far }, center: { x: 0, y: 0, z: -0.17 } }, aspectmode: 'cube', uirevision: 'kept' };
   return { data, layout: { scene, margin: { l: 0, r: 0, t: 8, b: 0 }, showlegend: data.some((trace) => trace.showlegend), uirevision: 'kept' } };
 }
 
@@ -274,7 +274,7 @@ function gallery() {
     const bodyRows = [...ys.keys()].reverse().map((j) => el('tr', {}, el('th', { scope: 'row' }, y ? label(ys[j]) : ''), xs.map((a, i) => cell(cells[j][i], a, ys[j]))));
     const foot = el('tr', {}, el('th', {}, y ? `${nameOf(y)} \u2191  ${nameOf(x)} \u2192` : `${nameOf(x)} \u2192`), xs.map((a) => el('th', { scope: 'col' }, label(a))));
     if (!y) bodyRows.splice(0, bodyRows.length, el('tr', {}, el('th'), xs.map((a, i) => cell(cells.map((row) => row[i]).flat(), a, null))));
-    host.className = `gallery box ${xs.length > 14 ? 'most' : xs.length > 9 ? 'many' : ''}`;
+    host.className = `gallery box ${xs.length > 14 ? 'most' : xs.length > 9 ? 'many' : xs.length < 6 ? 'few' : ''}`;
     host.replaceChildren(el('table', {}, el('tbody', {}, bodyRows, foot)));
   }
   const controls = el('div', { class: 'controls' }, kinds.length > 1 ? picker('pictures', kinds.map((one) => [one, one]), kind, (value) => { kind = value; draw(); }) : null, y ? [picker('across', list, x.id, (value) => { x = columnOf.get(value); draw(); }), picker('along', list, y.id, (value) => { y = columnOf.get(value); draw(); })] : null);
