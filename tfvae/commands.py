@@ -243,8 +243,12 @@ def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
   run = Run(workdir)
   if not run.exists():
     collection = collect(run.workdir)
-    drawn = page.draw(collection)
-    paths = [*repeats.draw(collection), *tables.write(collection), *grid_figures.draw(collection), drawn]
+    paths = tables.write(collection)
+    if any(entry.numbers for entry in collection.runs):
+      paths = [*repeats.draw(collection), *paths, *grid_figures.draw(collection)]
+    else:
+      print('none of the runs has been evaluated: there are no means over them, and no figures')
+    paths.append(page.draw(collection))
     for line in choices.lines(choices.choices(collection)):
       print(line)
   else:

@@ -99,6 +99,26 @@ def test_equal_betas_and_targets_of_rates_are_told(tmp_path):
   assert [run['kind'] for run in document(collect(tmp_path))['runs']] == ['equal', 'betas', 'targets']
 
 
+def test_what_charts_show_beside_the_runs(tmp_path):
+  """The hull over the total rate, the bound of accuracies, the hull over two layers, what to choose: by hand."""
+  points = [(1.0, 1.0, 5.0), (4.0, 1.0, 6.0), (1.0, 4.0, 8.0), (4.0, 4.0, 9.0), (2.5, 2.5, 1.0)]
+  for i, (lower, upper, elbo) in enumerate(points):
+    numbers = {'rate': lower + upper, 'rate/z2': upper, 'rate/z1': lower, 'elbo': elbo, 'label_entropy': np.log(10)}
+    leave(tmp_path / str(i), {'test': numbers}, **{'objective.beta.z2': 1.0 + i})
+  leave(tmp_path / 'none', **{'objective.beta.z2': 9.0})
+  found = document(collect(tmp_path))['analysis']
+  assert found['hulls']['test/elbo'] == [[0, 2, 3]]  # not 1, which is worse at the rate of 2, nor 4, far below
+  (bound,) = found['bounds']
+  assert bound['x'][0] == 0 and bound['y'][0] == pytest.approx(0.1, abs=1e-3) and bound['y'][-1] == 1
+  assert (np.diff(bound['y']) >= 0).all() and bound['x'][-1] == 8
+  assert found['space']['y'] == 'test/rate/z2' and found['space']['x'] == 'test/rate/z1'
+  facets = found['space']['hulls']['test/elbo']
+  assert {i for facet in facets for i in facet} == {0, 1, 2, 3} and len(facets) == 2
+  assert not found['space']['surfaces']  # of so few points
+  sampling = next(choice for choice in found['choices'] if choice['purpose'] == 'sampling')
+  assert sampling['runs'] == [3] and sampling['value'] == [9, None, 1] and sampling['fields'] == 'objective.beta.z2=4'
+
+
 def test_runs_of_all_kinds_are_listed(tmp_path):
   """Interrupted, failed, without numbers, classifiers and studies; a damaged one is told of."""
   interrupted = leave(tmp_path / 'interrupted', outcome='SIGTERM')
@@ -377,6 +397,26 @@ def test_the_page_of_a_run(browser, grid):
     assert tab.locator('#pictures img').count() == 2
     assert colours(painted(tab, 'curves-elbo')) > 8 and colours(painted(tab, 'curves-rate')) > 8
     assert 'a lower bound of log p(x)' in tab.locator('#numbers').inner_text()
+
+
+def test_runs_of_all_kinds_open(browser, tmp_path):
+  """Without numbers, of a classifier, failed, of a name that is HTML: what is text stays text."""
+  name = '<img src=x onerror="document.title=1"> & \'b\' %{x}'
+  outcome = '</script><script>document.title = 1</script>'
+  leave(tmp_path / name, {'test': {'elbo': 1.0, 'rate': 2.0, 'log_likelihood': 3.0}}, outcome=outcome)
+  leave(tmp_path / 'b', {'test': {'elbo': 2.0, 'rate': 1.0, 'log_likelihood': 3.0}}, **{'objective.beta.z2': 2.0})
+  leave(tmp_path / 'failed', outcome=outcome, **{'objective.beta.z2': 3.0})
+  leave(tmp_path / 'classifier', {'test': {'accuracy': 0.5}}, of='classifier')
+  with opened(browser, page.draw(collect(tmp_path))) as tab:
+    assert sorted(names_shown(tab)) == sorted([name, 'b', 'classifier', 'failed'])
+    assert outcome in tab.locator('#problems').inner_text()
+    assert colours(painted(tab, 'plane')) > 8
+    for at in range(4):
+      tab.locator('.runs tbody tr a').nth(at).click()
+      assert tab.locator('#opened h2').first.inner_text() == names_shown(tab)[at]
+      tab.keyboard.press('Escape')
+      tab.locator('#opened').wait_for(state='hidden')
+    assert tab.title().endswith('tfvae report') and tab.locator('main img[src="x"]').count() == 0
 
 
 @pytest.mark.slow

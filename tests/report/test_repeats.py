@@ -97,7 +97,9 @@ def test_runs_that_were_not_evaluated(tmp_path):
   run.workdir.mkdir()
   run.begin(spec_lib.resolve(spec_lib.base()), {'shape': [2]}, START)
   with pytest.raises(UserError, match='none of the runs below it has been evaluated'):
-    commands.report(tmp_path)
+    repeats.draw(collect(tmp_path))
+  assert tmp_path / 'report.html' in commands.report(tmp_path)  # which says what there is
+  assert not (tmp_path / 'repeats.json').exists()
   (tmp_path / 'empty').mkdir()
   with pytest.raises(UserError, match='there is no run in it'):
     commands.report(tmp_path / 'empty')

@@ -10,7 +10,7 @@ from tfvae.run.collection import Collection
 from tfvae.theory.fronts import best_points, surface
 from tfvae.theory.information import accuracy_bounds, fewest_classes
 
-SIDE = 24  # of the grid of a surface
+TRIANGLES = 1500  # of a surface
 FEWEST = 16  # points of a smooth surface: between fewer it would show what nobody has seen
 BOUND = 120  # points of a bound's curve
 
@@ -20,8 +20,8 @@ def analysis(collection: Collection, columns: list[dict]) -> dict[str, Any]:
 
   'hulls': {number: [runs [...] of each data set]}, the best side of the convex hull over the total rate, in its order.
   'bounds': [{'split', 'x', 'y', 'text'}], the highest accuracy at each rate, of each split and data set with labels.
-  'space': {'x', 'y': columns of rates, 'surfaces': {number: points {'x', 'y', 'z'}}, 'hulls': {number: [[i, j, k] of
-  runs]}}, of one data set alone; None: there are no rates of two layers. 'choices': what to choose for which purpose.
+  'space': {'x', 'y': columns of rates, 'surfaces': {number: mesh {'x', 'y', 'z', 'i', 'j', 'k'}}, 'hulls': {number:
+  [[i, j, k] of runs]}}, of one data set alone; None: there are no rates of two layers. 'choices': what to choose.
   """
   sets = by_data(collection.runs)
   places = {id(run): i for i, run in enumerate(collection.runs)}
@@ -82,10 +82,9 @@ def _over(rates, runs, shown):
   surfaces, hulls = {}, {}
   for column in shown:
     own = values(runs, column['split'], column['name'])
-    if (found := surface(rates, own, SIDE)) is not None and len(found.points) >= FEWEST:
-      places = np.stack([*np.meshgrid(found.x, found.y), found.z], -1).reshape(-1, 3)
-      points = np.concatenate([places[np.isfinite(places[:, 2])], found.points])  # these make its edge what it is
-      surfaces[column['id']] = {name: numbers(points[:, i], 4) for i, name in enumerate('xyz')}
+    if (found := surface(rates, own, most=TRIANGLES)) is not None and len(found.points) >= FEWEST:
+      vertices = {name: numbers(found.vertices[:, i], 4) for i, name in enumerate('xyz')}
+      surfaces[column['id']] = vertices | {name: found.triangles[:, i].tolist() for i, name in enumerate('ijk')}
     facets = best_points(rates, own, column['better']).facets
     if facets.shape[1] == 3:
       hulls[column['id']] = facets.tolist()

@@ -155,6 +155,9 @@ function copyButton(text) {
 
 const command = (text) => el('div', { class: 'command' }, el('pre', { tabindex: 0 }, text), copyButton(text));
 
+// The address of a file beside the page.
+const addressOf = (path) => path.split('/').map(encodeURIComponent).join('/');
+
 // A labelled list to choose from: [[value, text]] or {group: [[value, text]]}.
 function picker(label, options, value, change) {
   const choices = (list) => list.map(([key, text]) => el('option', { value: key, selected: key === value }, text));

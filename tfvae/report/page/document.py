@@ -62,10 +62,17 @@ def document(collection: Collection) -> dict[str, Any]:
     'metrics': {name: _metric(name) for name in curved},
     'runs': described,
     'analysis': None if alone else analysis(collection, columns),
+    'files': _files(collection.directory),
     'absent': [{'name': p.name, 'status': p.status, 'message': p.message} for p in collection.absent],
     'problems': problems,
     'sweeps': [{'name': name, 'command': str(sweep.get('command') or '')} for name, sweep in collection.sweeps.items()],
   }
+
+
+def _files(directory):
+  """Paths of what the same command wrote beside the page: numbers, and figures of several runs together."""
+  places = ('results.csv', 'repeats.json', 'report/*.csv', 'report/figures/*.pdf', 'figures/*.pdf')
+  return [path.relative_to(directory).as_posix() for place in places for path in sorted(directory.glob(place))]
 
 
 def _run(run: Entry, collection, columns, base, alone, problems):

@@ -11,7 +11,7 @@ function heading() {
   const counts = {};
   for (const run of [...doc.runs, ...doc.absent]) counts[run.status] = (counts[run.status] ?? 0) + 1;
   const total = doc.runs.length + doc.absent.length;
-  const states = Object.entries(counts).map(([status, count]) => (count === total ? `all ${status}` : `${count} ${status}`)).join(', ');
+  const states = Object.entries(counts).map(([status, count]) => (count === total ? (total === 1 ? status : `all ${status}`) : `${count} ${status}`)).join(', ');
   const fields = fieldColumns.slice(0, 4).map((column) => nameOf(column)).join(', ');
   const more = fieldColumns.length > 4 ? ` and ${fieldColumns.length - 4} more fields` : '';
   lead.textContent = `${total} run${total === 1 ? '' : 's'}, ${states}${fields ? `; they differ in ${fields}${more}` : ''}.`;
@@ -62,7 +62,7 @@ function severalSections() {
   return [
     overview(),
     recommendations(),
-    section('runs', 'Runs', 'Click a heading to sort, a row to open its run.', ...runsTable()),
+    doc.runs.length ? section('runs', 'Runs', 'Click a heading to sort, a row to open its run.', ...runsTable()) : null,
     total ? againstRate('total', 'Against the total rate', null, [total], total, best) : null,
     plane(),
     layers.length > 1 ? againstRate('layers', 'Against the rate of a layer', null, layers, layers.find((column) => column.name !== 'rate') ?? layers[0], metricNamed('elbo')) : null,
@@ -84,6 +84,8 @@ function build() {
   const { filter, problem } = doc.alone ? {} : filterBar();
   document.querySelector('#bar > div').append(...[el('div', { class: 'links' }, links), filter, meansSwitch(), themeSwitch(), problem].filter(Boolean));
   main.append(...sections);
+  const files = doc.files.flatMap((path, i) => [i ? ', ' : '', el('a', { href: addressOf(path) }, path)]);
+  document.querySelector('#foot > div').append(files.length ? el('p', { style: 'max-width:none' }, 'Beside this page: ', files) : '');
   document.querySelector('#foot > div').append(`Made by tfvae ${doc.version} from the files in ${doc.path}. Needs no network.`);
   follow();
 }

@@ -78,7 +78,7 @@ function figureSection(run, id) {
   if (!run.figures.length) return null;
   const shown = run.figures.filter((figure) => figure.src);
   const linked = run.figures.filter((figure) => !figure.src);
-  const link = (figure) => el('a', { href: encodeURI(figure.href).replace(/#/g, '%23').replace(/\?/g, '%3F'), target: '_blank', rel: 'noopener' }, figure.title);
+  const link = (figure) => el('a', { href: addressOf(figure.href), target: '_blank', rel: 'noopener' }, figure.title);
   return section(
     id('figures'), 'All figures of the run', shown.length ? null : 'Files of the run, beside this page.',
     shown.length ? el('div', { class: 'pictures figures' }, shown.map((figure) => el('figure', {}, el('img', { src: figure.src, alt: figure.title, loading: 'lazy' }), el('figcaption', {}, link(figure))))) : null,

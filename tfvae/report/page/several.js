@@ -179,7 +179,7 @@ function spaceOf(x, y, metric, shows) {
     data.push({ type: 'mesh3d', ...at(all), i: facets.map((f) => f[0]), j: facets.map((f) => f[1]), k: facets.map((f) => f[2]), intensity: all.map((p) => p.values[2]), ...look, flatshading: true, hoverinfo: 'skip' });
   } else if (shows !== 'points') {
     const smooth = surfaceOf(x, y, metric);
-    if (smooth) data.push({ type: 'mesh3d', ...smooth, intensity: smooth.z, ...look, delaunayaxis: 'z', hovertemplate: `${plain(nameOf(x))} %{x:.4g}<br>${plain(nameOf(y))} %{y:.4g}<br>${plain(nameOf(metric))} about %{z:.4g}<extra></extra>` });
+    if (smooth) data.push({ type: 'mesh3d', ...smooth, intensity: smooth.z, ...look, hovertemplate: `${plain(nameOf(x))} %{x:.4g}<br>${plain(nameOf(y))} %{y:.4g}<br>${plain(nameOf(metric))} about %{z:.4g}<extra></extra>` });
     else if (inside.length > 2) data.push({ type: 'mesh3d', ...at(inside), intensity: inside.map((p) => p.values[2]), ...look, delaunayaxis: 'z', flatshading: true, text: inside.map((p) => hover(p, [x, y, metric])), customdata: inside.map((p) => p.of), hovertemplate: '%{text}<extra></extra>' });
   }
   const side = (column) => ({ title: { text: plain(titleOf(column)), font: { size: 12 } }, gridcolor: color('grid'), zerolinecolor: color('rule'), backgroundcolor: color('raised'), showbackground: true, tickfont: { size: 11 } });
