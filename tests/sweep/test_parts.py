@@ -41,7 +41,8 @@ def test_ray_without_the_extra(monkeypatch, tmp_path):
 
 
 def test_the_default_directory():
-  of = lambda overrides, *axes: str(command.default_workdir(grid.make(ROOT / 'specs/hit.py', overrides, axes)))
+  one = [('objective.beta.z2', '2'), ('objective.beta.z1', '1')]
+  of = lambda own, *axes: str(command.default_workdir(grid.make(ROOT / 'specs/hit.py', own, [*one, *axes])))
   assert of([]) == of([], ('seed', '1,2')) == of([('train.steps', '5'), ('eval.num_samples', '7')]) == 'runs/hit-sweep'
   assert of([('train.ema', '0.90'), ('seed', '3')]) == 'runs/hit-sweep,seed=3,train.ema=0.9'
   assert of([('seed', '3')], ('train.ema', '0,0.9')) == 'runs/hit-sweep,seed=3'
@@ -108,3 +109,13 @@ def test_the_time_that_is_left(monkeypatch, capsys):
     '[3/5] b  failed: why; 2 left, about 80 s',
   ]
   assert [display.duration(seconds) for seconds in (0.2, 89, 150, 7260)] == ['0 s', '89 s', '2 min', '2 h 1 min']
+
+
+def test_flags(launch, tmp_path):
+  for flags, why in {
+    ('--spec', 'hit', '--sweep.seed=1,2'): 'error: --sweep.seed: is for --mode=sweep, got --mode=train',
+    ('--mode=sweep', '--sweep.seed=1,2', '--workdir=a'): 'error: --mode=sweep: give --spec, a spec file',
+  }.items():
+    done = launch(*flags)
+    assert done.returncode == 1 and done.stderr.startswith(why) and 'Traceback' not in done.stderr
+  assert not list(tmp_path.iterdir())
