@@ -17,6 +17,7 @@ SHOWN = (
   'marginal_kl/*', 'active_units/*', 'bits_per_dim', 'bits_per_dim/*', 'ssim', 'entropy_sum', 'log_likelihood', 'rate',
 )  # fmt: skip
 MOST_SHOWN = 12
+MOST_DRAWN = 1e30  # beyond it a number is that of a run that diverged, which would hide all others
 BOUNDED = ('probe/', 'accuracy_bound_information/')  # accuracies of classifiers of codes, which rates bound
 TARGET = 'constraint.rate.'
 
@@ -38,7 +39,7 @@ class Cohort:
     self.groups = [group for group in groups if self.split in group.numbers]
 
   def mean(self, name: str) -> np.ndarray:
-    """[G]: the mean of a number over the runs of each group; NaN where there is none."""
+    """[G]: the mean of a number over the runs of each group; NaN where there is none, or where one diverged."""
     return self._of(name, 'mean')
 
   def std(self, name: str) -> np.ndarray:
@@ -47,7 +48,8 @@ class Cohort:
 
   def _of(self, name, what):
     numbers = [group.numbers[self.split].get(name) for group in self.groups]
-    return np.array([np.nan if spread is None else getattr(spread, what) for spread in numbers], float)
+    found = np.array([np.nan if spread is None else getattr(spread, what) for spread in numbers], float)
+    return np.where(np.abs(found) < MOST_DRAWN, found, np.nan)
 
   @functools.cached_property
   def names(self) -> list[str]:

@@ -40,17 +40,18 @@ def summary(group: list[Entry]) -> dict[str, dict[str, dict[str, float]]]:
     for split, numbers in run.numbers.items():
       for name, value in {'step': run.evaluated[split], **numbers}.items():
         found.setdefault(split, {}).setdefault(name, []).append(value)
-  return {
-    split: {
-      name: {
-        'mean': float(np.mean(values)),
-        'std': float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        'runs': len(values),
+  with np.errstate(all='ignore'):  # of a run that diverged
+    return {
+      split: {
+        name: {
+          'mean': float(np.mean(values)),
+          'std': float(np.std(values, ddof=1)) if len(values) > 1 else None,
+          'runs': len(values),
+        }
+        for name, values in metrics.items()
       }
-      for name, values in metrics.items()
+      for split, metrics in found.items()
     }
-    for split, metrics in found.items()
-  }
 
 
 def curve(group: list[Entry], name: str) -> tuple[np.ndarray, np.ndarray] | None:

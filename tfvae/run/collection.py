@@ -99,10 +99,11 @@ class Entry:
   def _status(self, path):
     outcome = self._start.get('outcome')
     outcome = cut(outcome, 400) if isinstance(outcome, str) else ''
-    if self.steps in self.evaluated.values() or _was_evaluated(path, self.steps):
+    is_running = 'end' in self._start and self._start['end'] is None and is_alive(path)
+    if self.steps in self.evaluated.values() or (not is_running and _was_evaluated(path, self.steps)):
       self.step = max(self.step, self.steps)
       return 'finished', ''
-    if 'end' in self._start and self._start['end'] is None and is_alive(path):
+    if is_running:
       return 'running', ''
     if outcome and outcome != 'finished' and not outcome.startswith(('SIG', 'KeyboardInterrupt')):
       return 'failed', outcome

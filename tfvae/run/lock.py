@@ -19,7 +19,8 @@ def is_alive(workdir: pathlib.Path) -> bool:
   with contextlib.suppress(OSError, Damaged, ValueError):
     found = OWNER.fullmatch(read_bytes(workdir / 'lock').decode(errors='replace'))
     if found and found[2] == platform.node():
-      os.kill(int(found[1]), 0)
+      with contextlib.suppress(PermissionError):  # somebody else's
+        os.kill(int(found[1]), 0)
       return True
   return False
 
