@@ -23,7 +23,7 @@ MODES = {
   'evaluate': 'evaluate the run in --workdir',
   'sample': 'draw samples, reconstructions, traversals and interpolations from the run in --workdir',
   'export': 'write a SavedModel and a file of weights of the run in --workdir',
-  'report': 'draw the figures of the run in --workdir again',
+  'report': 'draw the figures of the run in --workdir again, and report.html of it, or of the runs below --workdir',
   'sweep': 'train a grid of runs, one for each value of --sweep.FIELD=VALUES; goes on where it was stopped',
   'compare': 'print the runs in --workdir a,b beside each other: what differs, and what came out',
   'show': 'print the resolved spec, the data and the model',

@@ -57,7 +57,8 @@ const fieldNames = (() => {
   for (const name of all) {
     const parts = name.split('.');
     let short = name;
-    for (let length = Math.min(2, parts.length); length <= parts.length; length++) {
+    const fewest = parts[0] === 'constraint' ? parts.length : 2; // rate.z2 would be taken for a rate
+    for (let length = Math.min(fewest, parts.length); length <= parts.length; length++) {
       short = parts.slice(-length).join('.');
       if (all.filter((other) => other === short || other.endsWith(`.${short}`)).length < 2) break;
     }

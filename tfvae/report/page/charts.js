@@ -91,7 +91,19 @@ function refreshAll() {
   }
 }
 on('filter theme means color', () => requestAnimationFrame(refreshAll));
-window.addEventListener('beforeprint', () => charts.forEach((own) => own.draw()));
+// On paper all charts are drawn, on white.
+let screen = null;
+window.addEventListener('beforeprint', () => {
+  screen = document.documentElement.dataset.theme;
+  if (screen === 'dark') setTheme('light');
+  for (const own of charts) {
+    own.dirty ||= screen === 'dark';
+    own.draw();
+  }
+});
+window.addEventListener('afterprint', () => {
+  if (screen === 'dark') setTheme('dark');
+});
 
 // A point that was clicked: its customdata is the number of a run, or 'g' and that of a group.
 function openPoint(point) {

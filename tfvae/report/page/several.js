@@ -248,7 +248,7 @@ function heatOf(x, y, metric) {
     type: 'heatmap', x: xs.map((_, i) => i), y: ys.map((_, j) => j), z: several.map((row) => row.map((one) => one.mean)), text, customdata: cells, hovertemplate: '%{text}<extra></extra>', hoverongaps: false, colorscale: SCALE, reversescale: metric.better < 0, xgap: 1, ygap: 1,
     colorbar: { thickness: 11, outlinewidth: 0, title: { text: plain(titleOf(metric)), side: 'right', font: { size: 12 } }, tickfont: { size: 11 } },
   };
-  const notes = few ? several.flatMap((row, j) => row.map((one, i) => one.count && { x: i, y: j, text: written(one.mean, 4), showarrow: false, font: { size: 12, color: '#ffffff' }, bgcolor: 'rgba(20,23,26,.55)', borderpad: 2 })).filter(Boolean) : [];
+  const notes = few ? several.flatMap((row, j) => row.map((one, i) => one.count && { x: i, y: j, text: written(one.mean, 4), showarrow: false, font: { size: 12, color: '#ffffff' }, bgcolor: 'rgba(20,23,26,.64)', borderpad: 2 })).filter(Boolean) : [];
   const ticks = (values) => { const every = Math.ceil(values.length / 8); return { tickvals: values.map((_, i) => i).filter((i) => i % every === 0), ticktext: values.filter((_, i) => i % every === 0).map((value) => plain(label(value))) }; };
   return { data: [trace], layout: { shapes, annotations: notes, xaxis: axis(nameOf(x), { ...ticks(xs), showgrid: false, zeroline: false }), yaxis: axis(nameOf(y), { ...ticks(ys), showgrid: false, zeroline: false }), margin: { l: 50, r: 10, t: 14, b: 46 } } };
 }
