@@ -183,7 +183,7 @@ function spaceOf(x, y, metric, shows) {
     else if (inside.length > 2) data.push({ type: 'mesh3d', ...at(inside), intensity: inside.map((p) => p.values[2]), ...look, delaunayaxis: 'z', flatshading: true, text: inside.map((p) => hover(p, [x, y, metric])), customdata: inside.map((p) => p.of), hovertemplate: '%{text}<extra></extra>' });
   }
   const side = (column) => ({ title: { text: plain(titleOf(column)), font: { size: 12 } }, gridcolor: color('grid'), zerolinecolor: color('rule'), backgroundcolor: color('raised'), showbackground: true, tickfont: { size: 11 } });
-  const far = window.innerWidth < 640 ? 1.7 : 1;
+  const far = window.innerWidth < 640 ? 1.95 : 1;
   const scene = { xaxis: side(x), yaxis: side(y), zaxis: side(metric), camera: { eye: { x: -1.2 * far, y: -1.36 * far, z: 0.66 * far }, center: { x: 0, y: 0, z: -0.17 } }, aspectmode: 'cube', uirevision: 'kept' };
   return { data, layout: { scene, margin: { l: 0, r: 0, t: 8, b: 0 }, showlegend: data.some((trace) => trace.showlegend), uirevision: 'kept' } };
 }
@@ -239,7 +239,7 @@ function heatOf(x, y, metric) {
   if (!indices.length) return `No run that is shown has ${nameOf(metric)}.`;
   const { xs, ys, cells } = cellsOf(x, y, indices);
   const several = cells.map((row) => row.map((of) => spread(of.map((index) => valueOf(doc.runs[index], metric)))));
-  const few = xs.length <= 7;
+  const few = xs.length <= (window.innerWidth < 640 ? 4 : 7);
   const label = (value) => (value === null ? '(none)' : written(value, 4) || "''");
   const shapes = [];
   ys.forEach((b, j) => xs.forEach((a, i) => isEqualCell(x, y, a, b) && cells[j][i].length && shapes.push({ type: 'rect', x0: i - 0.5, x1: i + 0.5, y0: j - 0.5, y1: j + 0.5, line: { color: color('bad'), width: 2 } })));

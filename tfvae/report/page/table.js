@@ -106,7 +106,7 @@ function bestOf(values, better) {
 }
 
 function runCell(run, index) {
-  const link = el('a', { href: hashOf(run), title: run.name, onclick: (event) => { event.preventDefault(); openRun(index); } }, run.name);
+  const link = el('a', { href: hashOf(run), title: run.name, onclick: (event) => { event.preventDefault(); openRun(index); } }, run.name.replaceAll('objective.beta.', 'beta.'));
   return el('td', {}, link, run.aside ? el('span', { class: 'soft small' }, ' (set aside)') : null);
 }
 
