@@ -199,7 +199,8 @@ def _numbers(runs):
   units = metrics.main(dict.fromkeys(column['name'] for column in columns.values()))
   found = []
   first = runs[0].split if runs else ''
-  for key, of in sorted(columns.items(), key=lambda item: item[1]['split'] != first):
+  order = {name: place for place, name in enumerate(units)}  # main ones first
+  for key, of in sorted(columns.items(), key=lambda item: (item[1]['split'] != first, order.get(item[1]['name'], 999))):
     error = f'{of["split"]}/{metrics.standard_error(of["name"])}'
     known = meaning(of['name'])
     found.append(
