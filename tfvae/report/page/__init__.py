@@ -9,7 +9,9 @@ from tfvae.run.collection import Collection
 from tfvae.run.files import atomic, writing
 
 NAME = 'report.html'
-SCRIPTS = ('base', 'filter', 'table', 'charts', 'curves', 'several', 'run', 'page')  # in the order in which they build
+# In the order in which they build on each other.
+SCRIPTS = ('base', 'filter', 'table', 'charts', 'curves')
+SCRIPTS += ('rates', 'space', 'fields', 'several', 'run', 'opened', 'page')
 
 
 def draw(collection: Collection) -> pathlib.Path:

@@ -69,7 +69,9 @@ const fieldNames = (() => {
 const nameOf = (column) =>
   column.kind === 'field'
     ? (fieldNames.get(column.id) ?? column.id)
-    : column.split === ownSplit ? column.name : `${column.name} (${column.split})`;
+    : column.split === ownSplit
+      ? column.name
+      : `${column.name} (${column.split})`;
 // The unit alone, without what is said of the number beside it.
 const UNITS = /^(nats( per dimension| per unit)?|bits per dimension|dB|(squared )?units of x|units)\b/;
 const unitOf = (column) => column.unit.match(UNITS)?.[0] ?? '';
@@ -183,7 +185,9 @@ function metricOptions(own = numberColumns) {
   for (const split of splits) {
     const of = own.filter((column) => column.split === split);
     groups[`${split} split, main numbers`] = of.filter(isMain).map((column) => [column.id, nameOf(column)]);
-    groups[`${split} split, others`] = of.filter((column) => !isMain(column)).map((column) => [column.id, nameOf(column)]);
+    groups[`${split} split, others`] = of
+      .filter((column) => !isMain(column))
+      .map((column) => [column.id, nameOf(column)]);
   }
   return groups;
 }
@@ -196,3 +200,40 @@ const metricNamed = (...names) => {
   return own.find(isMain) ?? numberColumns[0] ?? null;
 };
 const rateColumns = numberColumns.filter((column) => /^rate(\/|$)/.test(column.name));
+
+// Two lines of a text that may be long; a click shows all of it.
+function clamped(text) {
+  if (text.length < 120) return text;
+  const own = el('span', { class: 'clamped', title: text, onclick: () => own.classList.toggle('open') }, text);
+  return own;
+}
+
+// A name or a list with places where a line may end.
+const broken = (text) =>
+  String(text ?? '')
+    .split(/(?<=[,._/=])/)
+    .flatMap((part, i) => (i ? [el('wbr'), part] : [part]));
+
+// [[field, value]] with defaults and what fields are.
+function fieldTable(pairs) {
+  const head = el(
+    'thead',
+    {},
+    el(
+      'tr',
+      {},
+      ['field', 'value', 'default', 'what it is'].map((text) => el('th', { scope: 'col' }, text)),
+    ),
+  );
+  const body = pairs.map(([name, value]) =>
+    el(
+      'tr',
+      {},
+      el('td', { class: 'code' }, broken(name)),
+      el('td', { class: 'value', 'data-label': 'value' }, broken(value)),
+      el('td', { class: 'default', 'data-label': 'default' }, broken(doc.fields[name]?.default)),
+      el('td', { class: 'text' }, clamped(doc.fields[name]?.text ?? '')),
+    ),
+  );
+  return el('div', { class: 'box' }, el('table', { class: 'facts stack' }, head, el('tbody', {}, body)));
+}

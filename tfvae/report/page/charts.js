@@ -13,23 +13,41 @@ const plain = (text) => String(text).replace(/&/g, '&amp;').replace(/</g, '&lt;'
 
 function axis(title, more = {}) {
   return {
-    title: { text: plain(title), standoff: 8, font: { size: 13 } }, gridcolor: color('grid'), zerolinecolor: color('rule'), linecolor: color('rule'),
-    tickfont: { size: 12 }, automargin: true, ...more,
+    title: { text: plain(title), standoff: 8, font: { size: 13 } },
+    gridcolor: color('grid'),
+    zerolinecolor: color('rule'),
+    linecolor: color('rule'),
+    tickfont: { size: 12 },
+    automargin: true,
+    ...more,
   };
 }
 
 function layoutOf(more) {
   const font = { family: getComputedStyle(document.body).fontFamily, color: color('ink'), size: 13 };
   return {
-    font, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', margin: { l: 56, r: 18, t: 18, b: 48 },
-    hoverlabel: { font: { family: font.family, size: 13, color: color('ink') }, bgcolor: color('raised'), bordercolor: color('rule'), align: 'left' },
-    hovermode: 'closest', colorway: OKABE_ITO, legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0, font: { size: 12 } },
-    showlegend: false, ...more,
+    font,
+    paper_bgcolor: 'rgba(0,0,0,0)',
+    plot_bgcolor: 'rgba(0,0,0,0)',
+    margin: { l: 56, r: 18, t: 18, b: 48 },
+    hoverlabel: {
+      font: { family: font.family, size: 13, color: color('ink') },
+      bgcolor: color('raised'),
+      bordercolor: color('rule'),
+      align: 'left',
+    },
+    hovermode: 'closest',
+    colorway: OKABE_ITO,
+    legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0, font: { size: 12 } },
+    showlegend: false,
+    ...more,
   };
 }
 
 const CONFIG = {
-  responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d', 'sendDataToCloud'],
+  responsive: true,
+  displaylogo: false,
+  modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d', 'sendDataToCloud'],
   toImageButtonOptions: { format: 'svg' },
 };
 
@@ -46,10 +64,18 @@ const seen = new IntersectionObserver(
 
 // A figure with controls above, a text below, and a plot that `build` gives: {data, layout}, or a text where there is none.
 function chart({ name, label, about, controls = [], height = 420, build, open = openPoint }) {
-  const plot = el('div', { class: 'plot', role: 'img', 'aria-label': label ?? name, 'data-chart': name, style: `height:${height}px` });
+  const plot = el('div', {
+    class: 'plot',
+    role: 'img',
+    'aria-label': label ?? name,
+    'data-chart': name,
+    style: `height:${height}px`,
+  });
   const caption = el('figcaption');
   const own = {
-    plot, dirty: true, visible: false,
+    plot,
+    dirty: true,
+    visible: false,
     draw() {
       if (!own.dirty || !plot.isConnected) return;
       own.dirty = false;
@@ -117,7 +143,15 @@ function pointsOf(own) {
   const complete = (values) => values.every(isNumber);
   if (!state.means) {
     return doc.runs
-      .map((run, index) => ({ of: index, run, label: run.name, kind: run.kind, values: own.map((column) => valueOf(run, column)), deviations: own.map(() => null), shown: state.shown.has(index) }))
+      .map((run, index) => ({
+        of: index,
+        run,
+        label: run.name,
+        kind: run.kind,
+        values: own.map((column) => valueOf(run, column)),
+        deviations: own.map(() => null),
+        shown: state.shown.has(index),
+      }))
       .filter((point) => complete(point.values));
   }
   const found = [];
@@ -125,7 +159,15 @@ function pointsOf(own) {
     const several = own.map((column) => spread(indices.map((index) => valueOf(doc.runs[index], column))));
     const run = doc.runs[indices[0]];
     const label = indices.length > 1 ? `mean of ${indices.length} seeds` : run.name;
-    found.push({ of: indices.length > 1 ? key : indices[0], run, label, kind: run.kind, values: several.map((one) => one.mean), deviations: several.map((one) => one.deviation), shown: true });
+    found.push({
+      of: indices.length > 1 ? key : indices[0],
+      run,
+      label,
+      kind: run.kind,
+      values: several.map((one) => one.mean),
+      deviations: several.map((one) => one.deviation),
+      shown: true,
+    });
   }
   return found.filter((point) => complete(point.values));
 }
@@ -153,16 +195,32 @@ function coloring() {
   const values = [...new Set(doc.runs.map((run) => valueOf(run, column)))].filter((value) => value !== null);
   if (!column.numeric || values.length < 4) {
     values.sort((a, b) => compare(a, b, false));
-    return { column, scaled: false, values, of: (run) => OKABE_ITO[Math.max(0, values.indexOf(valueOf(run, column))) % OKABE_ITO.length] };
+    return {
+      column,
+      scaled: false,
+      values,
+      of: (run) => OKABE_ITO[Math.max(0, values.indexOf(valueOf(run, column))) % OKABE_ITO.length],
+    };
   }
   values.sort((a, b) => a - b);
   const log = values[0] > 0 && values.at(-1) / values[0] > 20;
   const turn = log ? Math.log10 : (value) => value;
   const ticks = values.length <= 9 ? values : values.filter((_, i) => i % Math.ceil(values.length / 7) === 0);
   return {
-    column, scaled: true, values, turn: (run) => (isNumber(valueOf(run, column)) ? turn(valueOf(run, column)) : null),
+    column,
+    scaled: true,
+    values,
+    turn: (run) => (isNumber(valueOf(run, column)) ? turn(valueOf(run, column)) : null),
     range: [turn(values[0]), turn(values.at(-1))],
-    bar: { title: { text: plain(nameOf(column)), side: 'right', font: { size: 12 } }, thickness: 11, len: 0.9, outlinewidth: 0, tickvals: ticks.map(turn), ticktext: ticks.map((value) => written(value, 3)), tickfont: { size: 11 } },
+    bar: {
+      title: { text: plain(nameOf(column)), side: 'right', font: { size: 12 } },
+      thickness: 11,
+      len: 0.9,
+      outlinewidth: 0,
+      tickvals: ticks.map(turn),
+      ticktext: ticks.map((value) => written(value, 3)),
+      tickfont: { size: 11 },
+    },
   };
 }
 
@@ -177,22 +235,54 @@ function scatter(points, own, at, type = 'scatter') {
   const traces = [];
   const ghosts = points.filter((point) => !point.shown);
   if (ghosts.length) {
-    traces.push({ ...common, ...at(ghosts), hoverinfo: 'skip', hovertemplate: null, showlegend: false, marker: { size: size - 3, color: color('ghost'), opacity: 0.55 } });
+    traces.push({
+      ...common,
+      ...at(ghosts),
+      hoverinfo: 'skip',
+      hovertemplate: null,
+      showlegend: false,
+      marker: { size: size - 3, color: color('ghost'), opacity: 0.55 },
+    });
   }
   const shown = points.filter((point) => point.shown);
   const values = colors.column && !colors.scaled ? colors.values : [null];
   let bar = colors.scaled;
   for (const kind of kinds) {
     for (const value of values) {
-      const of = shown.filter((point) => point.kind === kind && (value === null || valueOf(point.run, colors.column) === value));
+      const of = shown.filter(
+        (point) => point.kind === kind && (value === null || valueOf(point.run, colors.column) === value),
+      );
       if (!of.length) continue;
       const symbol = shapes ? SYMBOLS[kind] : 'circle';
-      const marker = { size: symbol === 'diamond' && type !== 'scatter3d' ? size + 3 : size, symbol, line: { width: symbol === 'diamond' ? 1.6 : 0.8, color: symbol === 'diamond' ? color('ink') : color('edge') } };
-      if (colors.scaled) Object.assign(marker, { color: of.map((point) => colors.turn(point.run)), colorscale: SCALE, cmin: colors.range[0], cmax: colors.range[1], showscale: bar, colorbar: bar ? { ...colors.bar } : undefined });
+      const marker = {
+        size: symbol === 'diamond' && type !== 'scatter3d' ? size + 3 : size,
+        symbol,
+        line: { width: symbol === 'diamond' ? 1.6 : 0.8, color: symbol === 'diamond' ? color('ink') : color('edge') },
+      };
+      if (colors.scaled)
+        Object.assign(marker, {
+          color: of.map((point) => colors.turn(point.run)),
+          colorscale: SCALE,
+          cmin: colors.range[0],
+          cmax: colors.range[1],
+          showscale: bar,
+          colorbar: bar ? { ...colors.bar } : undefined,
+        });
       else marker.color = colors.column ? OKABE_ITO[colors.values.indexOf(value) % OKABE_ITO.length] : OKABE_ITO[0];
       bar = false;
-      const parts = [value === null ? null : `${nameOf(colors.column)} ${written(value)}`, shapes ? KINDS[kind] : null].filter(Boolean);
-      traces.push({ ...common, ...at(of), text: of.map((point) => hover(point, own)), customdata: of.map((point) => point.of), marker, name: plain(parts.join(', ') || 'runs'), showlegend: parts.length > 0 });
+      const parts = [
+        value === null ? null : `${nameOf(colors.column)} ${written(value)}`,
+        shapes ? KINDS[kind] : null,
+      ].filter(Boolean);
+      traces.push({
+        ...common,
+        ...at(of),
+        text: of.map((point) => hover(point, own)),
+        customdata: of.map((point) => point.of),
+        marker,
+        name: plain(parts.join(', ') || 'runs'),
+        showlegend: parts.length > 0,
+      });
     }
   }
   return traces;
@@ -200,5 +290,34 @@ function scatter(points, own, at, type = 'scatter') {
 
 function errors(points, i) {
   if (!points.some((point) => point.deviations[i] !== null)) return undefined;
-  return { type: 'data', array: points.map((point) => point.deviations[i] ?? 0), thickness: 1.1, width: 3, color: color('faint') };
+  return {
+    type: 'data',
+    array: points.map((point) => point.deviations[i] ?? 0),
+    thickness: 1.1,
+    width: 3,
+    color: color('faint'),
+  };
 }
+
+// What is said below charts.
+function colorPicker() {
+  if (colorColumns.length < 2) return [];
+  const select = picker(
+    'colour',
+    colorColumns.map((column) => [column.id, nameOf(column)]),
+    state.color,
+    (value) => {
+      state.color = value;
+      tell('color');
+    },
+  );
+  on('color', () => (select.querySelector('select').value = state.color));
+  return [select];
+}
+
+const metricText = (column) => (column?.text ? `${nameOf(column)}: ${column.text}. ` : '');
+const meansNote = () => (state.means ? 'Points are means over seeds, bars one standard deviation. ' : '');
+const equalNote = (points) =>
+  points.some((p) => p.kind === 'equal') && points.some((p) => p.kind !== 'equal')
+    ? 'Diamonds: equal betas in all layers. '
+    : '';

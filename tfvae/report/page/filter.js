@@ -50,7 +50,8 @@ function parseFilter(text) {
     const name = unquoted(left);
     const of = resolved(name);
     if (of === null) problems.push(`${name}: there is no such column or field`);
-    else if (Array.isArray(of)) problems.push(`${name}: which of ${of.slice(0, 3).join(', ')}${of.length > 3 ? ', ...' : ''}?`);
+    else if (Array.isArray(of))
+      problems.push(`${name}: which of ${of.slice(0, 3).join(', ')}${of.length > 3 ? ', ...' : ''}?`);
     else if (right === undefined) problems.push(`${whole.trim()}: a value after it is missing`);
     else {
       const test = comparison(of, sign === '==' ? '=' : sign, unquoted(right), problems, whole);
@@ -61,7 +62,11 @@ function parseFilter(text) {
 }
 
 function comparison(of, sign, wanted, problems, whole) {
-  if (sign === ':') return (run) => String(of(run) ?? '').toLowerCase().includes(wanted.toLowerCase());
+  if (sign === ':')
+    return (run) =>
+      String(of(run) ?? '')
+        .toLowerCase()
+        .includes(wanted.toLowerCase());
   const number = Number(wanted);
   if (Number.isFinite(number)) {
     return (run) => {

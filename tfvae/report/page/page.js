@@ -11,8 +11,13 @@ function heading() {
   const counts = {};
   for (const run of [...doc.runs, ...doc.absent]) counts[run.status] = (counts[run.status] ?? 0) + 1;
   const total = doc.runs.length + doc.absent.length;
-  const states = Object.entries(counts).map(([status, count]) => (count === total ? (total === 1 ? status : `all ${status}`) : `${count} ${status}`)).join(', ');
-  const fields = fieldColumns.slice(0, 4).map((column) => nameOf(column)).join(', ');
+  const states = Object.entries(counts)
+    .map(([status, count]) => (count === total ? (total === 1 ? status : `all ${status}`) : `${count} ${status}`))
+    .join(', ');
+  const fields = fieldColumns
+    .slice(0, 4)
+    .map((column) => nameOf(column))
+    .join(', ');
   const more = fieldColumns.length > 4 ? ` and ${fieldColumns.length - 4} more fields` : '';
   lead.textContent = `${total} run${total === 1 ? '' : 's'}, ${states}${fields ? `; they differ in ${fields}${more}` : ''}.`;
 }
@@ -24,9 +29,17 @@ function filterBar() {
   const field = fieldColumns.find((column) => column.numeric && !SEEDS.includes(column.id));
   const hint = [field && `${nameOf(field)} > 1`, example && `${example.name} >= 30`].filter(Boolean).join('  ');
   const input = el('input', {
-    type: 'search', id: 'filter', placeholder: `Filter: ${hint || 'words'}`, 'aria-label': 'Filter runs', autocomplete: 'off', spellcheck: 'false',
-    title: 'Words that the names, fields or status of runs hold (-word: do not), and comparisons of a field or a number: objective.beta.z2 > 1  elbo >= 30  status:finished. All must hold.',
-    oninput: () => { problem.textContent = applyFilter(input.value).join('; '); },
+    type: 'search',
+    id: 'filter',
+    placeholder: `Filter: ${hint || 'words'}`,
+    'aria-label': 'Filter runs',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    title:
+      'Words that the names, fields or status of runs hold (-word: do not), and comparisons of a field or a number: objective.beta.z2 > 1  elbo >= 30  status:finished. All must hold.',
+    oninput: () => {
+      problem.textContent = applyFilter(input.value).join('; ');
+    },
   });
   const tally = () => (count.textContent = `${state.shown.size} of ${doc.runs.length}`);
   on('filter', tally);
@@ -35,7 +48,15 @@ function filterBar() {
 }
 
 function themeSwitch() {
-  const button = el('button', { type: 'button', id: 'theme', onclick: () => { const theme = isDark() ? 'light' : 'dark'; kept('tfvae-theme', theme); setTheme(theme); } });
+  const button = el('button', {
+    type: 'button',
+    id: 'theme',
+    onclick: () => {
+      const theme = isDark() ? 'light' : 'dark';
+      kept('tfvae-theme', theme);
+      setTheme(theme);
+    },
+  });
   const label = () => {
     button.textContent = isDark() ? '\u2600\ufe0e' : '\u263e\ufe0e';
     button.title = isDark() ? 'Light' : 'Dark';
@@ -48,16 +69,39 @@ function themeSwitch() {
 
 function meansSwitch() {
   if (!hasSeeds) return null;
-  const buttons = [[false, 'Runs'], [true, 'Means']].map(([means, text]) =>
-    el('button', { type: 'button', 'aria-pressed': String(state.means === means), title: means ? 'Charts show means over seeds, with standard deviations' : 'Charts show single runs', onclick: () => { state.means = means; buttons.forEach(([of, button]) => button.setAttribute('aria-pressed', String(of === means))); tell('means'); } }, text));
+  const buttons = [
+    [false, 'Runs'],
+    [true, 'Means'],
+  ].map(([means, text]) =>
+    el(
+      'button',
+      {
+        type: 'button',
+        'aria-pressed': String(state.means === means),
+        title: means ? 'Charts show means over seeds, with standard deviations' : 'Charts show single runs',
+        onclick: () => {
+          state.means = means;
+          buttons.forEach(([of, button]) => button.setAttribute('aria-pressed', String(of === means)));
+          tell('means');
+        },
+      },
+      text,
+    ),
+  );
   buttons.forEach((button, i) => (buttons[i] = [Boolean(i), button]));
-  return el('span', { class: 'segments', role: 'group', 'aria-label': 'Single runs or means over seeds', id: 'means' }, buttons.map(([, button]) => button));
+  return el(
+    'span',
+    { class: 'segments', role: 'group', 'aria-label': 'Single runs or means over seeds', id: 'means' },
+    buttons.map(([, button]) => button),
+  );
 }
 
 function severalSections() {
   const total = metricNamed('rate')?.name === 'rate' ? metricNamed('rate') : null;
   const layers = rateColumns.filter((column) => column.split === ownSplit);
-  const best = numberColumns.find((column) => column.split === ownSplit && column.main && column.name.startsWith('probe/')) ?? metricNamed('elbo', 'psnr');
+  const best =
+    numberColumns.find((column) => column.split === ownSplit && column.main && column.name.startsWith('probe/')) ??
+    metricNamed('elbo', 'psnr');
   const curves = overlaid();
   return [
     overview(),
@@ -65,7 +109,16 @@ function severalSections() {
     doc.runs.length ? section('runs', 'Runs', 'Click a heading to sort, a row to open its run.', ...runsTable()) : null,
     total ? againstRate('total', 'Against the total rate', null, [total], total, best) : null,
     plane(),
-    layers.length > 1 ? againstRate('layers', 'Against the rate of a layer', null, layers, layers.find((column) => column.name !== 'rate') ?? layers[0], metricNamed('elbo')) : null,
+    layers.length > 1
+      ? againstRate(
+          'layers',
+          'Against the rate of a layer',
+          null,
+          layers,
+          layers.find((column) => column.name !== 'rate') ?? layers[0],
+          metricNamed('elbo'),
+        )
+      : null,
     space(),
     heatMaps(),
     gallery(),
@@ -79,14 +132,38 @@ function build() {
   heading();
   const main = document.getElementById('content');
   const sections = (doc.alone ? [...runSections(doc.runs[0], 0), leftOut()] : severalSections()).filter(Boolean);
-  const SHORT = { 'Mean and spread over seeds': 'Seeds', 'What differs from the defaults': 'Differs', 'What differs': 'Fields', 'Against the total rate': 'Total rate', 'Against the rate of a layer': 'Layers', 'Over the rates of two layers': 'Surface', 'Over two fields': 'Heat map', 'The information plane': 'Plane', 'Which to choose': 'Choose', 'Not finished, or left out': 'Problems', 'Samples and reconstructions': 'Pictures', 'What came out': 'Numbers', 'All figures of the run': 'Figures', 'Make it again': 'Command' };
-  const links = sections.map((own) => { const title = own.querySelector('h2').textContent; return el('a', { href: `#${own.id}` }, SHORT[title] ?? title); });
+  const SHORT = {
+    'Mean and spread over seeds': 'Seeds',
+    'What differs from the defaults': 'Differs',
+    'What differs': 'Fields',
+    'Against the total rate': 'Total rate',
+    'Against the rate of a layer': 'Layers',
+    'Over the rates of two layers': 'Surface',
+    'Over two fields': 'Heat map',
+    'The information plane': 'Plane',
+    'Which to choose': 'Choose',
+    'Not finished, or left out': 'Problems',
+    'Samples and reconstructions': 'Pictures',
+    'What came out': 'Numbers',
+    'All figures of the run': 'Figures',
+    'Make it again': 'Command',
+  };
+  const links = sections.map((own) => {
+    const title = own.querySelector('h2').textContent;
+    return el('a', { href: `#${own.id}` }, SHORT[title] ?? title);
+  });
   const { filter, problem } = doc.alone ? {} : filterBar();
-  document.querySelector('#bar > div').append(...[el('div', { class: 'links' }, links), filter, meansSwitch(), themeSwitch(), problem].filter(Boolean));
+  document
+    .querySelector('#bar > div')
+    .append(...[el('div', { class: 'links' }, links), filter, meansSwitch(), themeSwitch(), problem].filter(Boolean));
   main.append(...sections);
   const files = doc.files.flatMap((path, i) => [i ? ', ' : '', el('a', { href: addressOf(path) }, path)]);
-  document.querySelector('#foot > div').append(files.length ? el('p', { style: 'max-width:none' }, 'Beside this page: ', files) : '');
-  document.querySelector('#foot > div').append(`Made by tfvae ${doc.version} from the files in ${doc.path}. Needs no network.`);
+  document
+    .querySelector('#foot > div')
+    .append(files.length ? el('p', { style: 'max-width:none' }, 'Beside this page: ', files) : '');
+  document
+    .querySelector('#foot > div')
+    .append(`Made by tfvae ${doc.version} from the files in ${doc.path}. Needs no network.`);
   follow();
 }
 

@@ -1,4 +1,4 @@
-// One run: what it is, what came out, its pictures and curves; opened over the page, or the page itself.
+// One run: what it is, what came out, its pictures and curves.
 
 const hashOf = (run) => `#run=${encodeURIComponent(run.name)}`;
 
@@ -6,25 +6,79 @@ function runSections(run, index) {
   const telling = (name) => Number(!doc.differing.includes(name)); // what tells it from others first
   const changed = Object.entries(run.changed).sort(([a], [b]) => telling(a) - telling(b));
   const id = (name) => `${doc.alone ? '' : 'run-'}${name}`;
-  const differs = section(id('differs'), 'What differs from the defaults', changed.length ? null : 'Nothing: all fields are at their defaults.', changed.length ? fieldTable(changed) : null, wholeSpec(run));
-  const again = section(id('again'), 'Make it again', null, run.commands.flatMap(([what, text]) => [el('p', { class: 'label' }, what), command(text)]));
-  const own = [differs, again, evaluation(run, id), pictureSection(run, id), curveSection(run, id), figureSection(run, id), environmentSection(run, id)];
-  if (!doc.alone) own.splice(0, own.length, pictureSection(run, id), differs, evaluation(run, id), again, curveSection(run, id), figureSection(run, id), environmentSection(run, id));
+  const differs = section(
+    id('differs'),
+    'What differs from the defaults',
+    changed.length ? null : 'Nothing: all fields are at their defaults.',
+    changed.length ? fieldTable(changed) : null,
+    wholeSpec(run),
+  );
+  const again = section(
+    id('again'),
+    'Make it again',
+    null,
+    run.commands.flatMap(([what, text]) => [el('p', { class: 'label' }, what), command(text)]),
+  );
+  const own = [
+    differs,
+    again,
+    evaluation(run, id),
+    pictureSection(run, id),
+    curveSection(run, id),
+    figureSection(run, id),
+    environmentSection(run, id),
+  ];
+  if (!doc.alone)
+    own.splice(
+      0,
+      own.length,
+      pictureSection(run, id),
+      differs,
+      evaluation(run, id),
+      again,
+      curveSection(run, id),
+      figureSection(run, id),
+      environmentSection(run, id),
+    );
   return own.filter(Boolean);
 }
 
 function statusLine(run) {
   const steps = run.steps ? `step ${run.step.toLocaleString('en')} of ${run.steps.toLocaleString('en')}` : 'a study';
-  return el('p', { class: 'soft' }, el('span', { class: `status ${run.status}` }, run.status), ` \u00b7 ${steps}`, run.message ? ` \u00b7 ${run.message}` : '');
+  return el(
+    'p',
+    { class: 'soft' },
+    el('span', { class: `status ${run.status}` }, run.status),
+    ` \u00b7 ${steps}`,
+    run.message ? ` \u00b7 ${run.message}` : '',
+  );
 }
 
 function wholeSpec(run) {
   const host = el('div');
-  const details = el('details', { ontoggle: () => { if (details.open && !host.childElementCount) host.append(fill()); } }, el('summary', {}, 'The whole spec'), host);
+  const details = el(
+    'details',
+    {
+      ontoggle: () => {
+        if (details.open && !host.childElementCount) host.append(fill());
+      },
+    },
+    el('summary', {}, 'The whole spec'),
+    host,
+  );
   function fill() {
     const names = [...new Set([...Object.keys(doc.spec), ...Object.keys(run.spec)])];
-    const values = names.map((name) => [name, name in run.spec ? run.spec[name] : doc.spec[name]]).filter(([, value]) => value !== null);
-    const body = values.map(([name, value]) => el('tr', {}, el('td', { class: 'code' }, name), el('td', { class: name in run.changed ? 'value code' : 'code' }, value)));
+    const values = names
+      .map((name) => [name, name in run.spec ? run.spec[name] : doc.spec[name]])
+      .filter(([, value]) => value !== null);
+    const body = values.map(([name, value]) =>
+      el(
+        'tr',
+        {},
+        el('td', { class: 'code' }, name),
+        el('td', { class: name in run.changed ? 'value code' : 'code' }, value),
+      ),
+    );
     return el('div', { class: 'box runs' }, el('table', { class: 'facts' }, el('tbody', {}, body)));
   }
   return details;
@@ -45,11 +99,43 @@ function evaluation(run, id) {
         const column = own.find((one) => one.name === name && one.split === split);
         const value = column ? valueOf(run, column) : null;
         const error = column?.error ? valueOf(run, columnOf.get(column.error)) : null;
-        return el('td', { class: 'number', 'data-label': value === null ? null : splits.length > 1 ? split : null }, written(value, 6), isNumber(error) ? el('span', { class: 'error' }, ` \u00b1 ${written(error, 2)}`) : null);
+        return el(
+          'td',
+          { class: 'number', 'data-label': value === null ? null : splits.length > 1 ? split : null },
+          written(value, 6),
+          isNumber(error) ? el('span', { class: 'error' }, ` \u00b1 ${written(error, 2)}`) : null,
+        );
       });
-      return el('tr', {}, el('td', { class: 'code' }, broken(name)), cells, el('td', { class: 'default' }, first.unit), el('td', { class: 'text' }, first.text));
+      return el(
+        'tr',
+        {},
+        el('td', { class: 'code' }, broken(name)),
+        cells,
+        el('td', { class: 'default' }, first.unit),
+        el('td', { class: 'text' }, first.text),
+      );
     });
-  const table = (list) => el('div', { class: 'box' }, el('table', { class: 'facts stack' }, el('thead', {}, el('tr', {}, ['number', ...splits, 'unit', 'what it is'].map((text) => el('th', { scope: 'col', class: splits.includes(text) ? 'number' : null }, text)))), el('tbody', {}, rowsOf(list))));
+  const table = (list) =>
+    el(
+      'div',
+      { class: 'box' },
+      el(
+        'table',
+        { class: 'facts stack' },
+        el(
+          'thead',
+          {},
+          el(
+            'tr',
+            {},
+            ['number', ...splits, 'unit', 'what it is'].map((text) =>
+              el('th', { scope: 'col', class: splits.includes(text) ? 'number' : null }, text),
+            ),
+          ),
+        ),
+        el('tbody', {}, rowsOf(list)),
+      ),
+    );
   const folded = (text, list) => (list.length ? el('details', {}, el('summary', {}, text), table(list)) : null);
   const main = names.filter((name) => own.some((column) => column.name === name && column.main));
   const heads = new Map();
@@ -58,20 +144,44 @@ function evaluation(run, id) {
   const many = [...heads].filter(([, list]) => list.length > MOST_ALIKE);
   const rest = names.filter((name) => !main.includes(name));
   return section(
-    id('numbers'), 'What came out', `The last evaluation of the ${splits.join(' and the ')} split${splits.length > 1 ? 's' : ''}; after \u00b1 one standard error.`,
-    few.length ? table(few) : null, many.map(([head, list]) => folded(`${head}: ${list.length} numbers`, list)), folded(`${rest.length} more number${rest.length > 1 ? 's' : ''}`, rest),
+    id('numbers'),
+    'What came out',
+    `The last evaluation of the ${splits.join(' and the ')} split${splits.length > 1 ? 's' : ''}; after \u00b1 one standard error.`,
+    few.length ? table(few) : null,
+    many.map(([head, list]) => folded(`${head}: ${list.length} numbers`, list)),
+    folded(`${rest.length} more number${rest.length > 1 ? 's' : ''}`, rest),
   );
 }
 
 function pictureSection(run, id) {
   if (!run.pictures.length) return null;
-  const own = run.pictures.map((picture) => el('figure', {}, el('img', { class: picture.pixels ? 'pixels' : null, src: picture.src, alt: picture.title, width: picture.width, height: picture.height }), el('figcaption', {}, picture.title)));
+  const own = run.pictures.map((picture) =>
+    el(
+      'figure',
+      {},
+      el('img', {
+        class: picture.pixels ? 'pixels' : null,
+        src: picture.src,
+        alt: picture.title,
+        width: picture.width,
+        height: picture.height,
+      }),
+      el('figcaption', {}, picture.title),
+    ),
+  );
   return section(id('pictures'), 'Samples and reconstructions', null, el('div', { class: 'pictures' }, own));
 }
 
 function curveSection(run, id) {
   const own = curveCharts(run);
-  return own.length ? section(id('curves'), 'Training', 'Lines: means since the line before, on the training split; dots: evaluations.', el('div', { class: 'pair' }, own)) : null;
+  return own.length
+    ? section(
+        id('curves'),
+        'Training',
+        'Lines: means since the line before, on the training split; dots: evaluations.',
+        el('div', { class: 'pair' }, own),
+      )
+    : null;
 }
 
 function figureSection(run, id) {
@@ -80,99 +190,54 @@ function figureSection(run, id) {
   const linked = run.figures.filter((figure) => !figure.src);
   const link = (figure) => el('a', { href: addressOf(figure.href), target: '_blank', rel: 'noopener' }, figure.title);
   return section(
-    id('figures'), 'All figures of the run', shown.length ? null : 'Files of the run, beside this page.',
-    shown.length ? el('div', { class: 'pictures figures' }, shown.map((figure) => el('figure', {}, el('img', { src: figure.src, alt: figure.title, loading: 'lazy' }), el('figcaption', {}, link(figure))))) : null,
-    linked.length ? el('p', {}, linked.flatMap((figure, i) => [i ? ', ' : '', link(figure)])) : null,
+    id('figures'),
+    'All figures of the run',
+    shown.length ? null : 'Files of the run, beside this page.',
+    shown.length
+      ? el(
+          'div',
+          { class: 'pictures figures' },
+          shown.map((figure) =>
+            el(
+              'figure',
+              {},
+              el('img', { src: figure.src, alt: figure.title, loading: 'lazy' }),
+              el('figcaption', {}, link(figure)),
+            ),
+          ),
+        )
+      : null,
+    linked.length
+      ? el(
+          'p',
+          {},
+          linked.flatMap((figure, i) => [i ? ', ' : '', link(figure)]),
+        )
+      : null,
   );
 }
 
 function environmentSection(run, id) {
   const own = Object.entries(run.environment);
   if (!own.length) return null;
-  return section(id('environment'), 'Made with', null, el('div', { class: 'box' }, el('table', { class: 'facts' }, el('tbody', {}, own.map(([name, value]) => el('tr', {}, el('td', { class: 'soft' }, name), el('td', { class: 'code' }, value)))))));
-}
-
-// Over the page, with an address of its own, so that the browser's back button closes it.
-const dialog = document.getElementById('opened');
-
-function openRun(index) {
-  go(hashOf(doc.runs[index]));
-}
-const openGroup = (key) => go(`#group=${key}`);
-const openSeveral = (indices) => go(`#runs=${indices.join(',')}`);
-
-function go(hash) {
-  if (dialog.open) history.replaceState({ opened: true }, '', hash);
-  else history.pushState({ opened: true }, '', hash);
-  follow();
-}
-
-function close() {
-  if (history.state?.opened) history.back();
-  else {
-    history.replaceState(null, '', location.pathname + location.search);
-    follow();
-  }
-}
-
-// Shows what the address says.
-function follow() {
-  const [, what, text] = location.hash.match(/^#(run|group|runs)=(.*)$/) ?? [];
-  let filled = null;
-  if (what === 'run') {
-    let name = text;
-    try {
-      name = decodeURIComponent(text);
-    } catch {
-      // an address that was cut off names no run
-    }
-    const index = runOf.get(name);
-    if (index !== undefined) filled = () => fillRun(index);
-  } else if (what === 'group') {
-    const indices = groupsShown().get(text);
-    if (indices) filled = () => fillSeveral(indices);
-  } else if (what === 'runs') {
-    const indices = text.split(',').map(Number).filter((index) => doc.runs[index]);
-    if (indices.length) filled = () => fillSeveral(indices);
-  }
-  if (!filled) {
-    if (dialog.open) dialog.close();
-    return;
-  }
-  filled();
-  if (!dialog.open) dialog.showModal();
-  dialog.querySelector('.body').scrollTop = 0;
-}
-
-function frame(title, about, buttons, ...children) {
-  const closing = el('button', { type: 'button', onclick: close, 'aria-label': 'Close', title: 'Close (Esc)' }, '\u2715');
-  dialog.replaceChildren(
-    el('div', { class: 'head' }, el('div', { style: 'flex:1;min-width:0' }, el('h2', { id: 'opened-title' }, title), about), el('div', { class: 'buttons' }, buttons, closing)),
-    el('div', { class: 'body', tabindex: -1 }, children),
+  return section(
+    id('environment'),
+    'Made with',
+    null,
+    el(
+      'div',
+      { class: 'box' },
+      el(
+        'table',
+        { class: 'facts' },
+        el(
+          'tbody',
+          {},
+          own.map(([name, value]) =>
+            el('tr', {}, el('td', { class: 'soft' }, name), el('td', { class: 'code' }, value)),
+          ),
+        ),
+      ),
+    ),
   );
 }
-
-function fillRun(index) {
-  const run = doc.runs[index];
-  const at = rows.order.indexOf(index);
-  const step = (by, text, label) => {
-    const other = at < 0 ? undefined : rows.order[at + by];
-    return el('button', { type: 'button', disabled: other === undefined, 'aria-label': label, title: label, onclick: () => openRun(other) }, text);
-  };
-  frame(broken(run.name), statusLine(run), [step(-1, '\u2190', 'The run above in the table'), step(1, '\u2192', 'The run below in the table')], runSections(run, index));
-}
-
-function fillSeveral(indices) {
-  const list = indices.map((index) => {
-    const run = doc.runs[index];
-    const first = run.pictures[0];
-    const numbers = [...firstColumns()].map((id) => columnOf.get(id)).filter((column) => column.kind === 'number' && valueOf(run, column) !== null).slice(0, 5);
-    return el('article', { class: 'card' }, el('h3', {}, el('a', { href: hashOf(run), onclick: (event) => { event.preventDefault(); openRun(index); } }, run.name)), first ? el('div', { class: 'thumb whole' }, el('img', { class: first.pixels ? null : 'smooth', src: first.src, alt: first.title })) : null, numbers.map((column) => el('p', { class: 'small' }, `${nameOf(column)} ${written(valueOf(run, column))}`)));
-  });
-  frame(`${indices.length} runs`, el('p', { class: 'soft' }, 'Together here, as they are one point of the chart.'), [], el('div', { class: 'cards' }, list));
-}
-
-dialog.addEventListener('cancel', (event) => { event.preventDefault(); close(); });
-dialog.addEventListener('click', (event) => { if (event.target === dialog) close(); });
-window.addEventListener('popstate', follow);
-window.addEventListener('hashchange', follow);

@@ -9,9 +9,14 @@ function firstColumns() {
   const found = [];
   for (const pattern of SHOWN) {
     const begin = pattern.replace('*', '');
-    found.push(...own.filter((column) => column.name === pattern || (begin !== pattern && column.name.startsWith(begin) && column.main)));
+    found.push(
+      ...own.filter(
+        (column) => column.name === pattern || (begin !== pattern && column.name.startsWith(begin) && column.main),
+      ),
+    );
   }
-  for (const begin of BEST) found.push(...own.filter((column) => column.main && column.name.startsWith(begin)).slice(0, 1));
+  for (const begin of BEST)
+    found.push(...own.filter((column) => column.main && column.name.startsWith(begin)).slice(0, 1));
   if (!found.length) found.push(...own.filter(isMain));
   return new Set([...found].slice(0, MOST_FIRST).map((column) => column.id));
 }
@@ -41,8 +46,13 @@ function runsTable() {
         const decimals = column.kind === 'number' ? decimalsOf(values) : null;
         const best = column.kind === 'number' ? bestOf(values, column.better) : null;
         return {
-          id: column.id, column, name: nameOf(column), unit: unitOf(column), numeric: column.numeric,
-          value: (run) => valueOf(run, column), cell: (run) => numberCell(run, column, decimals, best),
+          id: column.id,
+          column,
+          name: nameOf(column),
+          unit: unitOf(column),
+          numeric: column.numeric,
+          value: (run) => valueOf(run, column),
+          cell: (run) => numberCell(run, column, decimals, best),
         };
       }),
     ];
@@ -50,13 +60,28 @@ function runsTable() {
 
   function drawHead(list) {
     head.replaceChildren(
-      el('tr', {}, list.map((of) => {
-        const title = of.column ? `${of.column.id}${of.column.text ? `: ${of.column.text}` : ''}` : null;
-        const direction = sort.key === of.id ? (sort.down ? 'descending' : 'ascending') : 'none';
-        const label = [of.name, of.unit ? el('span', { class: 'unit' }, of.unit) : null];
-        const inside = of.value ? el('button', { type: 'button', title, onclick: () => sortBy(of) }, label) : el('button', { type: 'button', tabindex: -1, disabled: true }, label);
-        return el('th', { scope: 'col', 'data-column': of.id, 'aria-sort': of.value ? direction : null, class: of.numeric ? 'number' : null }, inside);
-      })),
+      el(
+        'tr',
+        {},
+        list.map((of) => {
+          const title = of.column ? `${of.column.id}${of.column.text ? `: ${of.column.text}` : ''}` : null;
+          const direction = sort.key === of.id ? (sort.down ? 'descending' : 'ascending') : 'none';
+          const label = [of.name, of.unit ? el('span', { class: 'unit' }, of.unit) : null];
+          const inside = of.value
+            ? el('button', { type: 'button', title, onclick: () => sortBy(of) }, label)
+            : el('button', { type: 'button', tabindex: -1, disabled: true }, label);
+          return el(
+            'th',
+            {
+              scope: 'col',
+              'data-column': of.id,
+              'aria-sort': of.value ? direction : null,
+              class: of.numeric ? 'number' : null,
+            },
+            inside,
+          );
+        }),
+      ),
     );
   }
 
@@ -78,7 +103,11 @@ function runsTable() {
       ...order.map((index) => {
         const run = doc.runs[index];
         const cells = list.map((of) => of.cell(run, index));
-        return el('tr', { 'data-run': run.name, onclick: (event) => event.target.closest('a') || openRun(index) }, cells);
+        return el(
+          'tr',
+          { 'data-run': run.name, onclick: (event) => event.target.closest('a') || openRun(index) },
+          cells,
+        );
       }),
     );
     count.textContent = `${order.length} of ${doc.runs.length} runs`;
@@ -87,7 +116,11 @@ function runsTable() {
   on('filter', draw);
   draw();
   const table = el('table', {}, el('caption', { class: 'skip' }, 'Runs'), head, body);
-  return [chooser(chosen, draw), el('div', { class: 'box runs', tabindex: 0, role: 'region', 'aria-label': 'Table of runs' }, table), count];
+  return [
+    chooser(chosen, draw),
+    el('div', { class: 'box runs', tabindex: 0, role: 'region', 'aria-label': 'Table of runs' }, table),
+    count,
+  ];
 }
 const rows = { order: [...doc.runs.keys()] };
 
@@ -106,7 +139,18 @@ function bestOf(values, better) {
 }
 
 function runCell(run, index) {
-  const link = el('a', { href: hashOf(run), title: run.name, onclick: (event) => { event.preventDefault(); openRun(index); } }, run.name.replaceAll('objective.beta.', 'beta.'));
+  const link = el(
+    'a',
+    {
+      href: hashOf(run),
+      title: run.name,
+      onclick: (event) => {
+        event.preventDefault();
+        openRun(index);
+      },
+    },
+    run.name.replaceAll('objective.beta.', 'beta.'),
+  );
   return el('td', {}, link, run.aside ? el('span', { class: 'soft small' }, ' (set aside)') : null);
 }
 
@@ -117,7 +161,15 @@ function statusCell(run) {
 function pictureCell(run) {
   const first = run.pictures[0];
   if (!first) return el('td');
-  return el('td', { class: 'picture' }, el('div', { class: 'thumb' }, el('img', { class: first.pixels ? null : 'smooth', src: first.src, alt: '', loading: 'lazy' })));
+  return el(
+    'td',
+    { class: 'picture' },
+    el(
+      'div',
+      { class: 'thumb' },
+      el('img', { class: first.pixels ? null : 'smooth', src: first.src, alt: '', loading: 'lazy' }),
+    ),
+  );
 }
 
 function numberCell(run, column, decimals, best) {
@@ -125,21 +177,35 @@ function numberCell(run, column, decimals, best) {
   if (column.kind === 'field') return el('td', { class: column.numeric ? 'number' : null }, written(value, 6));
   const error = column.error ? valueOf(run, columnOf.get(column.error)) : null;
   const more = isNumber(error) ? el('span', { class: 'error' }, ` \u00b1 ${written(error, 2)}`) : null;
-  return el('td', { class: value !== null && value === best ? 'number best' : 'number' }, aligned(value, decimals), more);
+  return el(
+    'td',
+    { class: value !== null && value === best ? 'number best' : 'number' },
+    aligned(value, decimals),
+    more,
+  );
 }
 
 // Which columns are shown.
 function chooser(chosen, draw) {
   const inside = el('div');
-  const search = el('input', { type: 'search', placeholder: 'Find a column', 'aria-label': 'Find a column', oninput: fill });
+  const search = el('input', {
+    type: 'search',
+    placeholder: 'Find a column',
+    'aria-label': 'Find a column',
+    oninput: fill,
+  });
   function fill() {
     const wanted = search.value.toLowerCase();
     const found = [...fieldColumns, ...numberColumns].filter((column) => column.id.toLowerCase().includes(wanted));
     inside.replaceChildren(
       ...found.slice(0, 300).map((column) => {
         const input = el('input', {
-          type: 'checkbox', checked: chosen.has(column.id),
-          onchange: () => { input.checked ? chosen.add(column.id) : chosen.delete(column.id); draw(); },
+          type: 'checkbox',
+          checked: chosen.has(column.id),
+          onchange: () => {
+            input.checked ? chosen.add(column.id) : chosen.delete(column.id);
+            draw();
+          },
         });
         return el('label', { title: column.text }, input, column.kind === 'field' ? column.id : nameOf(column));
       }),
