@@ -65,10 +65,15 @@ class Cohort:
     found = [name for name in found if name not in probes or name in best.values()]
     if 'psnr' in found and 'mse' in found:
       found.remove('mse')  # which says the same
-    chosen = dict.fromkeys(name for name in found if np.unique(self.mean(name)[np.isfinite(self.mean(name))]).size > 1)
+    chosen = dict.fromkeys(name for name in found if self._varies(name))
     if len(self.layers) == 1:
       chosen.pop(f'rate/{self.layers[0]}', None)
     return list(chosen)[:MOST_SHOWN]
+
+  def _varies(self, name):
+    """Whether a number differs between groups by more than rounding."""
+    values = self.mean(name)[np.isfinite(self.mean(name))]
+    return len(values) > 1 and np.ptp(values) > 1e-9 * np.abs(values).max()
 
   @functools.cached_property
   def layers(self) -> list[str]:
