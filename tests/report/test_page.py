@@ -314,6 +314,8 @@ def names_shown(tab):
 def test_the_page_of_a_grid(tab, grid):
   for name in CHARTS:
     assert colours(painted(tab, name)) > 8, name
+  buttons = tab.eval_on_selector_all('.modebar-btn', 'all => all.map(button => button.dataset.title)')
+  assert 'Download plot' in buttons and not [title for title in buttons if 'hare' in title]  # nothing is sent anywhere
   shown = document(collect(grid.parent))
   elbo = next(i for i, column in enumerate(shown['columns']) if column['id'] == 'test/elbo')
 

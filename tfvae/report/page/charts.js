@@ -2,7 +2,7 @@
 
 const OKABE_ITO = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#8f7700', '#7d7d7d'];
 const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash'];
-const SYMBOLS = { betas: 'circle', equal: 'diamond', targets: 'triangle-up' };
+const SYMBOLS = { betas: 'circle', equal: 'diamond', targets: 'square' };
 const KINDS = { betas: 'other betas', equal: 'equal betas', targets: 'targets of rates' };
 const SCALE = 'Viridis'; // even in lightness, and told apart by colour-blind eyes
 
@@ -47,7 +47,9 @@ function layoutOf(more) {
 const CONFIG = {
   responsive: true,
   displaylogo: false,
-  modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d', 'sendDataToCloud'],
+  showSendToCloud: false, // nothing is sent anywhere
+  plotlyServerURL: '',
+  modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'],
   toImageButtonOptions: { format: 'svg' },
 };
 
@@ -107,13 +109,17 @@ function chart({ name, label, about, controls = [], height = 420, build, open = 
 }
 
 function refreshAll() {
+  forget();
+  charts.forEach((own) => own.refresh());
+}
+
+// Lets go of charts that are no longer there: those of a run that was open.
+function forget() {
   for (const own of charts) {
-    if (own.plot.isConnected) own.refresh();
-    else {
-      charts.delete(own);
-      seen.unobserve(own.plot);
-      Plotly.purge(own.plot);
-    }
+    if (own.plot.isConnected) continue;
+    charts.delete(own);
+    seen.unobserve(own.plot);
+    Plotly.purge(own.plot);
   }
 }
 on('filter theme means color', () => requestAnimationFrame(refreshAll));

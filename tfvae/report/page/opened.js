@@ -70,6 +70,7 @@ function frame(title, about, buttons, ...children) {
     ),
     el('div', { class: 'body', tabindex: -1 }, children),
   );
+  forget();
 }
 
 function fillRun(index) {

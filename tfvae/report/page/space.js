@@ -159,7 +159,7 @@ function spaceOf(x, y, metric, shows) {
     xaxis: side(x),
     yaxis: side(y),
     zaxis: side(metric),
-    camera: { eye: { x: -1.2 * far, y: -1.36 * far, z: 0.66 * far }, center: { x: 0, y: 0, z: -0.17 } },
+    camera: { eye: { x: -1.32 * far, y: -1.48 * far, z: 0.7 * far }, center: { x: 0, y: 0, z: -0.18 } },
     aspectmode: 'cube',
     uirevision: 'kept',
   };
