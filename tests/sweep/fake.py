@@ -51,8 +51,11 @@ def train(spec, workdir):
         raise stopped(stop.number, f'saved step 2 in {workdir}')
       run.write_found(spec.train.steps, 'test', 'bounds', {}, {'elbo': -float(spec.seed)}, {})
       run.write_evaluation(spec.train.steps, 'test')
+      if what == 'draws' and first:
+        os.kill(os.getpid(), signal.SIGKILL)
+      run.close('finished')
     finally:
-      run.close()
+      run.close('failed')
 
 
 def hear_ctrl_c():

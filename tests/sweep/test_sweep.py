@@ -65,7 +65,7 @@ def test_runs_are_made_and_skipped(tmp_path, fakes, capsys):
 
 def test_what_fails_is_listed_while_the_rest_goes_on(tmp_path, fakes, capsys):
   workdir = tmp_path / 'grid'
-  fakes({1: 'fails', 2: 'breaks', 3: 'dies', 4: 'dies once'})
+  fakes({1: 'fails', 2: 'breaks', 3: 'dies', 4: 'dies once', 5: 'draws'})
   with pytest.raises(RunError, match='3 of 6 runs failed'):
     fake.sweep(workdir, 'seed=0:5:6')
   found = states(workdir)
@@ -75,7 +75,7 @@ def test_what_fails_is_listed_while_the_rest_goes_on(tmp_path, fakes, capsys):
   assert 'failed: seed=2: ValueError: broken' in said
   assert 'failed: seed=3: its worker was killed by SIGKILL, 3 times' in said
   assert 'seed=4: its worker was killed by SIGKILL; another one goes on with it' in said
-  assert len(lines(workdir, 'seed=3')) == 3 and len(lines(workdir, 'seed=4')) == 2
+  assert len(lines(workdir, 'seed=3')) == 3 and len(lines(workdir, 'seed=4')) == len(lines(workdir, 'seed=5')) == 2
   assert 'Traceback' in (workdir / 'logs/seed=2.txt').read_text()
   fakes({})
   fake.sweep(workdir, 'seed=0:5:6')

@@ -142,6 +142,7 @@ class Home:
       last = 0 if spec.study.name != 'none' else spec.train.steps
       wanted = {spec.eval.split} if last == 0 else {spec.eval.split, *spec.eval.also}
       done = all(self._evaluated(run, split) == last for split in wanted)
+      done = done and [start.get('outcome') for start in run.starts][-1:] == ['finished']  # else its figures may lack
       return ('finished' if done and not any(f.startswith('eval.') for f in changed) else 'interrupted'), ''
     except UserError as error:
       return 'failed', str(error)
