@@ -158,7 +158,7 @@ def _hear(home, display, event, runs):
   if event.status == 'finished':
     text = _number(runs[event.name])
   elif event.status == 'failed':
-    text = f'failed: {cut(text, 200)}'
+    text = f'failed: {_line(text, 200)}'
   elif event.status == 'waiting':
     text = f'its worker {text}; another one goes on with it'
   display.ends(event.name, event.status, text, event.seconds)
@@ -173,13 +173,18 @@ def _number(run):
   return ''
 
 
+def _line(text, most):
+  """A message of several lines in one."""
+  return cut('; '.join(text.splitlines()), most)
+
+
 def _conclude(home, names, stop):
   home.write_results(last=True)
   points = [home.points[name] for name in names]
   count = {what: sum(point['status'] == what for point in points) for what in ('finished', 'failed')}
   failed = [point for point in points if point['status'] == 'failed']
   for point in failed[:MOST_LISTED]:
-    print(f'failed: {point["name"]}: {cut(point["message"], 400)}')
+    print(f'failed: {point["name"]}: {_line(point["message"], 400)}')
   if len(failed) > MOST_LISTED:
     print(f'and {len(failed) - MOST_LISTED} more, in {home.workdir / "sweep.json"}')
   done = f'{count["finished"]} of {len(points)} runs are finished'
