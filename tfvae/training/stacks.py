@@ -91,7 +91,7 @@ def _stack(members):
   """Takes the steps of members that stand at one step."""
   machinery, specs = members[0].trainer.machinery, [member.trainer.spec for member in members]
   try:
-    stack = StackedStepper(machinery.stepper, [spec.seed for spec in specs], _mode(specs[0], machinery))
+    stack = StackedStepper(machinery.stepper, [spec.seed for spec in specs], chosen_mode(specs[0], machinery))
   except Exception as error:
     for member in members:
       member.go(error)
@@ -110,7 +110,8 @@ def _stack(members):
           yield member.ended
 
 
-def _mode(spec, machinery):
+def chosen_mode(spec, machinery) -> str:
+  """How the steps of a stack of runs like this one are compiled."""
   rows = values_of(spec, machinery.model, machinery.source.batch_size) // math.prod(machinery.model.shape)
   return mode_of(spec.train.compile, machinery.model, rows)
 
