@@ -28,7 +28,7 @@ from tfvae.trained import Run
 from tfvae.training import workers
 from tfvae.training.cluster import cluster_of
 from tfvae.training.course import Course, Ended, alone
-from tfvae.training.signals import StopSignal
+from tfvae.training.signals import SharedStop, StopSignal
 
 # What memory depends on beside the data, most of it first.
 WEIGHTS = "the nets' widths in spec.model and spec.decoder"
@@ -76,9 +76,9 @@ def train_stacked(runs: Sequence[tuple[Any, str | os.PathLike]], around: Callabl
   from tfvae.training.stacks import together
 
   with StopSignal() as stop:
-    kept = Kept()
-    courses = [_training(spec, workdir, False, kept, stop) for spec, workdir in runs]
-    yield from together(courses, stop, around)
+    kept, shared = Kept(), SharedStop(stop)
+    courses = [_training(spec, workdir, False, kept, shared) for spec, workdir in runs]
+    yield from together(courses, shared, around)
 
 
 def _training(spec, workdir, overwrite, kept, stop) -> Course:

@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import signal
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +14,10 @@ from runs import TIMES, variables_of
 from tfvae import build, commands
 from tfvae import spec as spec_lib
 from tfvae.errors import NonFiniteError, SpecError, UserError
+from tfvae.run.directory import Directory
+from tfvae.training import stacks
 from tfvae.training.machinery import Machinery
+from tfvae.training.signals import Stopped
 from tfvae.training.stacked import StackedStepper
 from tfvae.training.workers import one_device
 
@@ -40,6 +46,8 @@ CASES = {  # spec, what members have in common, what not, how it is compiled
     ),
     'graph',
   ),
+}
+SLOW = {
   'linear': (  # GECO's constraint, by XLA
     'specs/linear.py',
     SMALL
@@ -48,8 +56,6 @@ CASES = {  # spec, what members have in common, what not, how it is compiled
     members({'constraint.re.kappa': 0.2}, {'constraint.re.kappa': 0.1}, {'train.learning_rate': 1e-3}),
     'xla',
   ),
-}
-SLOW = {
   'rates': (
     'specs/hit.py:digits,rates',
     DENSE,
@@ -154,7 +160,7 @@ def assert_alike(found, want):
 
 
 def test_members_leave_ordinary_runs(tmp_path, monkeypatch):
-  """Also beside a member that diverges, which fails by itself."""
+  """Also beside a member that diverges, which fails by itself. By XLA, as such small steps are compiled."""
   monkeypatch.setattr(commands, '_draw', lambda *_: [])
   specs = [tiny(seed=0), tiny(seed=1, objective__beta__z1=2.0), tiny(train__learning_rate=1e30)]
   commands.train(specs[1], tmp_path / 'alone')
@@ -175,6 +181,29 @@ def test_members_leave_ordinary_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_signal_is_heard_by_all_at_one_step(tmp_path, monkeypatch):
+  """Whichever member's turn it is when it comes; also one that would only have to be evaluated is left."""
+  monkeypatch.setattr(commands, '_draw', lambda *_: [])
+  append, heard = Directory.append_metrics, []
+
+  def interrupted(run, step, *rest, **more):
+    append(run, step, *rest, **more)
+    if (run.workdir.name, step) in (('0', 10), ('1', 20)) and step not in heard:
+      heard.append(step)
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(Directory, 'append_metrics', interrupted)
+  runs = [(tiny(seed=seed, eval__every=0), tmp_path / str(seed)) for seed in range(3)]
+  ended = list(commands.train_stacked(runs))
+  assert heard == [10] and all(isinstance(own.error, Stopped) and own.error.status == 143 for own in ended)
+  assert len({max(row['step'] for row in rows(tmp_path / str(seed))) for seed in range(3)}) == 1
+  ended = {own.number: own.error for own in commands.train_stacked(runs)}
+  assert heard == [10, 20] and ended[0] is None  # it had its turn before
+  assert isinstance(ended[1], Stopped) and isinstance(ended[2], Stopped)
+  assert all(Directory(tmp_path / str(seed)).saved == STEPS for seed in range(3))
+
+
+@pytest.mark.slow
 def test_a_run_goes_on_alone_or_in_a_stack(tmp_path):
   specs, longer = [tiny(seed=0), tiny(seed=1)], [tiny(seed=seed, train__steps=2 * STEPS) for seed in range(2)]
   commands.train(specs[1], tmp_path / 'alone')
@@ -191,6 +220,18 @@ def test_what_cannot_be_stacked(tmp_path):
   with pytest.raises(SpecError, match='betas, targets, learning rates and seeds alone'):
     next(commands.train_stacked(runs))
   assert not list(tmp_path.iterdir())
+
+
+def test_stacks_fit_into_memory(monkeypatch):
+  spec = tiny()
+  machinery = Machinery(spec, build.dataset(spec), one_device())
+  members = [types.SimpleNamespace(trainer=types.SimpleNamespace(spec=spec, machinery=machinery)) for _ in range(10)]
+  values = 4 * 32 * 10  # samples (the points of a cubature), batch, dimensions
+  widths = 2 + 10  # of the encoder's and the decoder's kernels
+  each = 4 * 6 * (values + widths * 4 * 32)
+  for free, sizes in ((None, [10]), (40 * each, [10]), (20 * each, [5, 5]), (16 * each, [3, 4, 3]), (1, [1] * 10)):
+    monkeypatch.setattr(stacks.memory, 'available', lambda free=free: free)
+    assert [len(part) for part in stacks._parts(members)] == sizes
 
 
 def test_an_operation_without_a_form_for_several(monkeypatch):

@@ -101,9 +101,6 @@ class Trainer:
     self._train_events = Events(run.workdir / 'train')
     self.step = self._logged = self._saved = 0
     self.present: Callable[[], None] = lambda: None  # before the model is looked at: gives it the values of this run
-    self._all_finite = tf.function(
-      lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(v.value)) for v in self.model.variables])
-    )
 
   def _require_same_frozen(self):
     """Raises RunError where the workers have different frozen networks, which are at paths of their own."""
@@ -286,7 +283,7 @@ class Trainer:
 
   def _save(self, sums):
     self.present()
-    if not bool(self._all_finite()):
+    if not bool(self.machinery.all_finite()):
       bad = [v.path for v in self.model.variables if not np.all(np.isfinite(v.numpy()))]
       raise NonFiniteError(self._non_finite_message(self.step, f'the weights {", ".join(bad[:3])}'))
     self._sums.assign(sums)

@@ -42,6 +42,7 @@ class Machinery:
     source, model, objective, ema (None: no average), stepper, evaluation.
     groups: player -> [(optimizer, variables), ...].
     mode: how the step is compiled.
+    all_finite: () -> whether all values of the model are.
   """
 
   def __init__(self, spec, data: Dataset, strategy, worker: int = 0):
@@ -79,6 +80,9 @@ class Machinery:
         worker,
       )
     self.evaluation = Evaluation(self.model, self.source, spec)
+    self.all_finite = tf.function(
+      lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(v.value)) for v in self.model.variables])
+    )
 
   def _made(self, spec):
     """All that has weights or other values of a run."""

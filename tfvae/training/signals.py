@@ -53,6 +53,36 @@ class StopSignal:
       signal.signal(number, handler)
 
 
+class SharedStop:
+  """A StopSignal as several runs that are trained together hear it: all of them when `hear` is called.
+
+  Attributes:
+    number, at_once: as of a StopSignal. Who says what is to be done at once is stopped there where a signal has come
+      already, though it was not heard yet.
+  """
+
+  def __init__(self, stop: StopSignal):
+    self._stop, self.number = stop, 0
+
+  @property
+  def at_once(self) -> str | None:
+    return self._stop.at_once
+
+  @at_once.setter
+  def at_once(self, told: str | None):
+    self._stop.at_once = told
+    if told and self._stop.number:
+      raise stopped(self._stop.number, told)
+
+  def hear(self) -> int:
+    """From now on the runs know of a signal that has come; its number, or 0."""
+    self.number = self._stop.number
+    return self.number
+
+  def listen(self) -> None:
+    self._stop.listen()
+
+
 def stopped(number: int, what: str, who: str = '') -> Stopped:
   """Of the signal with this number, heard by this process or by `who`."""
   return Stopped(f'{who or signal.Signals(number).name}: {what}', 128 + number)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvae import noise as noise_lib
 from tfvae.data.source import Source
+from tfvae.data.stored import Part
 from tfvae.errors import UserError
 from tfvae.training.step import Stepper, norm_in_parts
 
@@ -64,6 +65,11 @@ class StackedStepper:
   def __init__(self, stepper: Stepper, seeds: list[int], compile: str):
     self._stepper, self.size = stepper, len(seeds)
     self.metric_names, self._source = stepper.metric_names, stepper.source
+    if isinstance(self._source.dataset.splits['train'], Part):
+      raise UserError(
+        'spec.data.memory_limit: the examples do not fit into so many MiB, and are read anew for each run, which a '
+        'stack cannot have; give it more, or use --sweep.executor=local'
+      )
     for optimizer, variables in (pair for pairs in stepper.groups.values() for pair in pairs):
       assign_through_keras(optimizer, variables)
     self._variables = self._found()

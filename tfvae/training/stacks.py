@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,11 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfvae import memory
 from tfvae.training.course import Call, Course, Ended
 from tfvae.training.machinery import values_of
-from tfvae.training.signals import StopSignal
+from tfvae.training.signals import SharedStop, stopped
 from tfvae.training.stacked import StackedStepper, mode_of
 from tfvae.training.step import Steps
+
+# Tensors of one size that are in memory at the same time in a step, about; and what part of the free memory a stack may
+# take, as other workers have some, too: 1 / SHARE.
+AT_ONCE, SHARE = 6, 4
 
 
 class Member:
@@ -25,7 +31,7 @@ class Member:
     values: of the machinery, where it stands before its first call.
   """
 
-  def __init__(self, number: int, course: Course, stop: StopSignal, around: Callable):
+  def __init__(self, number: int, course: Course, stop: SharedStop, around: Callable):
     self._course, self._stop, self._around = course, stop, around
     self.number, self.call, self.ended, self.values = number, None, None, None
 
@@ -48,7 +54,7 @@ class Member:
 
 
 def together(
-  courses: Sequence[Course], stop: StopSignal, around: Callable[[int], contextlib.AbstractContextManager] | None = None
+  courses: Sequence[Course], stop: SharedStop, around: Callable[[int], contextlib.AbstractContextManager] | None = None
 ) -> Iterator[Ended]:
   """Goes through the courses of several runs; says of each how it ended.
 
@@ -57,12 +63,15 @@ def together(
 
   Args:
     courses: of runs with one `Kept`, at their beginning.
-    stop: of all of them. After a signal each saves, and ends with Stopped.
+    stop: what they look at. After a signal all save at one step, and end with Stopped.
     around: number -> the context in which a course goes on.
   """
   around = around or (lambda number: contextlib.nullcontext())
   groups = {}
   for number, course in enumerate(courses):
+    if heard := stop.hear():
+      yield Ended(number, stopped(heard, 'stopped before training began'))
+      continue
     member = Member(number, course, stop, around)
     member.go()
     if member.ended:
@@ -72,10 +81,25 @@ def together(
     member.values = machinery.values()
     groups.setdefault((id(machinery), member.trainer.step), []).append(member)
   for members in groups.values():
-    yield from _one(members[0]) if len(members) == 1 else _stack(members)
+    for part in _parts(members):
+      yield from _one(part[0], stop) if len(part) == 1 else _stack(part, stop)
 
 
-def _one(member):
+def _parts(members):
+  """Members that can be one stack, in as many stacks of about one size as memory asks for."""
+  trainer, free = members[0].trainer, memory.available()
+  if free is None or tf.config.list_logical_devices('GPU'):
+    return [members]
+  machinery = trainer.machinery
+  widths = sum(variable.shape[-1] for variable in machinery.model.trainable_variables if len(variable.shape) == 2)
+  values = values_of(trainer.spec, machinery.model, machinery.source.batch_size)
+  each = 4 * (AT_ONCE * values + AT_ONCE * widths * values // math.prod(machinery.model.shape))
+  number = min(len(members), -(-len(members) * each * SHARE // free))
+  ends = [round(place * len(members) / number) for place in range(number + 1)]
+  return [members[begin:end] for begin, end in itertools.pairwise(ends)]
+
+
+def _one(member, stop):
   trainer = member.trainer
   trainer.machinery.belong(trainer.spec, member.values)
   while member.call:
@@ -83,11 +107,12 @@ def _one(member):
       taken = trainer.take(member.call)
     except Exception as error:
       taken = error
+    stop.hear()
     member.go(taken)
   yield member.ended
 
 
-def _stack(members):
+def _stack(members, stop):
   """Takes the steps of members that stand at one step."""
   machinery, specs = members[0].trainer.machinery, [member.trainer.spec for member in members]
   try:
@@ -103,6 +128,7 @@ def _stack(members):
     member.values, member.trainer.present = None, functools.partial(_present, machinery, stack, place, spec)
   while any(member.call for member in members):
     taken = _take(stack, members)
+    stop.hear()
     for member, own in zip(members, taken, strict=True):
       if member.call:
         member.go(own)
