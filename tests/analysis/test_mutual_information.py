@@ -43,7 +43,7 @@ def test_gaussian_mixtures(separation, dims):
   p = [np.exp(-0.5 * (t - separation * c) ** 2) / math.sqrt(2 * math.pi) for c in (0, 1)]
   both = (p[0] + p[1]) / 2
   true = sum(0.5 * np.trapezoid(of * np.log(np.maximum(of, 1e-300) / np.maximum(both, 1e-300)), t) for of in p)
-  assert found['label_entropy'] == pytest.approx(math.log(2))
+  assert found['label_entropy'] == pytest.approx(math.log(2)) and found['labels'] == 2
   assert found['mutual_information/z1'] == pytest.approx(true, abs=3 * found['mutual_information_standard_error/z1'])
   assert found['mutual_information_standard_error/z1'] < 0.02
   if dims <= 2:

@@ -27,7 +27,7 @@ class MutualInformation(Evaluator):
   (`theory.information.mixed_ksg`): an estimate, too low where labels are told apart along a narrow way.
   mutual_information_counts/<layer>: of a layer of bits or categories with fewer states than a tenth of the codes, by
   their counts.
-  label_entropy: H[label], which none of these can exceed.
+  label_entropy: H[label], which none of these can exceed. labels: how many there are.
   Of the steps of convdraw, here and below, the first 1, 2, 4, ... and all are taken together.
 
   I_p(label; z), of z ~ p(z) and the label that the classifier of spec.classifier.path sees in E[x | z], where one is
@@ -61,7 +61,7 @@ class MutualInformation(Evaluator):
 
   def evaluate(self, model, split):
     found = split.once('codes', lambda: codes(model, split))
-    numbers = {'label_entropy': entropy(found.label)}
+    numbers = {'label_entropy': entropy(found.label), 'labels': float(len(set(found.label.tolist())))}
 
     def keep(name, value, error):
       numbers[name] = float(value)

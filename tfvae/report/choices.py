@@ -15,7 +15,7 @@ from tfvae.run import metrics
 from tfvae.run.collection import Collection, Entry, groups, telling, usable
 from tfvae.run.meanings import meaning
 from tfvae.spec.entries import TASKS
-from tfvae.theory.information import accuracy_bound, fewest_classes
+from tfvae.theory.information import accuracy_bound, classes_of
 
 # What a purpose is judged by: the first of these that most groups have. A * stands for anything.
 PURPOSES = {
@@ -235,13 +235,15 @@ def _apart(a, b, split, name):
 def _with_bounds(group, split):
   """The numbers of a group, and the bounds of accuracies that follow from its rates where its runs kept none."""
   numbers = group.numbers.get(split, {})
-  if 'label_entropy' not in numbers:
+  entropy = numbers['label_entropy'].mean if 'label_entropy' in numbers else 0.0
+  classes = int(numbers['labels'].mean) if 'labels' in numbers else classes_of(entropy)
+  if classes is None:
     return numbers
-  entropy, bounds = numbers['label_entropy'].mean, {}
+  bounds = {}
   for name in numbers:
     if name.startswith('rate/') and name.count('/') == 1:
       rates = [run.numbers[split][name] for run in group.runs if name in run.numbers.get(split, {})]
-      own = [accuracy_bound(rate, entropy, fewest_classes(entropy)) for rate in rates if math.isfinite(rate)]
+      own = [accuracy_bound(rate, entropy, classes) for rate in rates if math.isfinite(rate)]
       if own:
         std = float(np.std(own, ddof=1)) if len(own) > 1 else math.nan
         bounds[f'{BY_RATE}{name.partition("/")[2]}'] = Spread(float(np.mean(own)), std, len(own))

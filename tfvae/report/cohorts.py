@@ -8,7 +8,7 @@ from tfvae.report.choices import BETA, Group, by_data, grouped
 from tfvae.run import metrics
 from tfvae.run.collection import Collection
 from tfvae.run.meanings import meaning
-from tfvae.theory.information import accuracy_bounds, fewest_classes
+from tfvae.theory.information import accuracy_bounds, classes_of
 
 # What figures of several runs show, the first ones first; of several classifiers of codes the best one at each layer.
 SHOWN = (
@@ -144,11 +144,11 @@ class Cohort:
 
   def accuracy_bound(self, rates: np.ndarray) -> np.ndarray | None:
     """The most that any classifier of codes is right at each total rate (Xiao & Bamler 2023); None: labels are not
-    known. Of as few labels as can have their entropy.
+    known, nor how many there are.
     """
-    entropy = self.mean('label_entropy')
-    entropy = entropy[np.isfinite(entropy)]
-    return accuracy_bounds(rates, entropy[0], fewest_classes(entropy[0])) if len(entropy) else None
+    entropy, known = (self.mean(name)[np.isfinite(self.mean(name))] for name in ('label_entropy', 'labels'))
+    classes = int(known[0]) if len(known) else classes_of(entropy[0]) if len(entropy) else None
+    return accuracy_bounds(rates, entropy[0], classes) if classes else None
 
 
 def cohorts(collection: Collection) -> list[Cohort]:

@@ -17,7 +17,6 @@ EQUAL, HELD = '#D55E00', '#000000'  # equal betas; rates held at targets
 COLUMNS, WIDTH, HEIGHT = 4, 4.0, 3.3  # panels beside each other, and inches of each
 FEW = 7  # groups with a name of their own, and values that are written into cells
 MOST_CURVES = 40
-FEWEST = 6  # groups that a surface goes through
 MANY = 500  # points, from which on a PDF has them as pixels
 MOST_TICKS = 7
 
@@ -183,9 +182,9 @@ def over_rates(cohort: Cohort):
 
   def one(drawn, axis, name):
     values = cohort.mean(name)
-    found, norm = surface(np.c_[x, y], values) if len(x) >= FEWEST else None, _norm(values)
+    found, norm = surface(np.c_[x, y], values), _norm(values)
     if found is not None:
-      mesh = found.vertices[:, 0], found.vertices[:, 1], found.triangles, found.vertices[:, 2]
+      mesh = *found.points.T[:2], found.triangles, found.points[:, 2]
       axis.tricontourf(*mesh, 16, cmap=MAP, norm=norm, alpha=0.35, extend='both')
       axis.tricontour(*mesh, 8, colors='0.35', linewidths=0.5, linestyles='solid')
     _scatter(axis, cohort, x, y, color=values, cmap=MAP, norm=norm)
@@ -215,17 +214,17 @@ def _norm(values):
 
 
 def surfaces(cohort: Cohort):
-  """The same in space: the groups as points and the surface through them; of too few it would be made up."""
-  if len(cohort.layers) < 2 or len(cohort.groups) < FEWEST:
+  """The same in space: the groups as points and the surface through them."""
+  if len(cohort.layers) < 2 or len(cohort.groups) < 3:
     return None
   above, below = cohort.layers
   x, y = cohort.rates[:, 1], cohort.rates[:, 0]
 
   def one(drawn, axis, name):
     values = cohort.mean(name)
-    found, norm = surface(np.c_[x, y], values, 2, 800), _norm(values)
+    found, norm = surface(np.c_[x, y], values), _norm(values)
     if found is not None:
-      a, b, c = found.vertices.T
+      a, b, c = found.points.T
       mesh = axis.plot_trisurf(a, b, c, triangles=found.triangles, cmap=MAP, norm=norm, alpha=0.55, linewidth=0)
       mesh.set_rasterized(True)
     _scatter(axis, cohort, x, y, values, color=values, cmap=MAP, norm=norm, size=10, depthshade=False)

@@ -73,6 +73,7 @@ MEANINGS = {
   'mutual_information_counts/*': Meaning('I_q(label; z) by counting states', 1),
   'mutual_information_p/*': Meaning('I_p(label; z): what z decides of the label that the classifier sees', 1),
   'label_entropy': Meaning('entropy of the labels: the most that codes can tell about them'),
+  'labels': Meaning('how many labels there are'),
   'index_code_information/*': Meaning('I_q(x; z): what codes tell about which example they are of'),
   'marginal_kl/*': Meaning('KL(q(z) || p(z)) by the mixture of all posteriors: how far codes are from the prior', -1),
   'marginal_kl_ratio/*': Meaning('KL(q(z) || p(z)) by a density ratio: how far codes are from the prior', -1),

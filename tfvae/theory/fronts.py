@@ -77,38 +77,28 @@ def _triangles(points):
 
 
 class Surface(NamedTuple):
-  """A surface over two rates: on a grid, and as a mesh that reaches all points.
+  """A surface over two rates, linear on each triangle: what lies between points is between their values.
 
   Attributes:
-    x, y, z: [G], [G] and [G, G]: z[j, i] at (x[i], y[j]), NaN where no points are around.
-    points: [P, 3]: x, y and value of the points, those at the same rates as one.
-    vertices: [V, 3]: x, y and height of the mesh's; triangles: [T, 3] of these.
+    points: [P, 3]: rates and value of the points, those at the same rates as one.
+    triangles: [T, 3] of these.
   """
 
-  x: np.ndarray
-  y: np.ndarray
-  z: np.ndarray
   points: np.ndarray
-  vertices: np.ndarray
   triangles: np.ndarray
 
 
-def surface(rates: np.ndarray, values: np.ndarray, size: int = 40, most: int = 4000) -> Surface | None:
-  """A smooth surface through scattered points (rate_1, rate_2, value) on a grid of size x size.
+def surface(rates: np.ndarray, values: np.ndarray) -> Surface | None:
+  """The surface through scattered points (rate_1, rate_2, value): Delaunay's triangles, of rates in units of their
+  extent (scipy.spatial).
 
-  Piecewise cubic on Delaunay's triangles (Clough & Tocher, scipy.interpolate), cut off at the extremes of the values:
-  what is between points is no higher than the highest of them. Values at the same rates are averaged; what is not
-  finite does not count. None: fewer than three points, or all on a line.
+  Values at the same rates are averaged; what is not finite does not count. None: fewer than three points, or all on a
+  line.
 
   Args:
     rates: [N, 2].
     values: [N].
-    size: G.
-    most: triangles of the mesh, where Delaunay's are fewer: each is parted as often as that allows.
   """
-  from scipy.interpolate import CloughTocher2DInterpolator
-  from scipy.spatial import Delaunay
-
   rates, values = np.asarray(rates, float).reshape(len(values), 2), np.asarray(values, float)
   there = np.isfinite(rates).all(1) & np.isfinite(values)
   if not there.any():
@@ -118,24 +108,4 @@ def surface(rates: np.ndarray, values: np.ndarray, size: int = 40, most: int = 4
   means = np.bincount(inverse, values[there]) / np.bincount(inverse)
   if _along(places).shape[1] < 2:
     return None
-  low, extent = places.min(0), np.ptp(places, axis=0)
-  triangles = Delaunay((places - low) / extent)
-  spline, side = CloughTocher2DInterpolator(triangles, means), np.linspace(0, 1, size)
-  cut = lambda z: np.clip(z, means.min(), means.max())
-  x, y = low[:, None] + extent[:, None] * side
-  at, facets = _parted(triangles.points, triangles.simplices, max(1, int((most / len(triangles.simplices)) ** 0.5)))
-  vertices = np.c_[low + extent * at, cut(spline(at))]
-  return Surface(x, y, cut(spline(*np.meshgrid(side, side))), np.c_[places, means], vertices, facets)
-
-
-def _parted(points, triangles, parts):
-  """Each triangle as parts^2: (their corners [V, 2], [T, 3] of these). No corner is outside by rounding."""
-  steps = [(i, j) for i in range(parts + 1) for j in range(parts + 1 - i)]
-  number = {step: place for place, step in enumerate(steps)}
-  own = [(number[i, j], number[i + 1, j], number[i, j + 1]) for i, j in steps if i + j < parts]
-  own += [(number[i + 1, j], number[i + 1, j + 1], number[i, j + 1]) for i, j in steps if i + j < parts - 1]
-  weights = np.array([(parts - i - j, i, j) for i, j in steps]) / parts
-  weights = weights * (1 - 1e-9) + 1e-9 / 3
-  corners = np.einsum('vk,tkd->tvd', weights, points[triangles])
-  facets = np.array(own)[None] + len(steps) * np.arange(len(triangles))[:, None, None]
-  return corners.reshape(-1, 2), facets.reshape(-1, 3)
+  return Surface(np.c_[places, means], _triangles((places - places.min(0)) / np.ptp(places, axis=0)))

@@ -46,9 +46,12 @@ def accuracy_bounds(rates: np.ndarray, label_entropy: float, classes: int) -> np
   return np.array(flat).reshape(rates.shape)
 
 
-def fewest_classes(label_entropy: float) -> int:
-  """The fewest labels that can have this entropy in nats: as many as there are where they are about as frequent."""
-  return max(2, math.ceil(math.exp(label_entropy) - 1e-9))
+def classes_of(label_entropy: float) -> int | None:
+  """How many labels there are, of their entropy in nats, where they are about as frequent; else None, as it does not
+  say: with fewer than there are, a bound of accuracies would be too low.
+  """
+  fewest = max(2, math.ceil(math.exp(label_entropy) - 1e-9))
+  return fewest if math.log(fewest) - label_entropy < 0.005 else None
 
 
 def mixed_ksg(x: np.ndarray, y: np.ndarray, k: int = 5) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What charts of several runs show beside the runs: hulls, surfaces, bounds of accuracies, what to choose."""
+"""What charts of several runs show beside the runs: hulls, bounds of accuracies, what to choose."""
 
 from typing import Any
 
@@ -7,11 +7,9 @@ import numpy as np
 from tfvae.report.choices import by_data, choices
 from tfvae.report.page.curves import number, numbers
 from tfvae.run.collection import Collection
-from tfvae.theory.fronts import best_points, surface
-from tfvae.theory.information import accuracy_bounds, fewest_classes
+from tfvae.theory.fronts import best_points
+from tfvae.theory.information import accuracy_bounds, classes_of
 
-TRIANGLES = 1500  # of a surface
-FEWEST = 16  # points of a smooth surface: between fewer it would show what nobody has seen
 BOUND = 120  # points of a bound's curve
 
 
@@ -20,8 +18,8 @@ def analysis(collection: Collection, columns: list[dict]) -> dict[str, Any]:
 
   'hulls': {number: [runs [...] of each data set]}, the best side of the convex hull over the total rate, in its order.
   'bounds': [{'split', 'x', 'y', 'text'}], the highest accuracy at each rate, of each split and data set with labels.
-  'space': {'x', 'y': columns of rates, 'surfaces': {number: mesh {'x', 'y', 'z', 'i', 'j', 'k'}}, 'hulls': {number:
-  [[i, j, k] of runs]}}, of one data set alone; None: there are no rates of two layers. 'choices': what to choose.
+  'space': {'x', 'y': columns of rates, 'hulls': {number: [[i, j, k] of runs]}}, of one data set alone; None: there are
+  no rates of two layers. 'choices': what to choose.
   """
   sets = by_data(collection.runs)
   places = {id(run): i for i, run in enumerate(collection.runs)}
@@ -57,10 +55,14 @@ def _bounds(data, runs, several):
     if not len(entropies) or not len(rates):
       continue
     entropy, x = float(entropies.mean()), np.linspace(0, max(rates.max(), 1e-6), BOUND)
+    known = values(runs, split, 'labels')
+    classes = int(np.nanmax(known)) if np.isfinite(known).any() else classes_of(entropy)
+    if classes is None:
+      continue
     most = 1.2 * entropy  # it rises below the entropy of the labels alone
     if x[-1] > most:
       x = np.concatenate([np.linspace(0, most, BOUND - 1), x[-1:]])
-    y = accuracy_bounds(x, entropy, fewest_classes(entropy))
+    y = accuracy_bounds(x, entropy, classes)
     yield {'split': split, 'x': numbers(x, 5), 'y': numbers(y, 5), 'text': data if several else ''}
 
 
@@ -74,21 +76,17 @@ def _space(runs, columns, judged):
     own = np.stack([values(runs, column['split'], column['name']) for column in (x, y)], 1)
     if 2 * np.isfinite(own).all(1).sum() > len(runs) > 2:
       shown = [column for column in judged if column['main'] and column['split'] == x['split']]
-      return {'x': x['id'], 'y': y['id'], **_over(own, runs, shown)}
+      return {'x': x['id'], 'y': y['id'], 'hulls': _hulls(own, runs, shown)}
   return None
 
 
-def _over(rates, runs, shown):
-  surfaces, hulls = {}, {}
+def _hulls(rates, runs, shown):
+  hulls = {}
   for column in shown:
-    own = values(runs, column['split'], column['name'])
-    if (found := surface(rates, own, most=TRIANGLES)) is not None and len(found.points) >= FEWEST:
-      vertices = {name: numbers(found.vertices[:, i], 4) for i, name in enumerate('xyz')}
-      surfaces[column['id']] = vertices | {name: found.triangles[:, i].tolist() for i, name in enumerate('ijk')}
-    facets = best_points(rates, own, column['better']).facets
+    facets = best_points(rates, values(runs, column['split'], column['name']), column['better']).facets
     if facets.shape[1] == 3:
       hulls[column['id']] = facets.tolist()
-  return {'surfaces': surfaces, 'hulls': hulls}
+  return hulls
 
 
 def _choice(choice, places, several):

@@ -73,11 +73,7 @@ function space() {
   );
 }
 
-// The surface of all runs, and the hull of the best, as they were found with the page, where they are of these axes.
-const surfaceOf = (x, y, metric) =>
-  state.shown.size === doc.runs.length && doc.analysis.space?.x === x.id && doc.analysis.space.y === y.id
-    ? doc.analysis.space.surfaces[metric.id]
-    : null;
+// The hull of the best, as it was found with the page, where it is of these axes.
 const hullOf = (x, y, metric) =>
   doc.analysis.space?.x === x.id && doc.analysis.space.y === y.id ? doc.analysis.space.hulls[metric.id] : null;
 
@@ -87,9 +83,7 @@ function spaceNote(x, y, metric, shows) {
     return hullOf(x, y, metric)
       ? 'The best side of the convex hull of all runs, whatever the filter: no mixture of them is better at its rates. '
       : '';
-  return surfaceOf(x, y, metric)
-    ? 'The surface goes through all runs, cubic between them (Clough and Tocher). '
-    : 'The surface is linear between the points that the filter lets through. ';
+  return 'The surface is linear between the points that the filter lets through. ';
 }
 
 function spaceOf(x, y, metric, shows) {
@@ -123,28 +117,18 @@ function spaceOf(x, y, metric, shows) {
       flatshading: true,
       hoverinfo: 'skip',
     });
-  } else if (shows !== 'points') {
-    const smooth = surfaceOf(x, y, metric);
-    if (smooth)
-      data.push({
-        type: 'mesh3d',
-        ...smooth,
-        intensity: smooth.z,
-        ...look,
-        hovertemplate: `${plain(nameOf(x))} %{x:.4g}<br>${plain(nameOf(y))} %{y:.4g}<br>${plain(nameOf(metric))} about %{z:.4g}<extra></extra>`,
-      });
-    else if (inside.length > 2)
-      data.push({
-        type: 'mesh3d',
-        ...at(inside),
-        intensity: inside.map((p) => p.values[2]),
-        ...look,
-        delaunayaxis: 'z',
-        flatshading: true,
-        text: inside.map((p) => hover(p, [x, y, metric])),
-        customdata: inside.map((p) => p.of),
-        hovertemplate: '%{text}<extra></extra>',
-      });
+  } else if (shows !== 'points' && inside.length > 2) {
+    data.push({
+      type: 'mesh3d',
+      ...at(inside),
+      intensity: inside.map((p) => p.values[2]),
+      ...look,
+      delaunayaxis: 'z',
+      flatshading: true,
+      text: inside.map((p) => hover(p, [x, y, metric])),
+      customdata: inside.map((p) => p.of),
+      hovertemplate: '%{text}<extra></extra>',
+    });
   }
   const side = (column) => ({
     title: { text: plain(titleOf(column)), font: { size: 12 } },
