@@ -47,7 +47,8 @@ def train(spec, workdir: str | os.PathLike | None = None, overwrite: bool = Fals
       'specs/hit.py:digits', or a run's spec.json.
     workdir: the run directory; made where it is absent. None: the default of the command line, runs/<spec>-<variant>.
     overwrite: set a run that is there aside (renamed) and start afresh.
-    kept: a `training.machinery.Kept`, where several runs are trained in turn: what they have in common is made once.
+    kept: a `training.machinery.Kept`, where several runs are trained in turn: what they have in common is made once,
+      and figures are drawn at the end alone.
 
   Raises:
     UserError: a SpecError naming every problem of the spec, or what is wrong with the directory or the data.
@@ -110,7 +111,8 @@ def _training(spec, workdir, overwrite, kept, stop) -> Course:
       from tfvae.training.loop import Trainer
 
       trainer = Trainer(spec, run, data, strategy, group, origin and origin.file.absolute(), kept)
-      with _course(run, spec.train.steps) as evaluated:
+      # Of one run among many nobody looks at the figures before its end.
+      with contextlib.nullcontext() if kept else _course(run, spec.train.steps) as evaluated:
         yield from trainer.course(stop, overwrite, evaluated)
       if numbers := trainer.finish():
         _conclude(run, trainer.step, spec.eval.split, numbers)
