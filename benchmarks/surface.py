@@ -61,7 +61,8 @@ def by_data(paths) -> dict[str, Runs]:
   """{data set: its runs}."""
   runs = [run for path in paths for run in collect(path).runs if 'test' in run.numbers]
   name = lambda run: f'{"binary " if run.fields["data.binarize"] != "none" else ""}{run.fields["data.name"]}'
-  return {data: Runs(list(own)) for data, own in itertools.groupby(sorted(runs, key=name), name)}
+  found = {data: Runs(list(own)) for data, own in itertools.groupby(sorted(runs, key=name), name)}
+  return dict(sorted(found.items(), key=lambda pair: -len(pair[1].grid)))
 
 
 def tell(data: str, runs: Runs) -> None:
@@ -104,13 +105,15 @@ def draw(found: dict[str, Runs], path: pathlib.Path) -> None:
       figure.colorbar(axis.imshow(values, origin='lower', cmap='viridis'), ax=axis)
       middle = (np.nanmin(values) + np.nanmax(values)) / 2
       for (i, j), value in np.ndenumerate(values):
-        axis.text(j, i, f'{value:.3g}', ha='center', va='center', fontsize=8, color='w' if value < middle else 'k')
+        axis.text(j, i, f'{value:.1f}', ha='center', va='center', fontsize=8, color='w' if value < middle else 'k')
       axis.set_xticks(range(len(below)), [f'{beta:.3g}' for beta in below])
       axis.set_yticks(range(len(above)), [f'{beta:.3g}' for beta in above])
       axis.set(title=f'{data}: rate/{layer} [nats]', xlabel='beta z1', ylabel='beta z2')
     axis, (x, y), z = row[2], rates(runs.grid).T, distortion(runs.grid)
     shown = axis.tricontourf(x, y, z, 16, cmap='viridis', alpha=0.5)
     figure.colorbar(shown, ax=axis)
+    axis.use_sticky_edges = False
+    axis.margins(0.06)
     common = {'cmap': 'viridis', 'vmin': z.min(), 'vmax': z.max(), 'edgecolors': 'k', 'zorder': 3}
     axis.scatter(x, y, c=z, s=26, linewidths=0.5, label='betas', **common)
     if runs.targets:
