@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT
 from runs import assert_same_run
 
-from tfvae import commands
+from tfvae import build, commands
 from tfvae import spec as spec_lib
+from tfvae.data.reading import Labelled
 from tfvae.spec import sharing
 from tfvae.training.machinery import Kept, Machinery
 
@@ -69,8 +71,29 @@ def test_what_a_step_depends_on():
   assert hit({}) == hit({'seed': 3, 'objective.beta.z2': 2.0, 'train.learning_rate': 1e-4})
   assert hit({}) != hit({'objective.beta.z2': 0.0})  # no such term
   assert hit({}) != hit({'train.steps': 7}) and hit({}) != hit({'model.z2.dim': 3})
+  for drawn in ({'data.validation': 0.1}, {'data.binarize': 'static', 'decoder.likelihood': 'bernoulli'}):
+    assert hit(drawn) == hit(drawn | {'objective.beta.z2': 2.0}) != hit(drawn | {'seed': 1})  # their data are others
   rates = {'constraint.names': 'rate', 'constraint.rate.z2': 3.0}
   assert hit(rates) == hit(rates | {'constraint.rate.z2': 5.0}) != hit(rates | {'constraint.rate.z1': 5.0})
+
+
+def test_data_that_are_read_begin_anew_and_keep_no_limits_of_an_earlier_run(tmp_path):
+  rng = np.random.default_rng(0)
+  values = {'x': rng.integers(0, 256, (40, 8, 8, 1), np.uint8), 'label': np.arange(40) % 4}
+  np.savez(tmp_path / 'x.npz', **values)
+  fields = {'data.name': 'table', 'data.path': str(tmp_path / 'x.npz'), 'data.memory_limit': 0.0, 'data.batch_size': 5}
+  kept = Kept()
+  for classes in (5, 4, 5):  # labels of which none is beyond
+    told = fields | {'data.context': 'label', 'model.context.classes': classes}
+    data = kept.data(spec_lib.load(ROOT / 'specs/aevb.py', told))
+  reader = data.splits['train'].reader
+  assert isinstance(reader, Labelled) and not isinstance(reader.reader, Labelled)
+  source = build.source(spec_lib.load(ROOT / 'specs/aevb.py', fields), data)
+  source.noise_seed = tf.Variable(0, dtype=tf.int64)
+  numbers = lambda: source.examples(source.feed(2, 3, np.arange(5)), tf.constant(0, tf.int64))['index'].numpy().tolist()
+  source.feed(0, 2, np.arange(5))  # which ended before it had taken any, as a run that is not finite does
+  source.reseed(0)
+  assert numbers() == source.order(2, 1)[0].tolist()
 
 
 def test_data_of_another_seed_are_read_again(tmp_path):

@@ -231,6 +231,9 @@ def guarded(spec, dataset: Dataset, classes: int | None = None) -> Dataset:
     limits.append(('spec.model.classifier.classes', spec.model.classifier.classes, everywhere))
   if classes is not None:
     limits.append(('spec.classifier.path', classes, _of_true_labels(spec, dataset)))
+  for split, part in dataset.splits.items():
+    if isinstance(part, Part):  # of another spec the same data had other limits
+      dataset.splits[split] = part._replace(reader=_unguarded(part.reader))
   for field, limit, splits in limits:
     got = spec.classifier.path if field == 'spec.classifier.path' else limit
     problem = f'{field}: got {got}, but {dataset.name} has labels that are none of 0 to {limit - 1}'
@@ -241,6 +244,14 @@ def guarded(spec, dataset: Dataset, classes: int | None = None) -> Dataset:
 
         dataset.splits[split] = part._replace(reader=Labelled(part.reader, limit, problem))
   return dataset
+
+
+def _unguarded(reader):
+  from tfvae.data.reading import Labelled
+
+  while isinstance(reader, Labelled):
+    reader = reader.reader
+  return reader
 
 
 def _of_true_labels(spec, dataset):

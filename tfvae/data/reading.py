@@ -71,25 +71,28 @@ class Labelled(Reader):
   """The examples of another reader, of labels 0, ..., classes - 1: another one is an error where it is read.
 
   problem: what is then told, a line without brackets.
+
+  Attributes:
+    reader: the other one.
   """
 
   def __init__(self, reader: Reader, classes: int, problem: str):
     self.size, self.shape, self.dtype = reader.size, reader.shape, reader.dtype
     self.labels, self.classes = reader.labels, reader.classes
-    self._reader, self._allowed, self._problem = reader, classes, problem
+    self.reader, self._allowed, self._problem = reader, classes, problem
 
   def fetch(self, positions):
-    return self._reader.fetch(positions)
+    return self.reader.fetch(positions)
 
   def decode(self, stored, seed=None):
-    decoded = self._reader.decode(stored, seed)
+    decoded = self.reader.decode(stored, seed)
     label = decoded['label']
     is_one = tf.logical_and(label >= 0, label < tf.cast(self._allowed, label.dtype))
     with tf.control_dependencies([tf.debugging.Assert(is_one, [self._problem, label])]):
       return decoded | {'label': tf.identity(label)}
 
   def explain(self, error):
-    return self._problem if self._problem in str(error) else self._reader.explain(error)
+    return self._problem if self._problem in str(error) else self.reader.explain(error)
 
 
 def specs(reader: Reader) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

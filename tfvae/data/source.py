@@ -51,9 +51,18 @@ class Source:
     return held and not self.dataset.drawn and self.section.binarize != 'static'
 
   def reseed(self, seed: int) -> None:
-    """Makes of it what it would be with another seed, where it is `of_any_seed`, and its `noise_seed` is a variable."""
+    """Makes of it what it would be with this seed, its own or, where it is `of_any_seed`, another one; its `noise_seed`
+    is a variable.
+    """
     self.seed, self._epochs = seed, {}
+    self._iterator = self._next_step = None  # of a run that may have ended in the middle of a call
     self.noise_seed.assign(seed)
+
+  def alike(self, seed: int) -> 'Source':
+    """Another one of the same examples, which are held once, with another seed, where it is `of_any_seed`."""
+    other = Source(self.dataset, self.section, seed, self.dtype)
+    other._tensors = self._tensors
+    return other
 
   # Training.
 

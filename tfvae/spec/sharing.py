@@ -5,6 +5,8 @@ import json
 from tfvae.spec.fields.field import flatten
 from tfvae.spec.schema import schema
 
+DRAWN = ('table', 'folder')  # data that may have no test split of their own
+
 
 def program(spec) -> str:
   """What of a spec the compiled step depends on, as text: runs for which it is equal can take turns with one.
@@ -15,6 +17,8 @@ def program(spec) -> str:
   fields = flatten(schema(spec.model.layers, spec.eval.evaluators))
   values = flatten(spec.to_dict())
   found = {name: value != 0.0 or name == 'seed' if fields[name].runtime else value for name, value in values.items()}
+  if spec.data.validation or spec.data.binarize == 'static' or spec.data.name in DRAWN:
+    found['seed'] = spec.seed  # by which the data are drawn
   if spec.constraint.names:  # constraints report what they amount to at betas of 1
     found['betas are 1'] = all(beta == 1 for beta in spec.objective.beta.values())
   return json.dumps(found)

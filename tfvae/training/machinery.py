@@ -105,6 +105,7 @@ class Machinery:
     kinds = lambda variables: [(variable.shape, variable.dtype) for variable in variables]
     if kinds(variables) != kinds(self._variables):
       return False
+    self.source.reseed(spec.seed)
     self.belong(spec, variables)
     return True
 

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import noise as noise_lib
-from tfvae.data.source import Source
 from tfvae.data.stored import Part
 from tfvae.errors import UserError
 from tfvae.training.step import Stepper, norm_in_parts
@@ -41,7 +40,7 @@ class StackedSteps(NamedTuple):
   taken: tf.Tensor  # steps taken, [M] int64; of a member that is not finite, the last is the culprit
   sums: tf.Tensor  # of each metric since the last log, [M, K] float64
   last: tf.Tensor  # each metric in a member's last step, [M, K] float64
-  finite: tf.Tensor  # [M], whether losses and gradients were finite; a member where they were not stays where it is
+  finite: tf.Tensor  # [M], whether losses and gradients were finite; what becomes of a member where not is not counted
 
 
 class StackedStepper:
@@ -80,7 +79,7 @@ class StackedStepper:
       self._values = [tf.Variable(stacked(variable), trainable=False) for variable in self._own]
     # Batches and noise that several members share.
     source, distinct = self._source, list(dict.fromkeys(seeds))
-    self._sources = [Source(source.dataset, source.section, seed, source.dtype) for seed in distinct]
+    self._sources = [source.alike(seed) for seed in distinct]
     self._draws = [distinct.index(seed) for seed in seeds]
     member = [tf.TensorSpec([], tf.int32)]
     self.read = tf.function(self._read, input_signature=member, autograph=False)

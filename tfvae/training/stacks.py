@@ -82,7 +82,12 @@ def together(
     groups.setdefault((id(machinery), member.trainer.step), []).append(member)
   for members in groups.values():
     for part in _parts(members):
-      yield from _one(part[0], stop) if len(part) == 1 else _stack(part, stop)
+      if heard := stop.hear():  # nothing is compiled for those that have not gone on yet
+        for member in part:
+          member.go(stopped(heard, f'stopped; {member.trainer.run.workdir} is as it was, and the same command goes on'))
+          yield member.ended
+      else:
+        yield from _one(part[0], stop) if len(part) == 1 else _stack(part, stop)
 
 
 def _parts(members):
@@ -94,7 +99,7 @@ def _parts(members):
   widths = sum(variable.shape[-1] for variable in machinery.model.trainable_variables if len(variable.shape) == 2)
   values = values_of(trainer.spec, machinery.model, machinery.source.batch_size)
   each = 4 * (AT_ONCE * values + AT_ONCE * widths * values // math.prod(machinery.model.shape))
-  number = min(len(members), -(-len(members) * each * SHARE // free))
+  number = min(len(members), -(-len(members) * each * SHARE // max(free, 1)))
   ends = [round(place * len(members) / number) for place in range(number + 1)]
   return [members[begin:end] for begin, end in itertools.pairwise(ends)]
 
