@@ -60,7 +60,7 @@ def run(way: str, args, fields: list[str]) -> float:
   spec, workdir = ['--spec', args.spec, *fields], args.workdir.absolute()
   begun = time.monotonic()
   if way in ('local', 'ray'):
-    threads = [f'--sweep.threads={args.threads}', f'--sweep.jobs={args.jobs}']
+    threads = [f'--sweep.threads={args.threads}', *([f'--sweep.jobs={args.jobs}'] if way == 'local' else [])]
     launch('--mode=sweep', *spec, '--workdir', str(workdir / way), f'--sweep.executor={way}', *threads)
     return time.monotonic() - begun
   from tfvae.sweep.local import thread_variables
