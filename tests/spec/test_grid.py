@@ -47,6 +47,7 @@ def values(axis):
     (f'{Z2}=0.1,1:3:3', [0.1, 1.0, 2.0, 3.0]),
     ('model.z3.dim=16:128:4:log', [16, 32, 64, 128]),
     ('seed=0:4:5', [0, 1, 2, 3, 4]),
+    (f'{Z2}=1e-300:1e30:3:log', [1e-300, 1e-135, 1e30]),  # their ratio is beyond all numbers
     ('train.steps=10,20', [10, 20]),
     ('decoder.net.hidden=64,32;128,64;8', [(64, 32), (128, 64), (8,)]),
     ('decoder.net.hidden=64,32', [(64, 32)]),
@@ -98,8 +99,13 @@ def test_get_sweep(tmp_path):
   found = make(spec=file)
   assert found.axes == {Z2: (0.5, 1.0), 'seed': (0, 1, 2), 'train.steps': (10, 20), 'model.z1.dim': (2, 4)}
   assert found.zips == (('train.steps', 'model.z1.dim'),) and len(found.points) == 12
-  found = make('seed=7', f'{Z1}=1,2', spec=file)  # replaced, and added to
-  assert found.axes['seed'] == (7,) and len(found.points) == 8
+  found = make('seed=7', f'{Z1}=1,2', spec=file)  # flags take the place of it all
+  assert found.axes == {'seed': (7,), Z1: (1.0, 2.0)} and found.zips == () and len(found.points) == 2
+  with pytest.raises(SpecError, match=r'seed: is set by --spec\.seed, too; name what is to be swept by --sweep\.FIELD'):
+    make(spec=file, overrides=[('seed', '3')])
+  counts = []
+  grid.make(file, begins=counts.append)
+  assert counts == [12]
   say("{'decoder.net.hidden': [(3, 4), (5,)]} if variant == 'two' else {'decoder.net.hidden': ['3,4']}")
   assert len(make(spec=f'{file}:two').points) == 2 and make(spec=file).axes['decoder.net.hidden'] == ((3, 4),)
   for text, why in {
@@ -107,6 +113,11 @@ def test_get_sweep(tmp_path):
     '{1: [2]}': 'got 1; allowed: a field',
     f"{{('{Z2}',): [(1,)]}}": 'a tuple of fields',
     f"{{('{Z2}', 'seed'): [1, 2]}}": 'a list of tuples',
+    f"{{('{Z2}', 'seed'): 5}}": 'a list of tuples',
+    f"{{('{Z2}', 'seed'): []}}": 'a list of tuples',
+    f"{{('{Z2}', 'seed'): [(1, 2)], 'seed': [3]}}": 'seed is in two of its keys',
+    f"{{'seed': [3], ('{Z2}', 'seed'): [(1, 2)]}}": 'seed is in two of its keys',
+    f"{{('{Z2}', '{Z2}'): [(1, 2)]}}": f'{Z2} is in two of its keys',
     f"{{'{Z2}': 3}}": 'a list of values',
     f"{{'{Z2}': []}}": 'has no values',
     f"{{'{Z2}': ['x']}}": "got 'x'",
@@ -145,6 +156,7 @@ MISTAKES = [
   ([f'{Z2}=0:1:3:log'], 'must begin and end above 0'),
   ([f'{Z2}=-1:1:3:log'], 'must begin and end above 0'),
   (['seed=1:10:3'], '5.5 is in it'),
+  (['seed=1e308:-1e308:3'], 'sweep.seed: got an integer of about 30'),
   (['seed=1:10:4:log'], '2.15443 is in it'),
   ([f'{Z2}=0:1:101', 'seed=0:100:101'], '10,201 points'),
   ([f'{Z2}=1,2', 'train.log_every=10,20'], 'differ only in train.log_every'),

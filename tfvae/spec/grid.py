@@ -40,8 +40,9 @@ def make(
   zips: Iterable[str] = (),
   same: Callable[[str], bool] = lambda field: False,
   options: Iterable[str] = (),
+  begins: Callable[[int], None] = lambda count: None,
 ) -> Grid:
-  """The grid of a spec file: that of its get_sweep(variant), changed and added to by `axes` and `zips`.
+  """The grid of `axes` or, where there are none, of a spec file's get_sweep(variant).
 
   get_sweep returns {field: values}, where values are a list, or what a flag says as text ('0.1:10:7:log'); a key that
   is a tuple of fields has a list of tuples, and its fields vary together.
@@ -54,27 +55,25 @@ def make(
     zips: fields that vary together, separated by commas.
     same: whether runs that differ in this field alone are the same run.
     options: what else can be said in the place of a field, for hints.
+    begins: is told the number of points before each is resolved, of which thousands take their time.
 
   Raises:
     SpecError: naming every problem found; one that many points have, once.
   """
   own, overrides, axes = read(path), list(overrides), list(axes)
-  given, pairs = _of_file(path)
+  given, pairs = (dict(axes), []) if axes else _of_file(path)
   names = [name for name, _ in axes]
   problems = [f'sweep.{cut(name)}: is given twice' for name in dict.fromkeys(names) if names.count(name) > 1]
   pairs += [tuple(name.strip() for name in text.split(',') if name.strip()) for text in zips]
   known, found = fields_of(own, overrides), {}
-  for name, values in (given | dict(axes)).items():
+  for name, values in given.items():
     try:
       found[name] = _values(name, values, known, tuple(own.model.layers), options)
     except SpecError as error:
       problems += error.problems
-  problems += [
-    f'sweep.{name}: is set by --spec.{name}, too; leave one of them out (--sweep.{name} with one value sets it)'
-    for name, _ in overrides
-    if name in found
-  ]
-  problems += _zip_problems(pairs, found, given | dict(axes))
+  advice = 'leave one of them out' if axes else 'name what is to be swept by --sweep.FIELD, in the place of get_sweep()'
+  problems += [f'sweep.{name}: is set by --spec.{name}, too; {advice}' for name, _ in overrides if name in found]
+  problems += _zip_problems(pairs, found, given)
   problems += _twice(found, {name for fields in pairs for name in fields})
   if problems:
     raise SpecError(problems)
@@ -83,6 +82,7 @@ def make(
       [f'--mode=sweep: no field is swept; give --sweep.FIELD=VALUES, or define get_sweep() in {cut(str(path))}']
     )
   rows = _rows(found, pairs)
+  begins(len(rows))
   return Grid(found, tuple(pairs), _resolved(own, path, overrides, rows, same))
 
 
@@ -100,10 +100,14 @@ def _of_file(path):
   axes, zips, problems = {}, [], []
   for key, values in said.items():
     names = key if isinstance(key, tuple) else (key,)
-    rows = values if isinstance(key, tuple) else ()
+    rows = values if isinstance(key, tuple) and isinstance(values, (list, tuple)) else ()
     if not all(isinstance(name, str) for name in names) or len(names) < 1 + isinstance(key, tuple):
       problems.append(f'{file}: get_sweep: got {short(key)}; allowed: a field, or a tuple of fields that vary together')
-    elif not all(isinstance(row, (tuple, list)) and len(row) == len(names) for row in rows):
+    elif again := [name for name in names if name in axes or names.count(name) > 1]:
+      problems.append(f'{file}: get_sweep: {cut(again[0])} is in two of its keys; put it into one')
+    elif isinstance(key, tuple) and not (
+      rows and all(isinstance(row, (tuple, list)) and len(row) == len(names) for row in rows)
+    ):
       problems.append(
         f'{file}: get_sweep: {short(key)}: got {short(values)}; allowed: a list of tuples of as many values'
       )
@@ -176,7 +180,8 @@ def _range(name: str, text: str, field: Field) -> list:
 
 def _spread(start, end, count, is_log, field, refuse):
   between = (number / max(count - 1, 1) for number in range(count))
-  exact = [start * (end / start) ** at if is_log else start + (end - start) * at for at in between]
+  # Neither a ratio nor a difference of the ends, which may be beyond all numbers.
+  exact = [start ** (1 - at) * end**at if is_log else start * (1 - at) + end * at for at in between]
   exact[0], exact[-1] = start, end
   if field.type is int:
     if bad := next((value for value in exact if abs(value - round(value)) > 1e-6), None):
