@@ -36,6 +36,18 @@ class Lock:
     self._workdir, self._path, self._handle = workdir, workdir / 'lock', None
     self._made = []  # the directories that `take` made: the run's own, and those above it that were not there
 
+  def is_taken(self) -> bool:
+    """Whether anybody has it at this moment; nothing is made or written."""
+    with contextlib.suppress(OSError, Damaged):
+      handle = opened(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+      try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+      except BlockingIOError:
+        return True
+      finally:
+        os.close(handle)
+    return False
+
   @property
   def held(self) -> bool:
     """Whether this process has it."""
