@@ -1,8 +1,12 @@
 """What a grid consists of: options, the queue, what workers are given, what is shown. No process is started."""
 
+import errno
+import functools
 import importlib.util
 import json
 import os
+import sys
+import types
 
 import pytest
 from conftest import ROOT
@@ -10,7 +14,7 @@ from conftest import ROOT
 from tfvae.errors import SpecError, UserError
 from tfvae.run.directory import Directory
 from tfvae.spec import grid
-from tfvae.sweep import command, display, jobs, local, on_ray, options
+from tfvae.sweep import command, display, jobs, local, on_ray, options, worker
 
 
 def test_options():
@@ -38,6 +42,53 @@ def test_ray_without_the_extra(monkeypatch, tmp_path):
   monkeypatch.setenv('RAY_ADDRESS', 'host1:6379')
   if importlib.util.find_spec('ray'):
     assert str(on_ray.OnRay(2, 0.5)) == 'ray at host1:6379, 2 threads and 0.5 GPUs a run'
+
+
+@pytest.fixture
+def ray_is_there(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: name)
+  monkeypatch.delenv('RAY_ADDRESS', raising=False)
+
+
+@pytest.mark.parametrize(
+  ('machines', 'threads', 'gpus', 'enough'),
+  [
+    ([{'CPU': 4.0}, {'CPU': 4.0}], 4, 0, True),
+    ([{'CPU': 4.0}, {'CPU': 4.0}], 6, 0, False),  # all in all there are 8
+    ([{'CPU': 4.0, 'GPU': 1.0}, {'CPU': 4.0, 'GPU': 1.0}], 1, 2, False),
+    ([{'CPU': 4.0, 'GPU': 1.0}, {'CPU': 16.0}], 8, 0.25, False),
+    ([{'CPU': 4.0, 'GPU': 1.0}, {'CPU': 16.0}], 4, 0.25, True),
+    ([], 1, 0, False),
+  ],
+)
+def test_ray_has_a_machine_for_a_run(ray_is_there, machines, threads, gpus, enough):
+  executor = on_ray.OnRay(threads, gpus)
+  if enough:
+    executor._require(machines)
+  else:
+    with pytest.raises(UserError, match='no machine of Ray on this machine has as many'):
+      executor._require(machines)
+
+
+def test_what_tasks_of_ray_are_given(ray_is_there, monkeypatch, tmp_path):
+  given = {}
+  ray = types.SimpleNamespace(init=lambda address, **more: given.update(more))
+  monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '1')
+  monkeypatch.chdir(tmp_path)
+  for data, expected in (('data', str(tmp_path / 'data')), ('/data', '/data'), ('gs://data', 'gs://data'), ('', None)):
+    monkeypatch.setenv('TFDS_DATA_DIR', data)
+    on_ray.OnRay(3, 0)._connect(ray)
+    variables = given['runtime_env']['env_vars']
+    assert variables.get('TFDS_DATA_DIR') == expected and variables['OMP_NUM_THREADS'] == '3'
+
+
+def test_nothing_is_kept_of_a_run_that_broke(monkeypatch):
+  monkeypatch.setattr(worker, '_kept', functools.cache(object))
+  before = worker._kept()
+  for broken in (False, True):
+    monkeypatch.setattr(worker, 'perform', lambda job, train, broken=broken: {'broken': broken})
+    on_ray._perform(job('a', 'a').to_json())
+    assert (worker._kept() is before) is not broken
 
 
 def test_the_default_directory():
@@ -109,6 +160,26 @@ def test_the_time_that_is_left(monkeypatch, capsys):
     '[3/5] b  failed: why; 2 left, about 80 s',
   ]
   assert [display.duration(seconds) for seconds in (0.2, 89, 150, 7260)] == ['0 s', '89 s', '2 min', '2 h 1 min']
+
+
+def test_a_terminal_that_has_gone(monkeypatch):
+  """The runs are saved before anybody is told."""
+
+  class Gone:
+    def isatty(self):
+      return False
+
+    def write(self, text):
+      raise OSError(errno.EIO, 'no terminal')
+
+    flush = write
+
+  monkeypatch.setattr(sys, 'stdout', Gone())
+  with display.Display(2, 0, 0, lambda name: display.Course(0, 1, '')) as shown:
+    shown.begins('a')
+    shown.say('stopping')
+    shown.ends('a', 'finished', '', 1.0)
+  assert shown.finished == 1
 
 
 def test_flags(launch, tmp_path):

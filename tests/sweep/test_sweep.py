@@ -12,8 +12,14 @@ import pandas
 import pytest
 from conftest import ROOT
 
-from tfvae.errors import RunError, SpecError
+from tfvae.errors import RunError, SpecError, UserError
 from tfvae.run.directory import Directory
+from tfvae.run.lock import Lock
+from tfvae.spec import grid as grid_lib
+from tfvae.sweep import command
+from tfvae.sweep.home import Home
+from tfvae.sweep.local import Local
+from tfvae.training.signals import Stopped
 
 
 @pytest.fixture
@@ -97,6 +103,71 @@ def test_a_run_of_another_spec_is_told_of(tmp_path, fakes, capsys):
   }
 
 
+def test_data_elsewhere_are_looked_at(tmp_path, fakes):
+  """Whether they are others: who trains reads them, and says so."""
+  workdir, made = tmp_path / 'grid', lambda: [len(lines(tmp_path / 'grid', f'seed={seed}')) for seed in (0, 1)]
+  fake.sweep(workdir, 'seed=0,1')
+  there = [('data.data_dir', 'there'), ('train.log_every', '7')]
+  fake.sweep(workdir, 'seed=0,1', overrides=there)
+  assert made() == [2, 2]
+  fake.sweep(workdir, 'seed=0,1', overrides=there)
+  fake.sweep(workdir, 'seed=0,1', overrides=[there[0], ('train.log_every', '8')])
+  assert made() == [2, 2]
+  fakes({1: 'fails'})
+  with pytest.raises(RunError, match='1 of 2 runs failed'):
+    fake.sweep(workdir, 'seed=0,1', overrides=[('classifier.path', 'there')])
+  assert list(states(workdir).values()) == ['finished', 'failed']
+
+
+def test_a_grid_that_lost_its_file_is_set_aside(tmp_path, fakes, monkeypatch):
+  workdir = tmp_path / 'grid'
+  fake.sweep(workdir, 'seed=0,1')
+  (workdir / 'sweep.json').unlink()
+  fake.sweep(workdir, 'seed=0,1', overwrite=True)
+  (workdir / 'sweep.json').write_text('{')
+  fake.sweep(workdir, 'seed=0,1', overwrite=True)
+  for name in ('grid', 'grid.1', 'grid.2'):
+    assert len(lines(tmp_path / name, 'seed=1')) == 1
+  monkeypatch.chdir(workdir)
+  with pytest.raises(RunError, match='--overwrite: the grid is the current directory'):
+    command.sweep(str(tmp_path / 'mine.py'), [], [('seed', '0,1')], '.', overwrite=True)
+  assert set(states(workdir).values()) == {'finished'} and not (tmp_path / 'grid.3').exists()
+
+
+def test_nothing_is_changed_where_nobody_can_train(tmp_path, fakes):
+  class Absent(Local):
+    def __enter__(self):
+      raise UserError('there is no Ray')
+
+  fake.sweep(tmp_path / 'grid', 'seed=0,1')
+  absent = lambda options, home, runs: Absent(1, 1, home.workdir / 'logs', runs)
+  with pytest.raises(UserError, match='no Ray'):
+    command.sweep(str(tmp_path / 'mine.py'), [], [('seed', '0')], tmp_path / 'grid', True, make_executor=absent)
+  assert len(states(tmp_path / 'grid')) == 2 and not (tmp_path / 'grid.1').exists()
+
+
+def test_whether_a_run_is_taken(tmp_path):
+  lock, run = tmp_path / 'run/lock', Lock(tmp_path / 'run')
+  assert not run.is_taken() and not lock.parent.exists()
+  lock.parent.mkdir()
+  lock.write_text('process 1 on elsewhere\n')  # somebody reads here who had it last
+  assert not run.is_taken() and lock.read_text() == 'process 1 on elsewhere\n'
+  run.take()
+  assert Lock(tmp_path / 'run').is_taken()
+  run.let_go()
+  assert not run.is_taken()
+
+
+def test_the_command_of_a_run(tmp_path):
+  """In full: of messages a long path is cut."""
+  file = tmp_path / ('x' * 120) / ('y' * 120) / 'mine.py'
+  file.parent.mkdir(parents=True)
+  file.write_text(fake.SPEC)
+  made = grid_lib.make(str(file), axes=[('seed', '3')])
+  job = command._job(Home(tmp_path / 'grid', str(file), made), 'seed=3', made.points[0].spec, 1)
+  assert job.command[job.command.index('--spec') + 1] == str(file) and job.command[-1] == '--spec.seed=3'
+
+
 def test_directories_that_are_refused(tmp_path):
   (tmp_path / 'file').write_text('')
   (tmp_path / 'other').mkdir()
@@ -138,7 +209,44 @@ def test_mistakes(tmp_path, flags, why):
   assert not (tmp_path / 'grid').exists()
 
 
+def test_many_points_can_be_stopped(tmp_path, monkeypatch, capsys):
+  """While they are looked at, which is told, for it takes its time."""
+  seen = []
+
+  def state(home, name, spec):
+    seen.append(name)
+    signal.raise_signal(signal.SIGINT)
+    return 'waiting', ''
+
+  monkeypatch.setattr(command, 'MANY', 2)
+  monkeypatch.setattr(Home, 'state', state)
+  with pytest.raises(Stopped):
+    fake.sweep(tmp_path / 'grid', 'seed=0,1,2')
+  assert seen == ['seed=0'] and '3 points are looked at first' in capsys.readouterr().out
+
+
 # Kills.
+
+
+@pytest.mark.parametrize('told', [False, True])
+def test_runs_are_saved_where_the_command_fails(tmp_path, fakes, monkeypatch, told):
+  """Whatever ends it, and though its workers were told to stop already."""
+  workdir, calls = tmp_path / 'grid', []
+
+  def tick(display):
+    if lines(workdir, 'seed=1'):
+      calls.append('')
+      if told and len(calls) == 1:
+        signal.raise_signal(signal.SIGINT)
+      else:
+        raise RunError('the disk is full')
+
+  fakes({1: 'waits'})
+  monkeypatch.setattr(command.Display, 'tick', tick)
+  with pytest.raises(RunError, match='the disk is full'):
+    fake.sweep(workdir, 'seed=1')
+  run = Directory(workdir / 'seed=1')
+  assert run.saved == 2 and run.starts[-1]['end'] is not None
 
 
 def until(true, process):

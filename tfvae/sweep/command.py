@@ -26,6 +26,7 @@ from tfvae.sweep.stacked import Stacked
 from tfvae.training.signals import StopSignal, stopped
 
 MOST_LISTED = 20  # runs that failed, in full
+MANY = 200  # points, of which each takes a few milliseconds to look at
 
 
 def sweep(
@@ -51,19 +52,25 @@ def sweep(
     Stopped: after Ctrl-C or SIGTERM.
   """
   options, axes, zips = options_lib.split(flags)
-  grid = grid_lib.make(source, overrides, axes, zips, same_run, options_lib.NAMES)
+  grid = grid_lib.make(source, overrides, axes, zips, same_run, options_lib.NAMES, _begins)
   _check(grid, options.executor == 'stacked')
   home = Home(workdir or default_workdir(grid), source, grid)
   home.check(overwrite)
-  with StopSignal() as stop, contextlib.closing(home):
-    executor = (make_executor or _executor)(options, home, len(grid.points))
+  executor = (make_executor or _executor)(options, home, len(grid.points))
+  with StopSignal() as stop, contextlib.closing(home), executor:
+    stop.listen()  # Ray takes SIGTERM for itself
     for told in home.open(options.executor, overwrite):
       print(told, flush=True)
     print(_announced(source, overrides, grid, home, executor), flush=True)
-    stop.at_once = None
+    stop.at_once = 'stopped before training began'
     specs = dict(zip(home.names, (point.spec for point in grid.points), strict=True))
     _train(home, specs, executor, stop)
     return home
+
+
+def _begins(count):
+  if count > MANY:
+    print(f'{count:,} points are looked at first', flush=True)
 
 
 def default_workdir(grid: grid_lib.Grid) -> pathlib.Path:
@@ -126,20 +133,21 @@ def _train(home, specs, executor, stop):
   for name, (status, message) in states.items():
     home.points[name] |= {'status': status, 'message': message}
   home.write()
+  stop.at_once = None
   left = [name for name, (status, _) in states.items() if status in ('waiting', 'interrupted')]
   counts = collections.Counter(status for status, _ in states.values())
   if counts['finished'] or counts['interrupted']:
     resumed = f', {counts["interrupted"]} to be resumed' if counts['interrupted'] else ''
     print(f'runs:     {counts["finished"]} finished before{resumed}, {len(left)} to do', flush=True)
   home.wait_for_others(left, stop)  # one that is not free then says so itself
-  jobs = [_job(home, name, specs[name], executor) for name in left]
+  jobs = [_job(home, name, specs[name], executor.threads) for name in left]
   runs = {name: Directory(home.workdir / name) for name in specs}
   display = Display(
     len(specs), counts['finished'], counts['failed'], lambda name: course(runs[name], specs[name].train.steps)
   )
   told = False
-  with display, contextlib.closing(executor.run(jobs, stop)) as events:
-    for event in events:
+  with display:
+    for event in executor.run(jobs, stop):
       if stop.number and not told:
         told = True
         display.say('stopping: runs are being saved; again, and they are not')
@@ -198,11 +206,11 @@ def _conclude(home, names, stop):
     )
 
 
-def _job(home, name, spec, executor):
+def _job(home, name, spec, threads):
   workdir = home.workdir.absolute()
   origin = spec_lib.origin(spec)
-  command = [f'{name}={value}' for name, value in thread_variables(executor.threads).items()]
-  command += ['python', sys.argv[0] if sys.argv[0].endswith('launch.py') else 'launch.py', '--spec', origin.path]
+  command = [f'{name}={value}' for name, value in thread_variables(threads).items()]
+  command += ['python', sys.argv[0] if sys.argv[0].endswith('launch.py') else 'launch.py', '--spec', home.source]
   command += ['--workdir', str(home.workdir / name)]
   command += [f'--spec.{field}={spec_lib.to_text(value)}' for field, value in origin.changes.items()]
   return Job(

@@ -100,16 +100,18 @@ class Display:
 
   def say(self, text: str) -> None:
     """Lines of their own."""
-    if self._live:
-      self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
-    else:
-      print(text, flush=True)
+    with contextlib.suppress(OSError):  # nobody reads on, the terminal has gone: the runs are to go on, or to be saved
+      if self._live:
+        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+      else:
+        print(text, flush=True)
 
   def tick(self) -> None:
     """Called often; shows what is new now and then."""
     if self._live and time.monotonic() - self._shown > REFRESH:
       self._shown = time.monotonic()
-      self._live.update(self._table(), refresh=True)
+      with contextlib.suppress(OSError):
+        self._live.update(self._table(), refresh=True)
 
   # What is shown.
 

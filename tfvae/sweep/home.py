@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import shlex
 import sys
 import time
@@ -35,30 +36,36 @@ class Home:
 
   Attributes:
     workdir: its path.
+    source: the spec file, with a variant after a colon.
     points: {name: {'name', 'fields', 'status', 'message'}}, as sweep.json has them: those of this grid first, then
       those that an earlier command made there.
   """
 
   def __init__(self, workdir: str | os.PathLike, source: str, grid: Grid):
-    self.workdir, self._source, self._grid = Directory(workdir).workdir, source, grid
+    self.workdir, self.source, self._grid = Directory(workdir).workdir, source, grid
     self._lock, self._earlier, self.points = Lock(self.workdir), [], {}
     self._executor, self._due = '', 0.0
 
   def check(self, overwrite: bool) -> None:
-    """Raises RunError where the directory holds something else than a grid of this spec; changes nothing."""
+    """Raises RunError where the directory holds something else than a grid of this spec; changes nothing.
+
+    overwrite: whether a grid that is there will be set aside, whatever it is.
+    """
     if self.workdir.is_file():
       raise RunError(f'--workdir {self.workdir}: is a file; give a directory that can be written')
     if Directory(self.workdir).exists():
       raise RunError(f'--workdir {self.workdir}: holds a run, but a grid has a directory of its own; give another one')
+    if overwrite and os.path.lexists(self.workdir / SWEEP):
+      return
     kept = self._kept()
     if kept is not None:
-      theirs, own = (spec_lib.Origin('', *specfile.split(text), {}).name for text in (kept['spec'], self._source))
-      if theirs != own and not overwrite:
+      theirs, own = (spec_lib.Origin('', *specfile.split(text), {}).name for text in (kept['spec'], self.source))
+      if theirs != own:
         raise RunError(
-          f'--workdir {self.workdir}: holds a grid of {cut(kept["spec"])}, not of {cut(self._source)}; give another '
+          f'--workdir {self.workdir}: holds a grid of {cut(kept["spec"])}, not of {cut(self.source)}; give another '
           'directory, or --overwrite to set it aside'
         )
-      self._earlier = [] if overwrite else kept['points']
+      self._earlier = kept['points']
       return
     try:
       there = list(self.workdir.iterdir()) if self.workdir.is_dir() else []
@@ -81,13 +88,15 @@ class Home:
     except (FileNotFoundError, NotADirectoryError):
       return None
     except (OSError, Damaged, LookupError, TypeError) as error:
-      raise RunError(f'{path}: cannot be read ({why(error)}); put it back from a copy, or remove it') from None
+      raise RunError(
+        f'{path}: cannot be read ({why(error)}); put it back from a copy, or --overwrite to set the grid aside'
+      ) from None
 
   def open(self, executor: str, overwrite: bool) -> list[str]:
     """Locks the directory and names the points; `overwrite` renames a grid that is there. Returns what to tell."""
     self._lock.take()
     told, self._executor = [], executor
-    if overwrite and (self.workdir / SWEEP).exists():
+    if overwrite and any(path.name != 'lock' for path in self.workdir.iterdir()):
       told = [f'The grid that was there is now {self._set_aside()}.']
     elsewhere = self._elsewhere()
     for point in self._grid.points:
@@ -100,6 +109,8 @@ class Home:
     return told
 
   def _set_aside(self):
+    if self.workdir.resolve() == pathlib.Path.cwd():
+      raise RunError('--overwrite: the grid is the current directory, which cannot be renamed; call it from elsewhere')
     number = 1
     while (aside := self.workdir.with_name(f'{self.workdir.name}.{number}')).exists():
       number += 1
@@ -138,12 +149,14 @@ class Home:
       if not run.exists():
         return 'waiting', ''
       before = run.read_spec()
-      changed = spec_lib.differences(before, spec)
+      # With other evaluations, or data and classifiers elsewhere: who reads these tells whether they are others.
+      changed = [field for field in spec_lib.differences(before, spec) if field != 'train.steps']
+      again = any(field.startswith('eval.') or not same_run(field) for field in changed)
       last = 0 if spec.study.name != 'none' else spec.train.steps
       wanted = {spec.eval.split} if last == 0 else {spec.eval.split, *spec.eval.also}
       done = all(self._evaluated(run, split) == last for split in wanted)
       done = done and [start.get('outcome') for start in run.starts][-1:] == ['finished']  # else its figures may lack
-      return ('finished' if done and not any(f.startswith('eval.') for f in changed) else 'interrupted'), ''
+      return ('finished' if done and not again else 'interrupted'), ''
     except UserError as error:
       return 'failed', str(error)
 
@@ -159,24 +172,13 @@ class Home:
     The workers of a command that was killed save and end, as soon as they notice.
     """
     begun, told = time.monotonic(), False
-    while taken := [name for name in names if self._is_taken(name)]:
+    while taken := [name for name in names if Lock(self.workdir / name).is_taken()]:
       if stop.number or time.monotonic() - begun > PATIENCE:
         return
       if not told:
         print(f'waiting for other processes, which have {len(taken)} of the runs and may be saving them', flush=True)
       told = True
       time.sleep(0.2)
-
-  def _is_taken(self, name):
-    if not (self.workdir / name / 'lock').exists():
-      return False
-    lock = Lock(self.workdir / name)
-    try:
-      lock.take()
-    except RunError:
-      return True
-    lock.let_go()
-    return False
 
   def set(self, name: str, status: str, message: str = '') -> None:
     """What became of a point; sweep.json says so."""
@@ -186,7 +188,7 @@ class Home:
   def write(self) -> None:
     """Writes sweep.json."""
     kept = {
-      'spec': self._source,
+      'spec': self.source,
       'axes': {name: list(values) for name, values in self._grid.axes.items()},
       'zip': self._grid.zips,
       'executor': self._executor,

@@ -11,6 +11,7 @@ from tfvae import spec as spec_lib
 from tfvae.spec.loading import Origin
 
 ATTEMPTS = 3  # at a run whose worker dies
+STOP = 'stop'  # to a worker, in the place of a job: to save what it trains, and to end
 
 
 class Job(NamedTuple):

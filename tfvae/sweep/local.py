@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from tfvae.run import environment
-from tfvae.sweep.jobs import ATTEMPTS, Event, Job, package_variables, thread_variables
+from tfvae.sweep.jobs import ATTEMPTS, STOP, Event, Job, package_variables, thread_variables
+from tfvae.sweep.worker import GRACE
+from tfvae.training.signals import Stopped
 
 TICK = 0.5  # seconds after which there is something to show at the latest
 MOST_RUNS = 50  # of one process
@@ -53,7 +55,8 @@ class Queue:
 
 
 class Local:
-  """Trains jobs by worker processes, each with so many threads, that take one after the other.
+  """Trains jobs by worker processes, each with so many threads, that take one after the other; entered, for they end
+  with it.
 
   Args:
     jobs: processes; 0: one for each GPU or, without any, for each core, but no more than there are runs.
@@ -75,23 +78,39 @@ class Local:
     on = f' on {len(self._gpus)} GPU{"s" * (len(self._gpus) > 1)}' if self._gpus else ''
     return f'{_count(self.jobs, "worker")} of {_count(self.threads, "thread")}{on}'
 
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, *_):
+    """Ends all; where something went wrong here, those that still train save first, but not after a second signal."""
+    there = [worker for worker in self._workers if worker]
+    if kind and issubclass(kind, Stopped):
+      _kill(there)
+    try:
+      for worker in there:
+        worker.leave()
+      for worker in there:
+        worker.end()
+    except Stopped:
+      _kill(there)
+      raise
+
   def run(self, jobs: Sequence[Job], stop) -> Iterator[Event | None]:
     """Trains them; says what becomes of each, and None when nothing did for a moment.
 
     stop: a StopSignal. When it has heard one, workers save what they have, and that is all.
     """
     queue, deaths, told = Queue(jobs), collections.Counter(), False
-    try:
-      while (queue and not stop.number) or any(worker and worker.job for worker in self._workers):
-        if stop.number and not told:
-          told = self._tell_all()
-        if not stop.number:
-          yield from self._hand_out(queue)
-        for worker in self._heard():
-          yield from self._answers(worker, queue, deaths, stop.number)
-        yield None
-    finally:
-      self._end()
+    while (queue and not stop.number) or any(worker and worker.job for worker in self._workers):
+      if stop.number and not told:
+        told = True
+        for worker in filter(None, self._workers):
+          worker.tell(STOP)
+      if not stop.number:
+        yield from self._hand_out(queue)
+      for worker in self._heard():
+        yield from self._answers(worker, queue, deaths, stop.number)
+      yield None
 
   def _hand_out(self, queue):
     for place, worker in enumerate(self._workers):
@@ -162,24 +181,10 @@ class Local:
       why = f'its worker {how}, {ATTEMPTS} times{advice} (see {job.log})'
       yield from (Event(name, 'failed', why) for name in job.names)
 
-  def _tell_all(self):
-    """Tells the workers to save and to stop."""
-    for worker in filter(None, self._workers):
-      with contextlib.suppress(ProcessLookupError):
-        worker.process.send_signal(signal.SIGTERM)
-    return True
-
   def _dismiss(self, place):
     if worker := self._workers[place]:
       worker.end()
     self._workers[place] = None
-
-  def _end(self):
-    """Ends all; those that still train, because something went wrong here or a second signal came, at once."""
-    for place, worker in enumerate(self._workers):
-      if worker and worker.job:
-        worker.process.kill()
-      self._dismiss(place)
 
 
 class Worker:
@@ -199,9 +204,17 @@ class Worker:
   def give(self, job: Job) -> None:
     self.job, self.last, self._runs = job, job.step_key, self._runs + len(job.names)
     self.is_worn = self._runs >= MOST_RUNS
+    self.tell(job.to_json())
+
+  def tell(self, line: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # it has died, as its output will say
-      self.process.stdin.write(job.to_json().encode() + b'\n')
+      self.process.stdin.write(line.encode() + b'\n')
       self.process.stdin.flush()
+
+  def leave(self) -> None:
+    """Leaves it alone: it saves what it trains, and ends."""
+    with contextlib.suppress(BrokenPipeError):
+      self.process.stdin.close()
 
   @property
   def has_answer(self) -> bool:
@@ -218,11 +231,10 @@ class Worker:
     return {} if chunk == b'' else None
 
   def end(self) -> str:
-    """Ends it where it has nothing to do; says how it ended."""
-    with contextlib.suppress(BrokenPipeError):
-      self.process.stdin.close()
+    """Leaves it alone, and waits; says how it ended."""
+    self.leave()
     try:
-      status = self.process.wait(10)
+      status = self.process.wait(GRACE + 5 if self.job else 10)
     except subprocess.TimeoutExpired:
       self.process.kill()
       status = self.process.wait()
@@ -230,6 +242,12 @@ class Worker:
     if status < 0:
       return f'was killed by {signal.Signals(-status).name}'
     return f'ended with exit status {status}'
+
+
+def _kill(workers):
+  for worker in workers:
+    if worker.job:
+      worker.process.kill()
 
 
 def _count(number, what):

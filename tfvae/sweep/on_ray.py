@@ -12,6 +12,7 @@ from tfvae.errors import UserError, cut
 from tfvae.run import environment
 from tfvae.sweep import worker
 from tfvae.sweep.jobs import ATTEMPTS, Event, Job, package_variables, thread_variables
+from tfvae.training.signals import Stopped
 
 TICK = 0.5  # seconds after which there is something to show at the latest
 MOST_RUNS = 50  # of one process
@@ -24,7 +25,8 @@ class OnRay:
     threads: of a task, which are the CPUs that it asks for; 0: one.
     gpus: that a task asks for, 0.25, say; 0: one where the machines have any.
 
-  Raises UserError: Ray is not installed, or the cluster that RAY_ADDRESS names cannot be reached.
+  Entered, it is connected. Raises UserError: Ray is not installed; there, the cluster that RAY_ADDRESS names cannot be
+  reached, or no machine of it has what a task asks for.
   """
 
   def __init__(self, threads: int, gpus: float):
@@ -34,10 +36,34 @@ class OnRay:
       )
     self.threads, self._gpus = threads or 1, gpus
     self._address = os.environ.get('RAY_ADDRESS', '') or 'local'
+    self._left, self._told = {}, False
 
   def __str__(self):
     threads = f'{self.threads} thread{"s" * (self.threads > 1)}'
     return f'ray {self._where()}, {threads}{f" and {self._gpus:g} GPUs" if self._gpus else ""} a run'
+
+  def __enter__(self):
+    import ray
+
+    self._connect(ray)
+    try:
+      self._gpus = self._gpus or min(1, ray.cluster_resources().get('GPU', 0))
+      self._require([node['Resources'] for node in ray.nodes() if node['Alive']])
+    except BaseException:
+      ray.shutdown()
+      raise
+    return self
+
+  def __exit__(self, kind, *_):
+    """Ends what is left; where something went wrong here, tasks save first, but not after a second signal."""
+    import ray
+
+    try:
+      if self._left and not (kind and issubclass(kind, Stopped)):
+        self._tell_all(ray)
+        ray.wait(list(self._left), num_returns=len(self._left), timeout=worker.GRACE)
+    finally:
+      ray.shutdown()
 
   def run(self, jobs: Sequence[Job], stop) -> Iterator[Event | None]:
     """Trains them; says what becomes of each, and None when nothing did for a moment.
@@ -46,44 +72,43 @@ class OnRay:
     """
     import ray
 
-    self._connect(ray)
-    stop.listen()  # Ray takes SIGTERM for itself
-    try:
-      gpus = self._gpus or min(1, ray.cluster_resources().get('GPU', 0))
-      self._require(ray.cluster_resources(), gpus)
-      task = ray.remote(
-        num_cpus=self.threads, num_gpus=gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=MOST_RUNS
-      )(_perform)
-      sizes = {job.name: _size(job.log) for job in jobs}
-      left = {task.remote(job.to_json()): job for job in jobs}
-      running, told = set(), False
-      while left:
-        if stop.number and not told:
-          for reference in left:
-            ray.cancel(reference, recursive=False)
-          told = True
-        done, _ = ray.wait(list(left), num_returns=1, timeout=TICK)
-        for job in left.values():
-          if job.name not in running and not told and _size(job.log) > sizes[job.name]:
-            running.add(job.name)
-            yield Event(job.name, 'running')
-        for reference in done:
-          job = left.pop(reference)
-          event = _outcome(ray, reference, job)
-          if event.status != 'interrupted' or job.name in running:
-            yield event
-        yield None
-    finally:
-      ray.shutdown()
+    task = ray.remote(
+      num_cpus=self.threads, num_gpus=self._gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=MOST_RUNS
+    )(_perform)
+    sizes = {job.name: _size(job.log) for job in jobs}
+    self._left = {task.remote(job.to_json()): job for job in jobs}
+    running = set()
+    while self._left:
+      if stop.number:
+        self._tell_all(ray)
+      done, _ = ray.wait(list(self._left), num_returns=1, timeout=TICK)
+      for job in self._left.values():
+        if job.name not in running and not self._told and _size(job.log) > sizes[job.name]:
+          running.add(job.name)
+          yield Event(job.name, 'running')
+      for reference in done:
+        job = self._left.pop(reference)
+        event = _outcome(ray, reference, job)
+        if event.status != 'interrupted' or job.name in running:
+          yield event
+      yield None
 
-  def _require(self, there, gpus):
-    """Raises UserError where a task would wait for ever."""
-    for what, wanted, option in (('CPU', self.threads, 'threads'), ('GPU', gpus, 'gpus')):
-      if there.get(what, 0) < wanted:
-        raise UserError(
-          f'--sweep.{option}: got {wanted:g}, but Ray {self._where()} has {there.get(what, 0):g} {what}s in all; ask '
-          'for less, or start it on more machines'
-        )
+  def _tell_all(self, ray):
+    """Tells the tasks to save and to stop; once, for a second time would end them at once."""
+    if not self._told:
+      for reference in self._left:
+        ray.cancel(reference, recursive=False)
+    self._told = True
+
+  def _require(self, machines):
+    """Raises UserError where a task would wait for ever: no machine, {resource: how many}, has what it asks for."""
+    wanted = {'CPU': self.threads, 'GPU': self._gpus}
+    if not any(all(there.get(what, 0) >= count for what, count in wanted.items()) for there in machines):
+      have = ', '.join(sorted({f'{m.get("CPU", 0):g} CPUs and {m.get("GPU", 0):g} GPUs' for m in machines})[:4])
+      raise UserError(
+        f'--sweep.threads, --sweep.gpus: a run is to have {self.threads} CPUs and {self._gpus:g} GPUs, but no machine '
+        f'of Ray {self._where()} has as many (they have {have or "nothing"}); ask for less, or add machines'
+      )
 
   def _where(self):
     return 'on this machine' if self._address == 'local' else f'at {cut(self._address)}'
@@ -94,6 +119,8 @@ class OnRay:
       'TF_CPP_MIN_LOG_LEVEL': '3',
       'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
     }
+    if data := os.environ.get('TFDS_DATA_DIR'):  # other machines have one of their own, or none
+      variables['TFDS_DATA_DIR'] = data if '://' in data else os.path.abspath(os.path.expanduser(data))
     own = {'num_cpus': environment.cores(), 'include_dashboard': False} if self._address == 'local' else {}
     os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
     try:
@@ -108,7 +135,10 @@ class OnRay:
 
 def _perform(text):
   """In a process of Ray's: `worker.perform`."""
-  return worker.perform(Job.from_json(text), worker.train)
+  answer = worker.perform(Job.from_json(text), worker.train)
+  if answer['broken']:  # which Ray gives other runs
+    worker.forget()
+  return answer
 
 
 def _outcome(ray, reference, job):

@@ -1,7 +1,8 @@
 """A worker process of a grid: trains the runs that it is told to, one after the other, and says what became of each.
 
 Jobs come on standard input, a line each; answers go to what was standard output when it began. What training prints is
-in the log of the job. When nobody is left at the other end of its input it is told to stop, as by SIGTERM, and ends.
+in the log of the job. By the line `STOP`, and when nobody is left at the other end of its input, it is told to stop, as
+by SIGTERM, and ends.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator
 from tfvae import memory
 from tfvae.errors import UserError, cut
 from tfvae.quiet import import_tensorflow
-from tfvae.sweep.jobs import Job, Stack
+from tfvae.sweep.jobs import STOP, Job, Stack
 from tfvae.training.signals import Stopped
 
 GROWN = 2  # times the memory after its first run, from which on a process ends
@@ -134,11 +135,19 @@ def _serve(perform_line):
 
 
 def _listen(jobs):
-  """Hands on the lines of the input; at its end, stops what is going on."""
+  """Hands on the lines of the input; at STOP, or at its end, stops what is going on, which a second signal would end
+  without saving.
+  """
+  told = False
   for line in sys.stdin:
-    jobs.put(line)
+    if line.rstrip() != STOP:
+      jobs.put(line)
+    elif not told:
+      told = True
+      os.kill(os.getpid(), signal.SIGTERM)
   jobs.put(None)
-  os.kill(os.getpid(), signal.SIGTERM)
+  if not told:
+    os.kill(os.getpid(), signal.SIGTERM)
   time.sleep(GRACE)
   os._exit(1)
 
@@ -148,6 +157,11 @@ def train(spec, workdir) -> None:
   from tfvae import commands
 
   commands.train(spec, workdir, kept=_kept())
+
+
+def forget() -> None:
+  """Nothing is kept for the next run: who knows in which state a run that broke left it."""
+  _kept.cache_clear()
 
 
 @functools.cache
