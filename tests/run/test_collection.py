@@ -89,6 +89,21 @@ def test_status(tmp_path):
   assert [found[name].step for name in ('begun', 'interrupted', 'earlier')] == [0, 300, 1000]
 
 
+def test_a_run_on_another_machine(tmp_path):
+  """Nothing here tells whether its process lives: it is running where its grid says so, else interrupted."""
+  names = grids.leave_grid(tmp_path)
+  for name, host in zip(names, ('elsewhere', 'elsewhere', platform.node()), strict=False):
+    (tmp_path / name / 'evaluation.json').unlink()
+    shutil.rmtree(tmp_path / name / 'evaluations')
+    (tmp_path / name / 'environment.json').write_text(json.dumps({'starts': [{'end': None, 'outcome': None}]}))
+    (tmp_path / name / 'lock').write_text(f'process {2**22 + 1} on {host}\n')  # above any process
+  sweep = json.loads((tmp_path / 'sweep.json').read_text())
+  for i in (0, 2):
+    sweep['points'][i]['status'] = 'running'
+  (tmp_path / 'sweep.json').write_text(json.dumps(sweep))
+  assert [run.status for run in collect(tmp_path).runs[:3]] == ['running', 'interrupted', 'interrupted']
+
+
 def test_what_a_grid_says(tmp_path):
   """Failed points and those that have no run; without sweep.json, or with a damaged one, the runs alone tell."""
   names = grids.leave_grid(tmp_path)

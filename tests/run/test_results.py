@@ -56,6 +56,17 @@ def test_what_runs_lack(tmp_path):
   assert 'train/encoder_entropy/z1/0' in results.table(collection, every=True)[0]
 
 
+def test_numbers_of_an_earlier_step(tmp_path):
+  """After --mode=evaluate --spec.eval.checkpoint=500 they are told from those of the last step."""
+  names = grids.leave_grid(tmp_path)
+  assert 'test/step' not in results.table(collect(tmp_path))[0]
+  path = tmp_path / names[1] / 'evaluation.json'
+  path.write_text(path.read_text().replace('"step": 1000', '"step": 500'))
+  frame = tfvae.load_runs(tmp_path)
+  assert frame.loc[names[0], ['step', 'test/step']].tolist() == [1000, 1000]
+  assert frame.loc[names[1], ['step', 'test/step']].tolist() == [1000, 500] and frame.dtypes['test/step'] == np.int64
+
+
 def test_curves(tmp_path, capsys):
   names = grids.leave_grid(tmp_path, rows=4)
   (tmp_path / names[1] / 'metrics.jsonl').unlink()

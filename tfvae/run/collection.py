@@ -20,7 +20,7 @@ from tfvae.run import formats
 from tfvae.run.checkpoint_files import newest
 from tfvae.run.directory import SAVED, Directory, is_free
 from tfvae.run.files import Damaged, read_json, read_text, why
-from tfvae.run.lock import is_alive
+from tfvae.run.lock import is_alive, is_elsewhere
 from tfvae.run.records import SPLITS
 
 SWEEP = 'sweep.json'  # of a grid: its points, their status
@@ -43,8 +43,9 @@ class Entry:
     numbers: {split: {name: value}} of its last evaluations.
     step: the newest that its files know of; steps: those it is to train for (0 of a study).
     evaluated: {split: step} of its last evaluations.
-    status: 'finished': an evaluation of its last step is there; 'running': the process that has it is alive;
-      'failed': it ended with an error, or its grid says so; 'interrupted': it has a checkpoint; 'begun': it has none.
+    status: 'finished': an evaluation of its last step is there; 'running': the process that has it is alive, or on
+      another machine, and its grid says so; 'failed': it ended with an error, or its grid says so; 'interrupted': it
+      has a checkpoint; 'begun': it has none.
     message: why it failed or was interrupted; '' where nothing is known.
     command: the command line that made it, as environment.json has it; '' where that is not known.
     aside: whether --overwrite set it aside (a.1, of a).
@@ -80,6 +81,15 @@ class Entry:
     """The fields that its numbers depend on."""
     return {name: value for name, value in self.fields.items() if tells_apart(name)}
 
+  @property
+  def goes_on_elsewhere(self) -> bool:
+    """Whether it has not ended, and was last on another machine: it may go on there, or that may be gone."""
+    return self.status in ('interrupted', 'begun') and self._has_not_ended and is_elsewhere(self.directory.workdir)
+
+  @property
+  def _has_not_ended(self):
+    return 'end' in self._start and self._start['end'] is None
+
   def _evaluations(self, path):
     numbers, steps = {}, {}
     for split in SPLITS:
@@ -99,7 +109,7 @@ class Entry:
   def _status(self, path):
     outcome = self._start.get('outcome')
     outcome = cut(outcome, 400) if isinstance(outcome, str) else ''
-    is_running = 'end' in self._start and self._start['end'] is None and is_alive(path)
+    is_running = self._has_not_ended and is_alive(path)
     if self.steps in self.evaluated.values() or (not is_running and _was_evaluated(path, self.steps)):
       self.step = max(self.step, self.steps)
       return 'finished', ''
@@ -277,6 +287,8 @@ def _add_sweep(found, path):
     if run := there.get(name):
       if status == 'failed' and run.status not in ('finished', 'running'):
         run.status, run.message = status, message or run.message
+      elif status == 'running' and run.goes_on_elsewhere:
+        run.status = status
     else:
       status = 'failed' if status == 'failed' else 'waiting'
       found.absent.append(Point(name, status, message if status == 'failed' else '', point['fields']))

@@ -25,6 +25,14 @@ def is_alive(workdir: pathlib.Path) -> bool:
   return False
 
 
+def is_elsewhere(workdir: pathlib.Path) -> bool:
+  """Whether the process that last held a run's lock was on another machine, where nothing here tells if it lives."""
+  with contextlib.suppress(OSError, Damaged, ValueError):
+    found = OWNER.fullmatch(read_bytes(workdir / 'lock').decode(errors='replace'))
+    return bool(found) and found[2] != platform.node()
+  return False
+
+
 class Lock:
   """Held by one process at a time, which may then write in the run directory.
 

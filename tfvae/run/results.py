@@ -19,7 +19,8 @@ NAME = 'results.csv'
 
 
 def table(collection: Collection, every: bool = False) -> tuple[list[str], list[dict[str, Any]]]:
-  """(The columns, a row for each run): `OWN`, the fields in which the runs differ, then <split>/<name> of each number.
+  """(The columns, a row for each run): `OWN`, the fields in which the runs differ, then <split>/<name> of each number,
+  <split>/step among them where numbers of a run are of another step than its last one.
 
   Points of a grid without a run have a row, too. What a row lacks, it has not.
 
@@ -27,6 +28,8 @@ def table(collection: Collection, every: bool = False) -> tuple[list[str], list[
     every: with the numbers of single latent units.
   """
   fields, numbers, rows = collection.differing, {}, []
+  earlier = {s for run in collection.runs for s, step in run.evaluated.items() if step != run.step}
+  numbers |= dict.fromkeys(f'{split}/step' for split in collection.splits if split in earlier)
   for run in collection.runs:
     own = {
       f'{split}/{name}': value
@@ -35,6 +38,7 @@ def table(collection: Collection, every: bool = False) -> tuple[list[str], list[
       if every or not _is_single(name)
     }
     numbers |= dict.fromkeys(own)
+    own |= {f'{split}/step': step for split, step in run.evaluated.items() if split in earlier}
     head = {'run': run.name, 'status': run.status, 'message': _line(run.message), 'step': run.step}
     rows.append(head | {name: run.fields[name] for name in fields if name in run.fields} | own)
   for point in collection.absent:
@@ -80,7 +84,8 @@ def load_runs(directory: str | os.PathLike, curves: bool = False):
     Index `run`: the path of each run below the directory. Columns as in results.csv: `status` (finished, running,
     interrupted, failed, begun, waiting), `message`, `step`, the fields of their specs in which the runs differ
     ('objective.beta.z2'), and the numbers of their last evaluations as <split>/<name> ('test/elbo'), without those of
-    single latent units. Numbers are int64 or float64, NaN where a run has none; tuples are text as flags write them.
+    single latent units; <split>/step where some are not of their run's last step. Numbers are int64 or float64, NaN
+    where a run has none; tuples are text as flags write them.
     Fields that all runs share are in tfvae.load(path).spec.
 
     With `curves` the columns are `split` ('train', 'test', ...; 'train (evaluated)' for evaluations of the training
