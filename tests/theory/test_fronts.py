@@ -85,3 +85,4 @@ def test_bounds_of_accuracies_by_rates():
   assert found[0] == 0.1 and found[4] == 1 and np.isnan(found[5]) and np.all(np.diff(found[:5]) > 0)
   assert found[2] == accuracy_bound(1.0, np.log(10), 10)
   assert [classes_of(h) for h in (np.log(10), 2.3008, np.log(2), 0.0, 2.29)] == [10, 10, 2, None, None]
+  assert [classes_of(2.29, own) for own in ([9.5, np.nan, 10], [1.0], [np.nan])] == [10, None, None]

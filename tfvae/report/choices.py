@@ -5,14 +5,14 @@ classification. What is best is so by the mean over seeds, and only where seeds 
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfvae import spec as spec_lib
 from tfvae.report.repeats import summary
 from tfvae.run import metrics
-from tfvae.run.collection import Collection, Entry, groups, telling, usable
+from tfvae.run.collection import Collection, Entry, differing, groups, telling, usable
 from tfvae.run.meanings import meaning
 from tfvae.spec.entries import TASKS
 from tfvae.theory.information import accuracy_bound, classes_of
@@ -24,8 +24,18 @@ PURPOSES = {
   'sampling': ('fid/*/prior', 'inception_score/prior', 'log_evidence', 'elbo', 'marginal_kl/*'),
   'classification': ('probe/*/*', 'accuracy_bound_information/*', 'accuracy_bound_by_rate/*'),
 }
-BETA = 'objective.beta.'
-BY_RATE = 'accuracy_bound_by_rate/'  # f^-1 of a layer's mean rate, of runs that kept no bound
+BETA, CONSTRAINT, TARGET = 'objective.beta.', 'constraint.', 'constraint.rate.'
+BY_RATE = 'accuracy_bound_by_rate/'  # f^-1 of a mean rate, of runs that kept no bound
+# Densities of x, or probabilities: which of both, and over what, is the likelihood's.
+OF_THE_LIKELIHOOD = ('elbo', 'log_likelihood', 'log_evidence')
+# Of made data, images and their values: what is evaluated. Others are of training, or of where data are.
+OF_DATA = tuple(
+  f'data.{name}'
+  for name in (
+    'label', 'crop', 'resize', 'pad', 'channels', 'noise', 'latents', 'dims', 'segments', 'scaling', 'bits',
+    'threshold', 'test', 'pool',
+  )
+)  # fmt: skip
 MOST_NAMED = 3
 MOST_LAYERS = 4
 
@@ -96,11 +106,14 @@ class Choice(NamedTuple):
     other, value = self.second
     if not self.known:
       return f'next: {other.label} ({value}); one run each, whose spread is not known: repeat with other seeds'
+    single = self.value.runs == value.runs == 1
+    spread = 'two standard errors over the examples' if single else 'the spread'
+    more_seeds = '; one seed each: repeat with others' if single else ''
     if not self.near:
-      return f'next: {other.label} ({value}), further away than the spread'
+      return f'next: {other.label} ({value}), further away than {spread}{more_seeds}'
     more = f' and {len(self.near) - MOST_NAMED} more' if len(self.near) > MOST_NAMED else ''
     labels = '; '.join(group.label for group in self.near[:MOST_NAMED])
-    return f'not told apart from {labels}{more}, within the spread'
+    return f'not told apart from {labels}{more}, within {spread}{more_seeds}'
 
 
 def _unit(name):
@@ -120,22 +133,41 @@ def grouped(runs: list[Entry]) -> list[Group]:
 
 
 def _asked(names, run):
-  """Of the fields by which groups are told apart those that say what a run was asked for: where rates are held at
-  targets these, in place of the betas, which are found; where nothing is constrained, nothing of constraints.
+  """Of the fields by which groups are told apart those that hold in a run, and the targets of rates, if any."""
+  targets = [f'{TARGET}{layer}' for layer in held(run.fields)]
+  return [name for name in names if holds(name, run.fields) and name not in targets] + targets
+
+
+def held(fields: dict[str, Any]) -> list[str]:
+  """The layers of a run whose rates are held at targets; the betas of the others hold."""
+  layers = fields['model.layers'] if 'rate' in fields['constraint.names'] else ()
+  return [layer for layer in layers if fields.get(f'{TARGET}{layer}', 0)]
+
+
+def holds(name: str, fields: dict[str, Any]) -> bool:
+  """Whether a field of a run says what it was asked for: where the rate of a layer is held at a target, its beta is
+  found; where nothing is constrained, fields of constraints say nothing, nor do targets that are none.
   """
-  constrained = run.fields['constraint.names']
-  if 'rate' in constrained:
-    targets = [f'constraint.rate.{layer}' for layer in run.fields['model.layers']]
-    return [name for name in names if not name.startswith(BETA) and name not in targets] + targets
-  return names if constrained else [name for name in names if not name.startswith('constraint.')]
+  if name.startswith(BETA):
+    return name.removeprefix(BETA) not in held(fields)
+  if name.startswith(TARGET):
+    return name.removeprefix(TARGET) in held(fields)
+  return not name.startswith(CONSTRAINT) or bool(fields['constraint.names'])
 
 
 def by_data(runs: list[Entry]) -> dict[str, list[Entry]]:
-  """The runs of each data set: others are not compared."""
+  """The runs of each data set under its name, with what else of the data differs: others are not compared."""
   found = {}
   for run in runs:
-    found.setdefault(data_of(run), []).append(run)
-  return found
+    found.setdefault((data_of(run), tuple(run.fields.get(name) for name in OF_DATA)), []).append(run)
+  names = [name for name, _ in found]
+  named = {}
+  for (name, _), own in found.items():
+    alike = [values for other, values in found if other == name]
+    fields = differing(dict(zip(OF_DATA, values, strict=True)) for values in alike) if names.count(name) > 1 else []
+    more = ', '.join(f'{field}={spec_lib.to_text(own[0].fields[field])}' for field in fields)
+    named[f'{name}, {more}' if more else name] = own
+  return named
 
 
 def _spreads(runs):
@@ -178,7 +210,10 @@ def _split(own):
 
 def _choose(purpose, own, split, data):
   numbers = [_with_bounds(group, split) for group in own]
+  alike = len({group.runs[0].fields['decoder.likelihood'] for group in own}) == 1
   for pattern in PURPOSES[purpose]:
+    if pattern in OF_THE_LIKELIHOOD and not alike:
+      continue
     names = dict.fromkeys(name for of in numbers for name in of if metrics.fits(name, pattern))
     names = [name for name in names if 2 * sum(_there(of, name) for of in numbers) > len(numbers)]
     if purpose == 'classification' and names:
@@ -236,18 +271,26 @@ def _with_bounds(group, split):
   """The numbers of a group, and the bounds of accuracies that follow from its rates where its runs kept none."""
   numbers = group.numbers.get(split, {})
   entropy = numbers['label_entropy'].mean if 'label_entropy' in numbers else 0.0
-  classes = int(numbers['labels'].mean) if 'labels' in numbers else classes_of(entropy)
+  classes = classes_of(entropy, (run.numbers.get(split, {}).get('labels', math.nan) for run in group.runs))
   if classes is None:
     return numbers
   bounds = {}
-  for name in numbers:
-    if name.startswith('rate/') and name.count('/') == 1:
-      rates = [run.numbers[split][name] for run in group.runs if name in run.numbers.get(split, {})]
-      own = [accuracy_bound(rate, entropy, classes) for rate in rates if math.isfinite(rate)]
-      if own:
-        std = float(np.std(own, ddof=1)) if len(own) > 1 else math.nan
-        bounds[f'{BY_RATE}{name.partition("/")[2]}'] = Spread(float(np.mean(own)), std, len(own))
+  for layers in _bounding(group.runs[0].fields):
+    rates = [sum(run.numbers.get(split, {}).get(f'rate/{layer}', math.nan) for layer in layers) for run in group.runs]
+    own = [accuracy_bound(rate, entropy, classes) for rate in rates if math.isfinite(rate)]
+    if own:
+      std = float(np.std(own, ddof=1)) if len(own) > 1 else math.nan
+      bounds[f'{BY_RATE}{",".join(layers)}'] = Spread(float(np.mean(own)), std, len(own))
   return numbers | bounds
+
+
+def _bounding(fields):
+  """The layers whose rates together bound what codes of theirs tell of x: the first ones where they are inferred in the
+  order of the prior, from the top, else all of them (see `analysis.accuracy_bounds`).
+  """
+  layers = tuple(fields['model.layers'])
+  first = 1 if fields['model.inference'] != 'reverse' else len(layers)
+  return [layers[:count] for count in range(first, len(layers) + 1)]
 
 
 def lines(found: list[Choice]) -> list[str]:

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from tfvae.report.choices import BETA, Group, by_data, grouped
+from tfvae.report.choices import BETA, TARGET, Group, by_data, grouped, holds
 from tfvae.run import metrics
 from tfvae.run.collection import Collection
 from tfvae.run.meanings import meaning
@@ -19,7 +19,6 @@ SHOWN = (
 MOST_SHOWN = 12
 MOST_DRAWN = 1e30  # beyond it a number is that of a run that diverged, which would hide all others
 BOUNDED = ('probe/', 'accuracy_bound_information/')  # accuracies of classifiers of codes, which rates bound
-TARGET = 'constraint.rate.'
 
 
 class Cohort:
@@ -115,8 +114,9 @@ class Cohort:
     return sorted(numeric, key=lambda name: -len(values[name]))
 
   def values(self, field: str) -> np.ndarray:
-    """[G]: the values of a field; NaN where a spec has no such field."""
-    return np.array([group.runs[0].fields.get(field, np.nan) for group in self.groups], float)
+    """[G]: the values of a field; NaN where a spec has no such field, or where it does not hold."""
+    own = [group.runs[0].fields for group in self.groups]
+    return np.array([fields[field] if field in fields and holds(field, fields) else np.nan for fields in own], float)
 
   def plane(self) -> tuple[str, str, np.ndarray] | None:
     """(field across, field up, [M] numbers of the groups) of the largest set of groups that differ in two fields of
@@ -146,8 +146,8 @@ class Cohort:
     """The most that any classifier of codes is right at each total rate (Xiao & Bamler 2023); None: labels are not
     known, nor how many there are.
     """
-    entropy, known = (self.mean(name)[np.isfinite(self.mean(name))] for name in ('label_entropy', 'labels'))
-    classes = int(known[0]) if len(known) else classes_of(entropy[0]) if len(entropy) else None
+    entropy = self.mean('label_entropy')[np.isfinite(self.mean('label_entropy'))]
+    classes = classes_of(entropy[0], self.mean('labels')) if len(entropy) else None
     return accuracy_bounds(rates, entropy[0], classes) if classes else None
 
 

@@ -1,6 +1,7 @@
 """Mutual information of labels and codes, and the accuracies that it bounds. On arrays, in nats."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.optimize import brentq
@@ -46,10 +47,14 @@ def accuracy_bounds(rates: np.ndarray, label_entropy: float, classes: int) -> np
   return np.array(flat).reshape(rates.shape)
 
 
-def classes_of(label_entropy: float) -> int | None:
-  """How many labels there are, of their entropy in nats, where they are about as frequent; else None, as it does not
-  say: with fewer than there are, a bound of accuracies would be too low.
+def classes_of(label_entropy: float, counted: Iterable[float] = ()) -> int | None:
+  """How many labels there are: the most that were counted (NaN: not), else of their entropy in nats, where they are
+  about as frequent. None: that does not say, and with fewer than there are a bound of accuracies would be too low; or
+  there is one alone, of which accuracies have no bound.
   """
+  known = [math.ceil(count) for count in counted if math.isfinite(count)]
+  if known:
+    return max(known) if max(known) > 1 else None
   fewest = max(2, math.ceil(math.exp(label_entropy) - 1e-9))
   return fewest if math.log(fewest) - label_entropy < 0.005 else None
 

@@ -55,8 +55,7 @@ def _bounds(data, runs, several):
     if not len(entropies) or not len(rates):
       continue
     entropy, x = float(entropies.mean()), np.linspace(0, max(rates.max(), 1e-6), BOUND)
-    known = values(runs, split, 'labels')
-    classes = int(np.nanmax(known)) if np.isfinite(known).any() else classes_of(entropy)
+    classes = classes_of(entropy, values(runs, split, 'labels'))
     if classes is None:
       continue
     most = 1.2 * entropy  # it rises below the entropy of the labels alone
