@@ -246,15 +246,17 @@ def report(workdir: str | os.PathLike) -> list[pathlib.Path]:
   if not run.exists():
     collection = collect(run.workdir)
     paths = tables.write(collection)
-    if any(entry.numbers for entry in collection.runs):
-      paths = [*repeats.draw(collection), *paths, *grid_figures.draw(collection)]
-    else:
-      print('none of the runs has been evaluated: there are no means over them, and no figures')
-    paths.append(page.draw(collection))
+    try:
+      if any(entry.numbers for entry in collection.runs):
+        paths = [*repeats.draw(collection), *paths, *grid_figures.draw(collection)]
+      else:
+        print('none of the runs has been evaluated: there are no means over them, and no figures')
+    finally:  # whatever cannot be drawn, the page is there
+      paths.append(page.draw(collection))
     for line in choices.lines(choices.choices(collection)):
       print(line)
   else:
-    paths = _draw(run, kinds=('png', 'pdf')) + _draw_samples(run)
+    paths = _draw(run, kinds=('png', 'pdf')) + _draw_samples(run, kinds=('png', 'pdf'))
     for line in _constraints(run):
       print(line)
     collection = collect(run.workdir)
@@ -480,10 +482,10 @@ def _draw(run, split=None, during=False, kinds=('png',)):
     raise UserError(f'{run.figures}: the figures cannot be written ({error.strerror or error})') from None
 
 
-def _draw_samples(run, names=None):
+def _draw_samples(run, names=None, kinds=('png',)):
   from tfvae.report.samples import draw
 
   try:
-    return draw(run, names)
+    return draw(run, names, kinds)
   except OSError as error:
     raise UserError(f'{run.samples}: the pictures cannot be written ({error.strerror or error})') from None

@@ -7,6 +7,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from tfvae import commands
+from tfvae.errors import RunError
 from tfvae.report import cohorts as cohorts_lib
 from tfvae.report import figures, grid_figures, tables
 from tfvae.report.cohorts import Cohort, cohorts, label
@@ -96,6 +98,27 @@ def test_files(root, tmp_path, monkeypatch):
   assert matplotlib.image.imread(paths[0])[..., :3].std() > 0.01 and paths[1].read_bytes()[:5] == b'%PDF-'
   first = paths[1].read_bytes()
   assert grid_figures.draw(collect(root), tmp_path / 'a/b')[1].read_bytes() == first
+
+
+def test_a_run_whose_metrics_cannot_be_read(tmp_path, monkeypatch, capsys):
+  """The others are drawn; where nothing can be drawn at all, the page is there."""
+  names = grids.leave_grid(tmp_path)
+  (tmp_path / names[1] / 'metrics.jsonl').unlink()
+  (tmp_path / names[1] / 'metrics.jsonl').mkdir()
+  monkeypatch.setattr(grid_figures, 'FIGURES', {'curves': grid_figures.curves})
+  (cohort,) = cohorts(collect(tmp_path))
+  assert len(grid_figures.curves(cohort).axes[0].lines) == 5
+  paths = [path.name for path in commands.report(tmp_path)]
+  assert {'curves.png', 'curves.pdf', 'report.html'} <= set(paths) and names[1] in capsys.readouterr().out
+
+  def broken(*of):
+    raise RunError('cannot be drawn')
+
+  monkeypatch.setattr(grid_figures, 'draw', broken)
+  (tmp_path / 'report.html').unlink()
+  with pytest.raises(RunError, match='cannot be drawn'):
+    commands.report(tmp_path)
+  assert (tmp_path / 'report.html').is_file()
 
 
 def test_many_groups_are_thinned_out(tmp_path, few):

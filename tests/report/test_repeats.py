@@ -44,7 +44,7 @@ def test_runs_that_differ_in_their_seeds_are_one_group(tmp_path, capsys):
   steps, values = repeats.curve(next(iter(named.values())), 'elbo')
   assert steps.tolist() == [1, 11, 21] and values[:, -1].tolist() == [1, 2, 6]
   paths = commands.report(tmp_path)
-  names = ['repeats.json', 'repeats.png', 'runs.csv', 'curves.csv', 'report.html']
+  names = ['repeats.json', 'repeats.png', 'repeats.pdf', 'runs.csv', 'curves.csv', 'report.html']
   assert [path.name for path in paths] == names
   first, second = json.loads(paths[0].read_text()).values()
   assert first['test']['elbo'] == {'mean': 3.0, 'std': pytest.approx(np.std([1, 2, 6], ddof=1)), 'runs': 3}

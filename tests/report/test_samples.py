@@ -55,6 +55,15 @@ def test_sheets_show_every_pixel_as_a_square(tmp_path, channels):
   assert drawn['interpolations'].shape[0] == top + LINE + 2 * (2 * cell - scale + EDGE)
 
 
+def test_pictures_as_pdf(tmp_path):
+  run = Run(tmp_path)
+  for name, named in arrays((8, 8, 1)).items():
+    run.write_samples(name, 7, named)
+  paths = report.draw(run, ['prior', 'layers-z1'], ('png', 'pdf'))
+  assert [path.name for path in paths] == ['prior.png', 'prior.pdf', 'layers-z1.png', 'layers-z1.pdf']
+  assert all(path.read_bytes()[:5] == b'%PDF-' for path in paths[1::2])
+
+
 def test_a_mode_has_a_row_of_its_own(tmp_path):
   plain = {'reconstructions': arrays((8, 8, 1))['reconstructions']}
   both = {'reconstructions': {**plain['reconstructions'], 'mode': 1 - plain['reconstructions']['mean']}}

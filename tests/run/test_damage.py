@@ -111,7 +111,7 @@ def whole(tmp_path_factory):
   spec.eval.update({'every': 20, 'num_samples': 2, 'evaluators': ('bounds', 'samples'), 'during': ('bounds',)})
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(commands, '_draw', lambda *of: [])
-    patch.setattr(commands, '_draw_samples', lambda run, names=None: [])
+    patch.setattr(commands, '_draw_samples', lambda run, names=None, kinds=(): [])
     run = commands.train(spec, tmp_path_factory.mktemp('whole') / 'run')
     commands.sample(run.workdir, {'sample.what': 'prior', 'sample.num': 4})
   run.write_reference(

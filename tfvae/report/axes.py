@@ -21,14 +21,14 @@ def plain(text) -> str:
   return str(text).replace('$', r'\$')
 
 
-def save(drawn, path: pathlib.Path, kinds: tuple[str, ...] = ('png',)) -> list[pathlib.Path]:
+def save(drawn, path: pathlib.Path, kinds: tuple[str, ...] = ('png',), dpi: int = 150) -> list[pathlib.Path]:
   """Writes a figure as `path` with each of the endings, whole or not at all; returns the paths. Raises OSError."""
   paths = [path.with_suffix(f'.{kind}') for kind in kinds]
   for own in paths:
     with atomic(own, 'wb') as file:
       # A date would make equal figures different files.
       drawn.savefig(
-        file, dpi=150, format=own.suffix[1:], metadata={'CreationDate': None} if own.suffix == '.pdf' else None
+        file, dpi=dpi, format=own.suffix[1:], metadata={'CreationDate': None} if own.suffix == '.pdf' else None
       )
     drawn.set_layout_engine('none')  # it has its layout, which takes as long as to draw
   return paths

@@ -49,7 +49,8 @@ def draw(collection: Collection, directory: pathlib.Path | None = None) -> list[
 
 
 def _file_name(text):
-  return ''.join(c if c.isalnum() or c in '._-' else '_' for c in text)[:60]
+  text = text if len(text) <= 60 else f'{text[:29]}__{text[-29:]}'  # what tells sets apart is at the end
+  return ''.join(c if c.isalnum() or c in '._-' else '_' for c in text)
 
 
 # What figures share.
@@ -82,7 +83,7 @@ class _Color:
     self.field = cohort.swept[0] if cohort.swept and not few else ''
     self.legend = not self.field and len(own) <= FEW
     if self.field:
-      values = np.where(cohort.targets, np.nan, cohort.values(self.field))[own]  # of targets betas are found, not given
+      values = cohort.values(self.field)[own]
       positive = np.nanmin(values) > 0 and np.nanmax(values) / np.nanmin(values) >= 10
       self.norm = (colors.LogNorm if positive else colors.Normalize)(np.nanmin(values), np.nanmax(values))
       self.of = colormaps[MAP](self.norm(np.nan_to_num(values, nan=np.nanmin(values))))
@@ -330,9 +331,10 @@ def curves(cohort: Cohort):
   color, axes = _Color(cohort, own), []
 
   layers = [f'rate/{layer}' for layer in cohort.layers]
+  read = [repeats.readable(group.runs)[0] for group in groups]  # of the others the numbers may be there
   found = {}
   for name in ('elbo', 'rate', *(layers if len(layers) > 1 else ()), 'psnr', 'mse', 'accuracy'):
-    series = [repeats.curve(group.runs, name) for group in groups]
+    series = [repeats.curve(runs, name) for runs in read]
     if any(one is not None for one in series):
       found[name] = series
   if 'psnr' in found:

@@ -66,12 +66,12 @@ def curve(group: list[Entry], name: str) -> tuple[np.ndarray, np.ndarray] | None
     if name not in of:
       return None
     series.append({int(s): v for s, v in zip(of['step'], of[name], strict=True) if np.isfinite(v)})
-  steps = sorted(set.intersection(*(set(values) for values in series)))
+  steps = sorted(set.intersection(*(set(values) for values in series))) if series else []
   return (np.array(steps), np.array([[values[s] for s in steps] for values in series])) if len(steps) > 1 else None
 
 
 def draw(collection: Collection) -> list[pathlib.Path]:
-  """Writes repeats.json and figures/repeats.png of the runs below a directory; prints their means. Their paths.
+  """Writes repeats.json and figures/repeats (PNG, PDF) of the runs below a directory; prints their means. Their paths.
 
   A run that cannot be read, or that repeats nothing, is named and left out.
 
@@ -94,15 +94,15 @@ def draw(collection: Collection) -> list[pathlib.Path]:
           print(f'{label}, {split}: {name} {of["mean"]:.4f}{spread}')
   if len(numbers) > MOST:
     print(f'and {len(numbers) - MOST} more groups in {directory / "repeats.json"}')
-  paths = [directory / 'repeats.json']
+  paths = [path := directory / 'repeats.json']
   try:
-    write(paths[0], json.dumps(numbers, indent=2) + '\n')
+    write(path, json.dumps(numbers, indent=2) + '\n')
     if drawn := _figure(named):
-      paths.append(directory / 'figures' / 'repeats.png')
-      paths[-1].parent.mkdir(exist_ok=True)
-      save(drawn, paths[-1])
+      path = directory / 'figures' / 'repeats.png'
+      path.parent.mkdir(exist_ok=True)
+      paths += save(drawn, path, ('png', 'pdf'))
   except OSError as error:
-    raise UserError(f'{paths[-1]}: cannot be written ({error.strerror or error})') from None
+    raise UserError(f'{path}: cannot be written ({error.strerror or error})') from None
   return paths
 
 

@@ -13,11 +13,10 @@ import numpy as np
 
 from tfvae.errors import RunError
 from tfvae.report import contexts
-from tfvae.report.axes import told
+from tfvae.report.axes import save, told
 from tfvae.report.images import is_stack, some
 from tfvae.report.sheet import DPI, FONT, Panel, sheet
 from tfvae.run.directory import Directory
-from tfvae.run.files import atomic
 
 MOST = {
   'samples': 400,
@@ -32,8 +31,11 @@ MOST = {
 }
 
 
-def draw(run: Directory, names: list[str] | None = None) -> list[pathlib.Path]:
-  """Draws samples/<name>.png from samples/<name>.npz (None: of all that are there); returns the paths."""
+def draw(run: Directory, names: list[str] | None = None, kinds: tuple[str, ...] = ('png',)) -> list[pathlib.Path]:
+  """Draws samples/<name>.png, or as other kinds of files, from samples/<name>.npz (None: of all that are there).
+
+  Returns the paths.
+  """
   import matplotlib
 
   matplotlib.use('Agg')
@@ -51,9 +53,7 @@ def draw(run: Directory, names: list[str] | None = None) -> list[pathlib.Path]:
     with told(path):
       is_image = samples['mean'].ndim - picture.leading == 3
       figure = picture.images(samples, layer) if is_image else picture.lines(_flat(samples, picture.leading), layer)
-      with atomic(path, 'wb') as file:
-        figure.savefig(file, dpi=DPI, format='png')
-      paths.append(path)
+      paths += save(figure, path, kinds, DPI)
   return paths
 
 
