@@ -18,12 +18,13 @@ from tfvae import commands
 from tfvae import spec as spec_lib
 from tfvae.errors import RunError
 from tfvae.report import page
-from tfvae.report.page.curves import curves, number, thinned
+from tfvae.report.page.curves import MOST_SERIES, curves, number, thinned
 from tfvae.report.page.document import document
 from tfvae.report.page.pictures import smallest, thumbnails
 from tfvae.run import meanings, metrics
 from tfvae.run.collection import Entry, collect
 from tfvae.run.directory import Directory
+from tfvae.theory.information import accuracy_bound
 
 
 def load_benchmark():
@@ -96,7 +97,32 @@ def test_equal_betas_and_targets_of_rates_are_told(tmp_path):
   leave(tmp_path / 'equal', **{'objective.beta.z2': 3.0, 'objective.beta.z1': 3.0})
   leave(tmp_path / 'other', **{'objective.beta.z2': 3.0})
   leave(tmp_path / 'targets', **{'constraint.names': 'rate', 'constraint.rate.z2': 8, 'constraint.rate.z1': 16})
-  assert [run['kind'] for run in document(collect(tmp_path))['runs']] == ['equal', 'betas', 'targets']
+  leave(tmp_path / 'some', **{'constraint.names': 'rate', 'constraint.rate.z2': 8, 'objective.beta.z1': 3.0})
+  shown = document(collect(tmp_path))
+  kinds = {run['name']: run['kind'] for run in shown['runs']}
+  assert kinds == {'equal': 'equal', 'other': 'betas', 'targets': 'targets', 'some': 'targets'}
+  # What does not hold has no value: betas of layers at targets, targets of layers without.
+  columns = [column['id'] for column in shown['columns']]
+  assert set(columns) == {f'{of}.{z}' for of in ('objective.beta', 'constraint.rate') for z in ('z2', 'z1')} | {
+    'constraint.names'
+  }
+  values = {run['name']: dict(zip(columns, run['values'], strict=True)) for run in shown['runs']}
+  pick = lambda of: {name: (own[f'{of}.z2'], own[f'{of}.z1']) for name, own in values.items()}
+  assert pick('objective.beta') == {'equal': (3, 3), 'other': (3, 1), 'targets': (None, None), 'some': (None, 3)}
+  none = (None, None)
+  assert pick('constraint.rate') == {'equal': none, 'other': none, 'targets': (8, 16), 'some': (8, None)}
+
+
+def test_numbers_of_an_earlier_step_are_told(tmp_path):
+  for name, step in (('a', 30), ('b', 10)):
+    path = leave(tmp_path / name, {'test': {'elbo': 1.0}}, seed=int(step))
+    (path / 'saved.json').write_text('{"step": 30}')
+    (path / 'evaluations').mkdir()
+    (path / 'evaluations/test-30.json').write_text('{}')
+    (path / 'evaluation.json').write_text(json.dumps({'step': step, 'split': 'test', 'elbo': 1.0}))
+  shown = document(collect(tmp_path))
+  assert [run['evaluated'] for run in shown['runs']] == [{'test': 30}, {'test': 10}]
+  assert shown['problems'] == ['numbers of the test split are of another step than the last one: b (step 10 of 30)']
 
 
 def test_what_charts_show_beside_the_runs(tmp_path):
@@ -164,6 +190,8 @@ def test_curves_are_thinned_to_what_matters(tmp_path):
     assert {np.nanargmin(values), np.nanargmax(values)} <= set(rows)
   assert np.diff(rows).max() <= 25  # evenly, but for the extremes
   assert thinned(series, 1000).tolist() == list(range(1000))
+  other = thinned([rng.standard_normal(1000).cumsum() for _ in range(40)], 100)
+  assert len(set(rows) & set(other)) >= 50  # so that seeds have means
   many = [rng.standard_normal(1000) for _ in range(200)]
   assert len(thinned(many, 100)) == 100
   lines = [{'step': i, 'split': 'train', 'elbo': float(values)} for i, values in enumerate(series[0])]
@@ -171,6 +199,14 @@ def test_curves_are_thinned_to_what_matters(tmp_path):
   assert len(found['step']) == len(found['series']['elbo']) == 100
   assert found['series']['elbo'][0] == number(series[0][0], 4)
   assert [number(value, 3) for value in (1.23456, 2.0, np.inf, np.nan, -1e-9)] == [1.23, 2, None, None, -1e-9]
+
+
+def test_steps_of_a_layer_are_cut_before_others(tmp_path):
+  steps = {f'rate/z/{i}': 1.0 for i in range(60)}
+  found = curves(
+    Directory(leave(tmp_path / 'a', rows=[{'step': 1, 'split': 'train', **steps, 'mse': 0.1}])).metrics, 9, 4
+  )
+  assert 'mse' in found['train']['series'] and len(found['train']['series']) == MOST_SERIES
 
 
 def pixels(picture):
@@ -291,11 +327,19 @@ def tab(browser, grid):
     yield tab
 
 
-def colours(locator):
-  """How many colours a picture of an element has, its edges left out."""
-  picture = Image.open(io.BytesIO(locator.screenshot())).convert('RGB')
-  inside = picture.crop((20, 20, picture.width - 20, picture.height - 20))
-  return len(inside.getcolors(inside.width * inside.height))
+def hues(chart):
+  """How many colours, sorted by hue, are in the area of a chart in which its data are: axes, texts and grids are grey.
+
+  A line of a bound alone has one.
+  """
+  area = chart.locator('.gl-container canvas, .nsewdrag').first.bounding_box()
+  box = chart.bounding_box()
+  left, top = (area[side] - box[side] + 3 for side in 'xy')
+  picture = Image.open(io.BytesIO(chart.screenshot())).convert('RGB')
+  inside = picture.crop((left, top, left + area['width'] - 6, top + area['height'] - 6))
+  hue, saturation, value = np.moveaxis(np.asarray(inside.convert('HSV'), int), -1, 0)
+  counts = np.bincount(hue[(saturation > 90) & (value > 50)] * 24 // 256, minlength=24)
+  return int((counts >= 12).sum())
 
 
 def painted(tab, name):
@@ -312,7 +356,7 @@ def names_shown(tab):
 
 def test_the_page_of_a_grid(tab, grid):
   for name in CHARTS:
-    assert colours(painted(tab, name)) > 8, name
+    assert hues(painted(tab, name)) > 1, name
   buttons = tab.eval_on_selector_all('.modebar-btn', 'all => all.map(button => button.dataset.title)')
   assert 'Download plot' in buttons and not [title for title in buttons if 'hare' in title]  # nothing is sent anywhere
   shown = document(collect(grid.parent))
@@ -349,7 +393,7 @@ def test_the_page_of_a_grid(tab, grid):
   before = tab.evaluate('getComputedStyle(document.body).backgroundColor')
   tab.locator('#theme').click()
   assert tab.evaluate('getComputedStyle(document.body).backgroundColor') != before
-  assert colours(painted(tab, 'total')) > 8
+  assert hues(painted(tab, 'total')) > 1
 
 
 def test_a_point_opens_its_run(tab):
@@ -396,7 +440,7 @@ def test_the_page_of_a_run(browser, grid):
     assert tab.locator('main h2').first.inner_text() == 'What differs from the defaults'
     assert 'python launch.py' in tab.locator('#again').inner_text()
     assert tab.locator('#pictures img').count() == 2
-    assert colours(painted(tab, 'curves-elbo')) > 8 and colours(painted(tab, 'curves-rate')) > 8
+    assert hues(painted(tab, 'curves-elbo')) > 1 and hues(painted(tab, 'curves-rate')) > 1
     assert 'a lower bound of log p(x)' in tab.locator('#numbers').inner_text()
 
 
@@ -411,7 +455,7 @@ def test_runs_of_all_kinds_open(browser, tmp_path):
   with opened(browser, page.draw(collect(tmp_path))) as tab:
     assert sorted(names_shown(tab)) == sorted([name, 'b', 'classifier', 'failed'])
     assert outcome in tab.locator('#problems').inner_text()
-    assert colours(painted(tab, 'plane')) > 8
+    assert hues(painted(tab, 'plane')) > 1
     for at in range(4):
       tab.locator('.runs tbody tr a').nth(at).click()
       assert tab.locator('#opened h2').first.inner_text() == names_shown(tab)[at]
@@ -420,13 +464,64 @@ def test_runs_of_all_kinds_open(browser, tmp_path):
     assert tab.title().endswith('tfvae report') and tab.locator('main img[src="x"]').count() == 0
 
 
+def traces(tab, name):
+  """{name: trace} of what a chart is drawn from."""
+  painted(tab, name)
+  own = tab.evaluate(
+    """name => document.querySelector(`[data-chart="${name}"]`).data.map(({name, x, y, z, text, marker}) =>
+      [name ?? '', {x, y, z, text, color: marker?.color}])""",
+    name,
+  )
+  return dict(own)
+
+
+def test_rates_at_targets_among_betas(browser, tmp_path):
+  """They have no place in heat maps of betas, and are grey among their colours; what diverged is counted as such."""
+  rows = [{'step': step, 'split': 'test', 'evaluation': True, 'elbo': float(step)} for step in (10, 20, 30)]
+  common = {'label_entropy': 2.3, 'labels': 10.0, 'log_likelihood': -1.0}
+
+  def run(name, elbo, rate, z2=1.0, z1=1.0, **fields):
+    probe = {} if rate > 2 else {'probe/knn/z2': 0.3}
+    numbers = {'test': {'elbo': elbo, 'rate': rate, **probe, **common}}
+    leave(tmp_path / name, numbers, rows, **{'objective.beta.z2': z2, 'objective.beta.z1': z1}, **fields)
+
+  for i, (z2, z1) in enumerate(((1.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 2.0))):
+    run(f'b{i}', float(i), 1.0 - 0.1 * i, z2, z1)
+  run('diverged', float('nan'), 0.5, 2.0, 2.0, seed=1)
+  targets = {'constraint.names': 'rate', 'constraint.rate.z2': 8, 'constraint.rate.z1': 16}
+  run('targets', 1000.0, 24.0, **targets)
+  with opened(browser, page.draw(collect(tmp_path))) as tab:
+    (heat,) = traces(tab, 'heat-0').values()
+    assert heat['z'] == [[0, 2], [1, 3]] and '(1 of 2 runs)' in heat['text'][1][1]
+    shapes = tab.evaluate(
+      'document.querySelector(\'[data-chart="heat-0"]\').layout.shapes.map(one => [one.x0, one.y0])'
+    )
+    assert shapes == [[-0.5, -0.5], [0.5, 0.5]]
+    assert 'Not here: 1 run' in tab.locator('#heat figcaption').first.inner_text()
+    plane = traces(tab, 'plane')
+    none = next(trace for name, trace in plane.items() if '(none)' in name)
+    assert none['x'] == [24] and none['color'] == '#646c72'
+    assert sum(len(trace['x']) for name, trace in plane.items() if 'beta' in name) == 6
+    assert any('(none)' in name for name in traces(tab, 'curves'))
+    bound = next(trace for name, trace in traces(tab, 'total').items() if name.startswith('bound'))
+    assert bound['x'][-1] == pytest.approx(1.03) and bound['y'][-1] == pytest.approx(
+      accuracy_bound(1.03, 2.3, 10), abs=0.01
+    )
+    tab.locator('#means button').nth(1).click()
+    assert '(1 of 2 runs)' in tab.locator('#seeds').inner_text()
+    tab.locator('#filter').fill('data.name = digits')
+    assert len(names_shown(tab)) == 6 and not tab.locator('.problem').inner_text()
+    tab.locator('#filter').fill('data.name = mnist')
+    assert names_shown(tab) == []
+
+
 @pytest.mark.slow
 def test_441_runs(browser, tmp_path):
   benchmark = load_benchmark()
   benchmark.make(tmp_path / 'runs', [round(float(beta), 4) for beta in np.geomspace(0.1, 10, 21)])
   path, seconds = benchmark.draw(tmp_path / 'runs')
   print(f'441 runs: {seconds:.1f} s, {path.stat().st_size / 1e6:.1f} MB')
-  assert path.stat().st_size <= 20e6
+  assert path.stat().st_size <= 20e6 and seconds < 60
   shown, _ = held(path)
   assert len(shown['runs']) == 441
   for run in shown['runs']:
@@ -434,7 +529,7 @@ def test_441_runs(browser, tmp_path):
     assert all(len(picture['src']) * 3 / 4 <= 8192 + 32 for picture in run['pictures'])
   with opened(browser, path) as tab:
     for name in CHARTS:
-      assert colours(painted(tab, name)) > 8, name
+      assert hues(painted(tab, name)) > 1, name
     tab.locator('#filter').fill('beta.z2 > 1 beta.z1 <= 0.2')
     assert len(names_shown(tab)) == 10 * 4
     tab.locator('.runs tbody tr a').first.click()

@@ -86,14 +86,25 @@ const on = (names, call) => names.split(' ').forEach((name) => listeners[name].p
 const tell = (name) => listeners[name].forEach((call) => call());
 const shownRuns = () => doc.runs.filter((_, index) => state.shown.has(index));
 
-// Means and standard deviations (of n - 1) over the runs of a group that are shown.
+// The lowest and the highest of numbers, however many: as arguments of a call they would be too many at some point.
+const extent = (values) =>
+  values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+
+// Means and standard deviations (of n - 1) over the runs of a group that are shown, and of how many.
 function spread(values) {
   const own = values.filter(isNumber);
-  if (!own.length) return { mean: null, deviation: null, count: 0 };
+  if (!own.length) return { mean: null, deviation: null, count: 0, of: values.length };
   const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
   const squares = own.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, deviation: own.length > 1 ? Math.sqrt(squares / (own.length - 1)) : null, count: own.length };
+  return {
+    mean,
+    deviation: own.length > 1 ? Math.sqrt(squares / (own.length - 1)) : null,
+    count: own.length,
+    of: values.length,
+  };
 }
+// Of how many runs a mean is, where some of them have no number: those that diverged, say.
+const countNote = (one) => (one.count && one.count < one.of ? ` (${one.count} of ${one.of} runs)` : '');
 
 function groupsShown() {
   const groups = new Map();

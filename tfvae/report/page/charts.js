@@ -156,6 +156,7 @@ function pointsOf(own) {
         kind: run.kind,
         values: own.map((column) => valueOf(run, column)),
         deviations: own.map(() => null),
+        notes: own.map(() => ''),
         shown: state.shown.has(index),
       }))
       .filter((point) => complete(point.values));
@@ -172,6 +173,7 @@ function pointsOf(own) {
       kind: run.kind,
       values: several.map((one) => one.mean),
       deviations: several.map((one) => one.deviation),
+      notes: several.map(countNote),
       shown: true,
     });
   }
@@ -181,11 +183,12 @@ function pointsOf(own) {
 function hover(point, own) {
   const fields = fieldColumns
     .filter((column) => !state.means || !SEEDS.includes(column.id))
+    .filter((column) => valueOf(point.run, column) !== null)
     .slice(0, 8)
     .map((column) => `${plain(nameOf(column))} = ${plain(written(valueOf(point.run, column), 6))}`);
   const numbers = own.map((column, i) => {
     const deviation = point.deviations[i];
-    return `${plain(nameOf(column))} = <b>${written(point.values[i])}</b>${deviation === null ? '' : ` \u00b1 ${written(deviation, 2)}`} ${unitOf(column)}`;
+    return `${plain(nameOf(column))} = <b>${written(point.values[i])}</b>${deviation === null ? '' : ` \u00b1 ${written(deviation, 2)}`} ${unitOf(column)}${point.notes[i]}`;
   });
   const label = point.label.length > 60 ? `${point.label.slice(0, 57)}...` : point.label;
   return [`<b>${plain(label)}</b>`, ...fields, ...numbers].join('<br>');
@@ -205,7 +208,7 @@ function coloring() {
       column,
       scaled: false,
       values,
-      of: (run) => OKABE_ITO[Math.max(0, values.indexOf(valueOf(run, column))) % OKABE_ITO.length],
+      of: (value) => OKABE_ITO[values.indexOf(value) % OKABE_ITO.length],
     };
   }
   values.sort((a, b) => a - b);
@@ -216,7 +219,7 @@ function coloring() {
     column,
     scaled: true,
     values,
-    turn: (run) => (isNumber(valueOf(run, column)) ? turn(valueOf(run, column)) : null),
+    turn,
     range: [turn(values[0]), turn(values.at(-1))],
     bar: {
       title: { text: plain(nameOf(column)), side: 'right', font: { size: 12 } },
@@ -228,6 +231,22 @@ function coloring() {
       tickfont: { size: 11 },
     },
   };
+}
+
+// The colours of points or lines: [{name, color, fits}]; one without a colour of its own is on the scale. Runs that have
+// no such field, or one that does not hold, are grey.
+function shades(colors) {
+  if (!colors.column) return [{ name: null, color: OKABE_ITO[0], fits: () => true }];
+  const label = nameOf(colors.column);
+  const of = (run) => valueOf(run, colors.column);
+  const there = colors.scaled
+    ? [{ name: null, color: null, fits: (run) => of(run) !== null }]
+    : colors.values.map((value) => ({
+        name: `${label} ${written(value)}`,
+        color: colors.of(value),
+        fits: (run) => of(run) === value,
+      }));
+  return [...there, { name: `${label} (none)`, color: color('faint'), fits: (run) => of(run) === null }];
 }
 
 // Traces of points, by kind and colour, those that the filter leaves out as ghosts behind them.
@@ -251,13 +270,10 @@ function scatter(points, own, at, type = 'scatter') {
     });
   }
   const shown = points.filter((point) => point.shown);
-  const values = colors.column && !colors.scaled ? colors.values : [null];
   let bar = colors.scaled;
   for (const kind of kinds) {
-    for (const value of values) {
-      const of = shown.filter(
-        (point) => point.kind === kind && (value === null || valueOf(point.run, colors.column) === value),
-      );
+    for (const shade of shades(colors)) {
+      const of = shown.filter((point) => point.kind === kind && shade.fits(point.run));
       if (!of.length) continue;
       const symbol = shapes ? SYMBOLS[kind] : 'circle';
       const marker = {
@@ -265,21 +281,19 @@ function scatter(points, own, at, type = 'scatter') {
         symbol,
         line: { width: symbol === 'diamond' ? 1.6 : 0.8, color: symbol === 'diamond' ? color('ink') : color('edge') },
       };
-      if (colors.scaled)
+      if (shade.color) marker.color = shade.color;
+      else {
         Object.assign(marker, {
-          color: of.map((point) => colors.turn(point.run)),
+          color: of.map((point) => colors.turn(valueOf(point.run, colors.column))),
           colorscale: SCALE,
           cmin: colors.range[0],
           cmax: colors.range[1],
           showscale: bar,
           colorbar: bar ? { ...colors.bar } : undefined,
         });
-      else marker.color = colors.column ? OKABE_ITO[colors.values.indexOf(value) % OKABE_ITO.length] : OKABE_ITO[0];
-      bar = false;
-      const parts = [
-        value === null ? null : `${nameOf(colors.column)} ${written(value)}`,
-        shapes ? KINDS[kind] : null,
-      ].filter(Boolean);
+        bar = false;
+      }
+      const parts = [shade.name, shapes ? KINDS[kind] : null].filter(Boolean);
       traces.push({
         ...common,
         ...at(of),

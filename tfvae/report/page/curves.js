@@ -6,8 +6,7 @@ const splitLabel = (split) => split.replace(' (evaluated)', ', evaluated');
 function limits(series) {
   const rest = series.flatMap((values) => values.slice(Math.floor(values.length / 10))).filter(isNumber);
   if (rest.length < 4) return null;
-  const low = Math.min(...rest);
-  const high = Math.max(...rest);
+  const [low, high] = extent(rest);
   const margin = 0.08 * Math.max(high - low, 1e-6);
   return [low - margin, high + margin];
 }
@@ -15,7 +14,7 @@ function limits(series) {
 // A logarithmic axis with few ticks: 1, 2 and 5 times powers of ten, or the powers alone.
 function logarithmic(values) {
   const own = values.filter((value) => isNumber(value) && value > 0);
-  const [low, high] = [Math.min(...own), Math.max(...own)];
+  const [low, high] = extent(own);
   if (!(high > 0)) return {};
   const wide = high / low > 300;
   const ticks = [];
@@ -197,7 +196,7 @@ function curvesOf(metric) {
       line: { color: key.color, width: lines.length > 60 ? 1 : 1.6 },
       opacity: lines.length > 200 ? 0.6 : 1,
       name: plain(key.name),
-      showlegend: !colors.scaled && Boolean(colors.column),
+      showlegend: key.legend,
       hovertemplate: '%{text}<br>step %{x}: <b>%{y:.5g}</b><extra></extra>',
     });
   }
@@ -222,7 +221,7 @@ function curvesOf(metric) {
   const all = lines.flatMap((line) => line.values).filter(isNumber);
   if (/^(mse|gradient_norm|multiplier)/.test(name) && all.every((value) => value > 0))
     Object.assign(y, logarithmic(all));
-  return { data, layout: { xaxis: axis('step'), yaxis: y, showlegend: !colors.scaled && Boolean(colors.column) } };
+  return { data, layout: { xaxis: axis('step'), yaxis: y, showlegend: data.some((trace) => trace.showlegend) } };
 }
 
 // Lines as one trace with gaps between them.
@@ -242,7 +241,17 @@ function joined(lines) {
 }
 
 function byColor(lines, colors) {
-  if (!colors.column) return [[{ color: OKABE_ITO[0], name: 'runs' }, lines]].filter(([, own]) => own.length);
+  const found = [];
+  for (const { name, color: own, fits } of shades(colors)) {
+    const of = lines.filter((line) => fits(line.run));
+    if (own) found.push([{ color: own, name: name ?? 'runs', legend: Boolean(name) }, of]);
+    else found.push(...onScale(of, colors));
+  }
+  return found.filter(([, of]) => of.length);
+}
+
+// Lines by their values on the scale of colours.
+function onScale(lines, colors) {
   const found = new Map();
   for (const line of lines) {
     const value = valueOf(line.run, colors.column);
@@ -250,12 +259,10 @@ function byColor(lines, colors) {
     found.get(value).push(line);
   }
   return [...found]
-    .sort((a, b) => compare(a[0], b[0], false))
+    .sort((a, b) => a[0] - b[0])
     .map(([value, own]) => {
-      const of = colors.scaled
-        ? viridis((colors.turn(own[0].run) - colors.range[0]) / (colors.range[1] - colors.range[0] || 1))
-        : colors.of(own[0].run);
-      return [{ color: of, name: `${nameOf(colors.column)} ${written(value)}` }, own];
+      const share = (colors.turn(value) - colors.range[0]) / (colors.range[1] - colors.range[0] || 1);
+      return [{ color: viridis(share), name: `${nameOf(colors.column)} ${written(value)}`, legend: false }, own];
     });
 }
 
@@ -281,13 +288,13 @@ function viridis(share) {
 
 // Means over the runs of each group, at the steps that all have.
 function meanLines(lines) {
-  const groups = new Map();
-  for (const line of lines) {
-    const key = line.run.group < 0 ? `r${line.index}` : `g${line.run.group}`;
-    if (!groups.has(key)) groups.set(key, []);
-    groups.get(key).push(line);
-  }
-  return [...groups].map(([key, own]) => {
+  const lineOf = new Map(lines.map((line) => [line.index, line]));
+  const groups = [...groupsShown()].map(([key, indices]) => {
+    const own = indices.map((index) => lineOf.get(index)).filter(Boolean);
+    return { key, own, count: own.length < indices.length ? `${own.length} of ${indices.length}` : own.length };
+  });
+  const drawn = groups.filter(({ own }) => own.length);
+  return drawn.map(({ key, own, count }) => {
     if (own.length === 1) return own[0];
     const tables = own.map((line) => new Map(line.step.map((step, i) => [step, line.values[i]])));
     const step = own[0].step.filter((at) => tables.every((table) => isNumber(table.get(at))));
@@ -295,7 +302,7 @@ function meanLines(lines) {
     return {
       run: own[0].run,
       of: key,
-      label: `mean of ${own.length} seeds`,
+      label: `mean of ${count} seeds`,
       step,
       values: several.map((one) => one.mean),
       band: several.map((one) => one.deviation),

@@ -40,8 +40,8 @@ MOST_SERIES = 48  # of a split
 def curves(metrics: dict[str, dict[str, np.ndarray]], points: int, digits: int) -> dict[str, dict]:
   """{split: {'step': [...], 'series': {name: [...]}}} of metrics.jsonl, at most `points` each; null: not finite.
 
-  Kept are the first and the last line, those where a series is highest or lowest, the first names of `DRAWN` first, and
-  others evenly between.
+  Kept are the first and the last line, others evenly between, the same ones of runs that are equally long, and those
+  where a series is highest or lowest, the first names of `DRAWN` first.
 
   Args:
     metrics: {split: {name: values}} of a run, as `Directory.metrics`.
@@ -50,7 +50,7 @@ def curves(metrics: dict[str, dict[str, np.ndarray]], points: int, digits: int) 
   """
   found = {}
   for split, own in metrics.items():
-    names = drawn(own)[:MOST_SERIES]
+    names = sorted(drawn(own), key=lambda name: name.count('/') > 1)[:MOST_SERIES]  # not single steps of a layer first
     if not names:
       continue
     rows = thinned([own[name] for name in names], points)
@@ -71,11 +71,13 @@ def drawn(names) -> list[str]:
 
 
 def thinned(series: list[np.ndarray], points: int) -> np.ndarray:
-  """The rows of equally long series that are kept, at most `points`: first, last, extremes, others evenly."""
+  """The rows of equally long series that are kept, at most `points`: the first, the last, as many in all as are half of
+  `points` evenly, so that runs of one length share them and have means; then extremes, and others evenly.
+  """
   count = len(series[0])
   if count <= points:
     return np.arange(count)
-  kept = {0, count - 1}
+  kept = {0, count - 1, *np.linspace(0, count - 1, points // 2).round().astype(int).tolist()}
   for values in series:
     finite = np.flatnonzero(np.isfinite(values))
     if len(finite):

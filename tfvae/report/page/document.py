@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from tfvae import __version__
 from tfvae import spec as spec_lib
 from tfvae.errors import UserError
+from tfvae.report.choices import BETA, holds
 from tfvae.report.page.analysis import analysis
 from tfvae.report.page.curves import curves, number
 from tfvae.report.page.pictures import figures, thumbnails
@@ -15,8 +16,6 @@ from tfvae.run.collection import Collection, Entry
 from tfvae.run.meanings import meaning
 from tfvae.spec.fields.field import Field, flatten
 from tfvae.spec.schema import schema
-
-BETA = 'objective.beta.'
 
 
 class Size(NamedTuple):
@@ -29,6 +28,7 @@ class Size(NamedTuple):
   figures: int
 
 
+MOST_NAMED = 4
 ALONE = Size(1000, 6, 400_000, 64, 12 * 2**20)
 ONE_OF_SEVERAL = Size(100, 4, 8192, 16, 0)
 
@@ -43,6 +43,7 @@ def document(collection: Collection) -> dict[str, Any]:
   groups = {id(run): i for i, group in enumerate(collection.groups().values()) for run in group} if runs else {}
   problems = list(collection.problems)
   base = dict(runs[0].fields) if runs else {}
+  problems += _earlier(runs)
   described = [_run(run, collection, columns, base, alone, problems) for run in runs]
   for run, own in zip(runs, described, strict=True):
     own['group'] = groups.get(id(run), -1)
@@ -69,6 +70,16 @@ def document(collection: Collection) -> dict[str, Any]:
   }
 
 
+def _earlier(runs):
+  """What to say of runs whose numbers are not of the step that they were trained to."""
+  for split in dict.fromkeys(split for run in runs for split in run.evaluated):
+    own = [run for run in runs if run.status == 'finished' and run.evaluated.get(split, run.step) != run.step]
+    if own:
+      named = ', '.join(f'{run.name} (step {run.evaluated[split]} of {run.step})' for run in own[:MOST_NAMED])
+      more = f' and {len(own) - MOST_NAMED} more' if len(own) > MOST_NAMED else ''
+      yield f'numbers of the {split} split are of another step than the last one: {named}{more}'
+
+
 def _files(directory):
   """Paths of what the same command wrote beside the page: numbers, and figures of several runs together."""
   places = ('results.csv', 'repeats.json', 'report/*.csv', 'report/figures/*.pdf', 'figures/*.pdf')
@@ -92,7 +103,7 @@ def _run(run: Entry, collection, columns, base, alone, problems):
   values = []
   for column in columns:
     if column['kind'] == 'field':
-      value = run.fields.get(column['id'])
+      value = run.fields.get(column['id']) if holds(column['id'], run.fields) else None
       values.append(number(value) if column['numeric'] and value is not None else _Fields.text(value))
     else:
       value = run.numbers.get(column['split'], {}).get(column['name'])
@@ -102,6 +113,7 @@ def _run(run: Entry, collection, columns, base, alone, problems):
     'status': run.status,
     'message': run.message,
     'step': run.step,
+    'evaluated': run.evaluated,
     'steps': run.steps,
     'aside': run.aside,
     'values': values,

@@ -12,17 +12,22 @@ function firstTwo() {
   return own.slice(0, 2);
 }
 
+// The runs at each pair of values. Those that have neither field have no place: what they have in common is not known.
 function cellsOf(x, y, indices) {
-  const sorted = (column) =>
-    [...new Set(indices.map((index) => valueOf(doc.runs[index], column)))].sort((a, b) => compare(a, b, false));
+  const at = (index, column) => valueOf(doc.runs[index], column);
+  const own = indices.filter((index) => at(index, x) !== null || at(index, y) !== null);
+  const sorted = (column) => [...new Set(own.map((index) => at(index, column)))].sort((a, b) => compare(a, b, false));
   const [xs, ys] = [sorted(x), sorted(y)];
   const cells = ys.map(() => xs.map(() => []));
-  for (const index of indices)
-    cells[ys.indexOf(valueOf(doc.runs[index], y))][xs.indexOf(valueOf(doc.runs[index], x))].push(index);
-  return { xs, ys, cells };
+  for (const index of own) cells[ys.indexOf(at(index, y))][xs.indexOf(at(index, x))].push(index);
+  return { xs, ys, cells, left: indices.length - own.length };
 }
-const isEqualCell = (x, y, a, b) =>
-  x.id !== y.id && x.id.startsWith('objective.beta.') && y.id.startsWith('objective.beta.') && a === b;
+// Whether all runs of a cell have equal betas in all layers, where both axes are betas.
+const isEqualCell = (x, y, cell) =>
+  x.id !== y.id &&
+  [x, y].every((column) => column.id.startsWith('objective.beta.')) &&
+  cell.length > 0 &&
+  cell.every((index) => doc.runs[index].kind === 'equal');
 
 function heatMaps() {
   if (overFields.length < 2) return null;
@@ -60,11 +65,16 @@ function heatMap(metric, i) {
         own.refresh();
       }),
     ],
-    about: () => [metricText(metric)],
+    about: () => [metricText(metric), leftText(cellsOf(x, y, [...state.shown]).left, x, y)],
     build: () => heatOf(x, y, metric),
     open: (point) => openCell(point.customdata),
   });
   return own;
+}
+
+function leftText(left, x, y) {
+  const fields = x === y ? `no ${nameOf(x)}` : `neither ${nameOf(x)} nor ${nameOf(y)}`;
+  return left ? `Not here: ${left} run${left > 1 ? 's' : ''} in which ${fields} holds. ` : '';
 }
 
 function openCell(indices) {
@@ -74,18 +84,17 @@ function openCell(indices) {
 }
 
 function heatOf(x, y, metric) {
-  const indices = [...state.shown].filter((index) => isNumber(valueOf(doc.runs[index], metric)));
-  if (!indices.length) return `No run that is shown has ${nameOf(metric)}.`;
-  const { xs, ys, cells } = cellsOf(x, y, indices);
+  const { xs, ys, cells } = cellsOf(x, y, [...state.shown]);
+  if (!cells.flat(2).some((index) => isNumber(valueOf(doc.runs[index], metric))))
+    return `No run that is shown and has a place here has ${nameOf(metric)}.`;
   const several = cells.map((row) => row.map((of) => spread(of.map((index) => valueOf(doc.runs[index], metric)))));
   const few = xs.length <= (window.innerWidth < 640 ? 4 : 7);
   const label = (value) => (value === null ? '(none)' : written(value, 4) || "''");
   const shapes = [];
-  ys.forEach((b, j) =>
+  ys.forEach((_, j) =>
     xs.forEach(
-      (a, i) =>
-        isEqualCell(x, y, a, b) &&
-        cells[j][i].length &&
+      (_, i) =>
+        isEqualCell(x, y, cells[j][i]) &&
         shapes.push({
           type: 'rect',
           x0: i - 0.5,
@@ -103,7 +112,7 @@ function heatOf(x, y, metric) {
             `${plain(nameOf(x))} = ${plain(label(xs[i]))}`,
             `${plain(nameOf(y))} = ${plain(label(ys[j]))}`,
             `${plain(nameOf(metric))} = <b>${written(one.mean)}</b>${one.deviation === null ? '' : ` \u00b1 ${written(one.deviation, 2)}`}`,
-            `${one.count} run${one.count > 1 ? 's' : ''}`,
+            countNote(one).trim() || `${one.count} run${one.count > 1 ? 's' : ''}`,
           ].join('<br>')
         : '',
     ),
@@ -173,13 +182,13 @@ function gallery() {
   const list = overFields.map((column) => [column.id, nameOf(column)]);
   const host = el('div', { class: 'gallery box', tabindex: 0, role: 'region', 'aria-label': 'Pictures of the runs' });
   function draw() {
-    const { xs, ys, cells } = cellsOf(
+    const { xs, ys, cells, left } = cellsOf(
       x,
       y ?? x,
       [...doc.runs.keys()].filter((index) => doc.runs[index].pictures.some((picture) => picture.title === kind)),
     );
     const label = (value) => (value === null ? '(none)' : written(value, 4));
-    const cell = (of, a, b) => {
+    const cell = (of) => {
       const index = of.find((one) => state.shown.has(one)) ?? of[0];
       if (index === undefined) return el('td');
       const picture = doc.runs[index].pictures.find((one) => one.title === kind);
@@ -189,7 +198,7 @@ function gallery() {
         loading: 'lazy',
         class: picture.pixels ? null : 'smooth',
       });
-      const classes = [isEqualCell(x, y ?? x, a, b) && 'equal', !state.shown.has(index) && 'hidden']
+      const classes = [isEqualCell(x, y ?? x, of) && 'equal', !state.shown.has(index) && 'hidden']
         .filter(Boolean)
         .join(' ');
       return el(
@@ -214,7 +223,7 @@ function gallery() {
         'tr',
         {},
         el('th', { scope: 'row' }, y ? label(ys[j]) : ''),
-        xs.map((a, i) => cell(cells[j][i], a, ys[j])),
+        xs.map((_, i) => cell(cells[j][i])),
       ),
     );
     const foot = el(
@@ -231,11 +240,12 @@ function gallery() {
           'tr',
           {},
           el('th'),
-          xs.map((a, i) => cell(cells.map((row) => row[i]).flat(), a, null)),
+          xs.map((_, i) => cell(cells.map((row) => row[i]).flat())),
         ),
       );
     host.className = `gallery box ${xs.length > 14 ? 'most' : xs.length > 9 ? 'many' : xs.length < 6 ? 'few' : ''}`;
-    host.replaceChildren(el('table', {}, el('tbody', {}, bodyRows, foot)));
+    const note = left ? el('p', { class: 'small soft' }, leftText(left, x, y ?? x)) : null;
+    host.replaceChildren(...[el('table', {}, el('tbody', {}, bodyRows, foot)), note].filter(Boolean));
   }
   const controls = el(
     'div',

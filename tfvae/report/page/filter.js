@@ -19,9 +19,13 @@ function resolved(name) {
   const ends = columns.filter((column) => column.id.endsWith(`.${name}`) || column.id.endsWith(`/${name}`));
   if (ends.length === 1) return (run) => valueOf(run, columnOf.get(ends[0].id));
   if (ends.length > 1) return ends.map((column) => column.id);
-  const all = doc.fields[name] ? name : Object.keys(doc.fields).find((field) => field.endsWith(`.${name}`));
-  return all ? (run) => fieldValue(run, all) : null;
+  for (const names of [Object.keys(doc.fields), specNames]) {
+    const own = names.includes(name) ? [name] : names.filter((field) => field.endsWith(`.${name}`));
+    if (own.length) return own.length > 1 ? own : (run) => fieldValue(run, own[0]);
+  }
+  return null;
 }
+const specNames = [...new Set([doc.spec, ...doc.runs.map((run) => run.spec)].flatMap(Object.keys))];
 
 // The value of any field of a run's spec, a number where it is one.
 function fieldValue(run, field) {

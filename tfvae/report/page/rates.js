@@ -86,21 +86,28 @@ function hullTraces(x, metric) {
 }
 const hullNote = (x, metric) =>
   isTotal(x) && doc.analysis.hulls[metric.id]
-    ? 'Dashed: the best side of the convex hull of all runs, whatever the filter: no mixture of them is better at its rate. '
+    ? 'Dashed: the best side of the convex hull of all single runs, no means, whatever the filter: no mixture of them is better at its rate. '
     : '';
 
 function boundTraces(x, metric, points) {
   if (!isBounded(x, metric)) return [];
-  const most = Math.max(...points.map((point) => point.values[0])) * 1.03;
+  const most = extent(points.map((point) => point.values[0]))[1] * 1.03;
   return ofSplit(metric).map((bound) => ({
-    x: [...bound.x.filter((value) => value < most), most],
-    y: [...bound.y.slice(0, bound.x.filter((value) => value < most).length), bound.y.at(-1)],
+    ...upTo(bound, most),
     mode: 'lines',
     line: { color: color('bad'), width: 2 },
     hovertemplate: `bound ${plain(bound.text)}: %{y:.3f} at %{x:.3g} nats<extra></extra>`,
     name: plain(`bound of accuracies ${bound.text}`.trim()),
     showlegend: true,
   }));
+}
+// A curve from its beginning to a place, straight between its points and level behind them.
+function upTo({ x, y }, most) {
+  const inside = x.filter((value) => value < most).length;
+  let last = y[Math.min(inside, y.length - 1)];
+  if (inside > 0 && inside < x.length)
+    last = y[inside - 1] + ((y[inside] - y[inside - 1]) * (most - x[inside - 1])) / (x[inside] - x[inside - 1]);
+  return { x: [...x.slice(0, inside), most], y: [...y.slice(0, inside), last] };
 }
 const boundNote = (x, metric) =>
   isBounded(x, metric)
@@ -174,8 +181,8 @@ function plane() {
 function sameElbo(points) {
   const rates = points.map((point) => point.values[0]);
   const losses = points.map((point) => point.values[0] - point.values[1]); // minus the ELBO
-  const [left, right] = [Math.min(...rates), Math.max(...rates)];
-  const [low, high] = [Math.min(...losses), Math.max(...losses)];
+  const [left, right] = extent(rates);
+  const [low, high] = extent(losses);
   if (!(right > left)) return [];
   const levels = [0, 0.25, 0.5, 0.75, 1].map((share) => low + share * (high - low));
   return levels.map((level) => ({

@@ -129,7 +129,11 @@ function evaluation(run, id) {
             'tr',
             {},
             ['number', ...splits, 'unit', 'what it is'].map((text) =>
-              el('th', { scope: 'col', class: splits.includes(text) ? 'number' : null }, text),
+              el(
+                'th',
+                { scope: 'col', class: splits.includes(text) ? 'number' : null },
+                (run.evaluated[text] ?? run.step) === run.step ? text : `${text} (step ${run.evaluated[text]})`,
+              ),
             ),
           ),
         ),

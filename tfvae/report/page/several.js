@@ -6,7 +6,7 @@ const MOST_FIELDS = 8; // that differ, before the others are folded
 function overview() {
   const facts = fieldColumns.map((column) => {
     const values = [...new Set(doc.runs.map((run) => valueOf(run, column)))].sort((a, b) => compare(a, b, false));
-    const text = values.map((value) => (value === null ? '(no such field)' : written(value, 6) || "''"));
+    const text = values.map((value) => (value === null ? '(none)' : written(value, 6) || "''"));
     return el(
       'tr',
       {},
@@ -83,12 +83,14 @@ function seeds() {
         indices.length > 1 ? `${indices.length} seeds` : '1 run',
       );
       const cells = chosen.map((column, i) => {
-        const { mean, deviation } = spread(indices.map((index) => valueOf(doc.runs[index], column)));
+        const one = spread(indices.map((index) => valueOf(doc.runs[index], column)));
+        const { mean, deviation } = one;
         return el(
           'td',
           { class: 'number' },
           mean === null ? '' : aligned(mean, decimals[i]),
           deviation === null ? null : el('span', { class: 'error' }, ` \u00b1 ${written(deviation, 2)}`),
+          countNote(one) ? el('span', { class: 'soft small' }, countNote(one)) : null,
         );
       });
       return el(

@@ -81,7 +81,7 @@ function spaceNote(x, y, metric, shows) {
   if (shows === 'points') return '';
   if (shows === 'hull')
     return hullOf(x, y, metric)
-      ? 'The best side of the convex hull of all runs, whatever the filter: no mixture of them is better at its rates. '
+      ? 'The best side of the convex hull of all single runs, no means, whatever the filter: no mixture of them is better at its rates. '
       : '';
   return 'The surface is linear between the points that the filter lets through. ';
 }

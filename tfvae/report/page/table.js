@@ -134,7 +134,7 @@ function compare(a, b, down) {
 function bestOf(values, better) {
   const own = values.filter(isNumber);
   if (!better || own.length < 2) return null;
-  const best = better > 0 ? Math.max(...own) : Math.min(...own);
+  const best = extent(own)[better > 0 ? 1 : 0];
   return own.every((value) => value === best) ? null : best;
 }
 
