@@ -244,7 +244,7 @@ function gallery() {
         ),
       );
     host.className = `gallery box ${xs.length > 14 ? 'most' : xs.length > 9 ? 'many' : xs.length < 6 ? 'few' : ''}`;
-    const note = left ? el('p', { class: 'small soft' }, leftText(left, x, y ?? x)) : null;
+    const note = left ? el('p', { class: 'small soft', style: 'margin:.4rem .6rem' }, leftText(left, x, y ?? x)) : null;
     host.replaceChildren(...[el('table', {}, el('tbody', {}, bodyRows, foot)), note].filter(Boolean));
   }
   const controls = el(
