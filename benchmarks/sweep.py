@@ -63,7 +63,7 @@ def run(way: str, args, fields: list[str]) -> float:
     threads = [f'--sweep.threads={args.threads}', *([f'--sweep.jobs={args.jobs}'] if way == 'local' else [])]
     launch('--mode=sweep', *spec, '--workdir', str(workdir / way), f'--sweep.executor={way}', *threads)
     return time.monotonic() - begun
-  from tfvae.sweep.local import thread_variables
+  from tfvae.sweep.jobs import thread_variables
 
   variables = thread_variables(args.threads) if way == 'pinned' else {}
   with concurrent.futures.ThreadPoolExecutor(args.jobs if way == 'pinned' else 1) as pool:
