@@ -82,6 +82,14 @@ def test_what_tasks_of_ray_are_given(ray_is_there, monkeypatch, tmp_path):
     assert variables.get('TFDS_DATA_DIR') == expected and variables['OMP_NUM_THREADS'] == '3'
 
 
+@pytest.mark.parametrize('address', ['127.0.0.1:1', 'ray://127.0.0.1:1', '127.0.0.1:99999'])
+def test_nobody_answers_where_ray_should_be(ray_is_there, monkeypatch, address):
+  monkeypatch.setenv('RAY_ADDRESS', address)
+  ray = types.SimpleNamespace(init=lambda *args, **more: pytest.fail('waits for many minutes'))
+  with pytest.raises(UserError, match=rf'there is no Ray at {address} \('):
+    on_ray.OnRay(1, 0)._connect(ray)
+
+
 def test_nothing_is_kept_of_a_run_that_broke(monkeypatch):
   monkeypatch.setattr(worker, '_kept', functools.cache(object))
   before = worker._kept()

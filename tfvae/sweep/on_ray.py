@@ -6,6 +6,7 @@ Ray is imported here alone (`pip install -e ".[sweep]"`).
 import contextlib
 import importlib.util
 import os
+import socket
 from collections.abc import Iterator, Sequence
 
 from tfvae.errors import UserError, cut
@@ -14,6 +15,7 @@ from tfvae.sweep import worker
 from tfvae.sweep.jobs import ATTEMPTS, Event, Job, package_variables, thread_variables
 from tfvae.training.signals import Stopped
 
+ANSWER = 20.0  # seconds in which a cluster must
 TICK = 0.5  # seconds after which there is something to show at the latest
 MOST_RUNS = 50  # of one process
 
@@ -124,13 +126,21 @@ class OnRay:
     own = {'num_cpus': environment.cores(), 'include_dashboard': False} if self._address == 'local' else {}
     os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
     try:
+      _reach(self._address)
       ray.init(self._address, runtime_env={'env_vars': variables}, log_to_driver=False, logging_level='ERROR', **own)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, OverflowError, ValueError, RuntimeError) as error:
       first = next(iter(str(error).splitlines()), type(error).__name__)
       raise UserError(
         f'--sweep.executor=ray: there is no Ray at {cut(self._address)} ({cut(first, 150)}); start it by `ray start '
         '--head`, or unset RAY_ADDRESS, and it runs on this machine'
       ) from None
+
+
+def _reach(address):
+  """Raises OSError where nobody answers at host:port: Ray waits there for many minutes."""
+  host, _, port = address.removeprefix('ray://').rpartition(':')
+  if host and port.isdecimal():
+    socket.create_connection((host.strip('[]'), int(port)), timeout=ANSWER).close()
 
 
 def _perform(text):
