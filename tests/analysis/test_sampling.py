@@ -333,7 +333,7 @@ def test_great_circles():
 
 
 def test_the_samples_of_a_run(tmp_path, capsys, monkeypatch):
-  monkeypatch.setattr(commands, '_draw', lambda *of: [])  # the other figures
+  monkeypatch.setattr(commands, '_draw', lambda *of, **kinds: [])  # the other figures
   spec = spec_lib.base(('z2', 'z1'))
   spec.decoder.variance = 'optimal'
   spec.train.steps, spec.train.compile, spec.train.learning_rate = 2, 'graph', 0.03
@@ -362,7 +362,7 @@ def test_the_samples_of_a_run(tmp_path, capsys, monkeypatch):
   (run.samples / 'layers-z1.png').unlink()
   commands.sample(run.workdir, {'sample.num': 100, 'sample.what': 'prior'})
   assert (run.samples / 'prior.npz').read_bytes() == before
-  assert {path.stem for path in commands.report(run.workdir)} == {*names, 'report'}
+  assert {path.stem for path in commands.report(run.workdir)} == {*names, 'report', 'numbers', 'curves'}
   run.check(spec_lib.resolve(run.spec, {'sample.seed': 3}))  # no part of the run, which can be resumed with others
 
 
