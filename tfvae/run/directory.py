@@ -14,7 +14,7 @@ from tfvae import spec as spec_lib
 from tfvae.errors import RunError, short
 from tfvae.run import environment, formats
 from tfvae.run.checkpoint_files import LIST, gone, newest, parts
-from tfvae.run.files import Damaged, is_temporary, read_json, why, write, writing
+from tfvae.run.files import Damaged, is_temporary, read_json, set_aside, why, write, writing
 from tfvae.run.lock import Lock
 from tfvae.run.records import Records
 from tfvae.spec.fields.field import flatten
@@ -253,13 +253,7 @@ class Directory(Records):
     write(self.workdir / 'environment.json', json.dumps({'starts': self._starts}, indent=2) + '\n')
 
   def _set_aside(self):
-    if self.workdir.resolve() == pathlib.Path.cwd():
-      raise RunError('--overwrite: the run is the current directory, which cannot be renamed; call it from elsewhere')
-    number = 1
-    while (aside := self.workdir.with_name(f'{self.workdir.name}.{number}')).exists():
-      number += 1
-    with writing(self.workdir):
-      self.workdir.rename(aside)
+    aside = set_aside(self.workdir, 'run')
     self._lock.let_go()  # it went with the directory
     try:
       self.lock()

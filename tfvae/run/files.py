@@ -169,6 +169,21 @@ def replaced(path: pathlib.Path):
     raise
 
 
+def set_aside(workdir: pathlib.Path, what: str) -> pathlib.Path:
+  """Renames the directory of `what` (a run, a grid) to the first of <name>.1, <name>.2, ... that is free: its new path.
+
+  Raises RunError: it is the current directory, or cannot be renamed.
+  """
+  if workdir.resolve() == pathlib.Path.cwd():
+    raise RunError(f'--overwrite: the {what} is the current directory, which cannot be renamed; call it from elsewhere')
+  number = 1
+  while (aside := workdir.with_name(f'{workdir.name}.{number}')).exists():
+    number += 1
+  with writing(workdir):
+    workdir.rename(aside)
+  return aside
+
+
 def is_temporary(path: pathlib.Path) -> bool:
   """Whether `atomic` or `replaced` made it, and a process was killed while it wrote."""
   return path.name.startswith('.') and path.name.endswith('.tmp')

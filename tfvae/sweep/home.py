@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pathlib
 import shlex
 import sys
 import time
@@ -15,7 +14,7 @@ from tfvae.plan import directory_name
 from tfvae.run import results
 from tfvae.run.collection import collect
 from tfvae.run.directory import Directory, is_free
-from tfvae.run.files import Damaged, is_temporary, read_json, why, write, writing
+from tfvae.run.files import Damaged, is_temporary, read_json, set_aside, why, write, writing
 from tfvae.run.lock import Lock
 from tfvae.spec import specfile
 from tfvae.spec.grid import Grid, key
@@ -109,13 +108,7 @@ class Home:
     return told
 
   def _set_aside(self):
-    if self.workdir.resolve() == pathlib.Path.cwd():
-      raise RunError('--overwrite: the grid is the current directory, which cannot be renamed; call it from elsewhere')
-    number = 1
-    while (aside := self.workdir.with_name(f'{self.workdir.name}.{number}')).exists():
-      number += 1
-    with writing(self.workdir):
-      self.workdir.rename(aside)
+    aside = set_aside(self.workdir, 'grid')
     self._lock.let_go()  # it went with the directory
     self._lock.take()
     return aside
